@@ -1,0 +1,5 @@
+"""`python -m cq` is `cq`."""
+
+from cq.cli.main import main
+
+main()

@@ -1,0 +1,45 @@
+"""What every command is handed: the project, its settings and its lake, each made when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cq.lake import Lake
+    from cq.utils.config import Settings
+
+
+@dataclass
+class App:
+    """The options of the root command, and what follows from them."""
+
+    project_option: Path | None = None
+    config_file: Path | None = None
+    overrides: tuple[str, ...] = ()
+
+    @cached_property
+    def project(self) -> Path:
+        """The project folder, absolute; ConfigError where there is none."""
+        from cq.utils.config import find_project
+
+        return find_project(self.project_option)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The merged settings, read once."""
+        from cq.utils.config import load
+
+        return load(self.project, config_file=self.config_file, overrides=self.overrides).settings
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake at `data_root`, with the partitions of the settings."""
+        from cq.lake import Lake
+
+        return Lake(
+            self.settings.data_root,
+            partitions={name: one.path for name, one in self.settings.partitions.items()},
+        )

@@ -1,0 +1,117 @@
+"""The command line's root: a table of commands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cq.cli.app import App
+from cq.errors import CqError
+
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are `name: (module:attribute, one line of help)`."""
+
+    def __init__(self, *args: Any, table: dict[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table, which is the order of work."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module and return the command."""
+        if cmd_name not in self.table:
+            return None
+        module, attribute = self.table[cmd_name][0].split(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest name for a mistyped one, without importing anything."""
+        if args and args[0] not in self.table and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.table, n=1)
+            advice = f"did you mean `{near[0]}`?" if near else f"there is {', '.join(self.table)}"
+            ctx.fail(f"no such command {args[0]!r}; {advice}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
+
+
+COMMANDS = {
+    "init": ("cq.cli.init:init", "Make a new project folder."),
+    "config": ("cq.cli.config:config", "Show settings and where each value came from."),
+    "lake": ("cq.cli.lake:lake", "Fetch, import, check and query the data lake."),
+    "backtest": ("cq.cli.backtest:backtest", "Run a strategy over the lake's bars."),
+    "live": ("cq.cli.live:live", "Trade a strategy on paper."),
+    "demo": ("cq.cli.demo:demo", "See the whole path on a generated market, offline."),
+}
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cq", prog_name="cq")
+@click.option(
+    "--project",
+    type=click.Path(path_type=Path),
+    help="Project folder (holds configs/default.yaml); found upward from here by default.",
+)
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="Your own YAML; configs/local.yaml by default.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One setting, such as env=prod."
+)
+@click.pass_context
+def cli(
+    ctx: click.Context, project: Path | None, config_file: Path | None, overrides: tuple[str, ...]
+) -> None:
+    """A data lake, backtests and paper trading for Mercado Bitcoin, all in one tool.
+
+    Start with `cq demo`, or with `cq init my-project`.
+    """
+    ctx.obj = App(project, config_file, overrides)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one line and the documented exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        cli.main(arguments, prog_name="cq", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        click.echo(f"cq: {error.format_message()}", err=True)
+        return 2
+    except CqError as error:
+        if os.environ.get("CQ_DEBUG"):
+            raise
+        click.echo(f"cq: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("cq: interrupted; what had landed is kept, run the same command again", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,181 @@
+"""Everything that can go wrong for a user, as one tree.
+
+    CqError                      exit code
+    ├── CheckFailed                      1
+    ├── UsageError                       2
+    │   ├── ConfigError
+    │   └── StrategyError
+    ├── DataError                        3
+    │   ├── NoSuchFile
+    │   ├── UnknownLayout
+    │   ├── UnknownSymbol
+    │   ├── EmptyDataset
+    │   ├── NoBars
+    │   ├── LakeBusy
+    │   └── LakeUnwritable
+    ├── ExchangeError                    4
+    │   ├── Transient
+    │   │   ├── RateLimited
+    │   │   ├── Unavailable
+    │   │   └── Unreachable
+    │   └── Refused
+    └── RiskStopped                      5
+
+A message is one line: what was found, what was expected, what to type next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class CqError(Exception):
+    """The root: carries the exit code that a command ends with."""
+
+    exit_code = 1
+
+
+class CheckFailed(CqError):
+    """A check ran to its end and found problems."""
+
+
+class UsageError(CqError):
+    """Wrong usage: arguments that make no sense together."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration file, variable or option that cannot be used."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where, self.problem = where, problem
+        super().__init__(f"{where}: {problem}")
+
+
+class StrategyError(UsageError):
+    """A strategy file that cannot be used."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where, self.problem = where, problem
+        super().__init__(f"{where}: {problem}")
+
+
+class DataError(CqError):
+    """Data that is missing or broken."""
+
+    exit_code = 3
+
+
+class NoSuchFile(DataError):
+    """A path that was named but is not there."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = path
+        super().__init__(f"no such file: {path}")
+
+
+class UnknownLayout(DataError):
+    """A file whose columns or stamps cannot be understood."""
+
+    def __init__(self, path: Path | str, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(f"{path}: {problem}")
+
+
+class UnknownSymbol(DataError):
+    """A symbol that the lake (or the exchange) does not have."""
+
+    def __init__(self, symbol: str, known: Iterable[str], advice: str) -> None:
+        self.symbol, self.known = symbol, sorted(known)
+        have = ", ".join(self.known[:8]) + (", …" if len(self.known) > 8 else "")
+        super().__init__(f"no {symbol} here; there is {have or 'nothing yet'}; {advice}")
+
+
+class EmptyDataset(DataError):
+    """A dataset is known but the lake holds no file of it yet."""
+
+    def __init__(self, dataset: str, root: Path) -> None:
+        self.dataset, self.root = dataset, root
+        super().__init__(
+            f"no {dataset} under {root}; fetch some with `cq lake ingest SYMBOL` "
+            "or `cq lake import PATH`"
+        )
+
+
+class NoBars(DataError):
+    """The lake has the symbol but no bar in the period that was asked for."""
+
+    def __init__(self, what: str, asked: str, held: str) -> None:
+        self.what, self.asked, self.held = what, asked, held
+        super().__init__(f"no bars of {what} {asked}; the lake holds {held}")
+
+
+class LakeBusy(DataError):
+    """Another process is writing the same dataset and symbol."""
+
+    def __init__(self, what: str, owner: str) -> None:
+        self.what, self.owner = what, owner
+        super().__init__(f"{what} is being written by {owner}; wait for it to end and try again")
+
+
+class LakeUnwritable(DataError):
+    """The lake's folder cannot be written."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"cannot write to {path} ({reason}); check its permissions and free space")
+
+
+class ExchangeError(CqError):
+    """The exchange refused or is out of reach."""
+
+    exit_code = 4
+
+
+class Transient(ExchangeError):
+    """Worth another try in a moment."""
+
+    retry_after_s: float | None = None
+
+
+class RateLimited(Transient):
+    """The exchange asks for fewer requests."""
+
+    def __init__(self, path: str, retry_after_s: float | None) -> None:
+        self.path, self.retry_after_s = path, retry_after_s
+        wait = f" for {retry_after_s:g} s" if retry_after_s is not None else ""
+        super().__init__(f"{path}: too many requests; the exchange asks for a pause{wait}")
+
+
+class Unavailable(Transient):
+    """The exchange answered with a fault of its own."""
+
+    def __init__(self, path: str, status: int) -> None:
+        self.path, self.status = path, status
+        super().__init__(f"{path}: the exchange answers with status {status}; try again later")
+
+
+class Unreachable(Transient):
+    """No answer: no connection, a time-out, a broken one."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(
+            f"{url} is out of reach ({reason}); check the network and `ingestion.rest_base_url`"
+        )
+
+
+class Refused(ExchangeError):
+    """The exchange understood and said no."""
+
+    def __init__(self, path: str, status: int, code: str, message: str) -> None:
+        self.path, self.status, self.code, self.message = path, status, code, message
+        super().__init__(f"{path}: the exchange refused with {status} {code}: {message}")
+
+
+class RiskStopped(CqError):
+    """A risk rule stopped the work."""
+
+    exit_code = 5
