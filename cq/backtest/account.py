@@ -1,0 +1,194 @@
+"""The account: what intents become, given cash, positions and costs.
+
+Pure arithmetic on floats, shared by the backtest and by paper trading, so that both make the
+same trades from the same bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cq.backtest.costs import Costs, Side
+
+__all__ = [
+    "Account",
+    "Costs",
+    "Fill",
+    "Intent",
+    "Order",
+    "Side",
+    "filled",
+    "in_order",
+    "settle",
+    "sized",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A decision: from `decided_ts` on, hold `target` (a fraction of equity) of `symbol`."""
+
+    symbol: str
+    target: float
+    decided_ts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A quantity to trade around `reference`, before slippage."""
+
+    symbol: str
+    side: Side
+    qty: float
+    reference: float
+    target: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A trade that happened; `slippage` is what the price cost against the reference, in quote."""
+
+    ts: int
+    symbol: str
+    side: Side
+    qty: float
+    price: float
+    fee: float
+    slippage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Cash and long positions; a change is a new account."""
+
+    cash: float
+    positions: Mapping[str, float] = field(default_factory=dict)
+
+    def held(self, symbol: str) -> float:
+        """The quantity of `symbol`, 0 when there is none."""
+        return self.positions.get(symbol, 0.0)
+
+    def equity(self, marks: Mapping[str, float]) -> float:
+        """Cash plus every position at its mark, added in the order of the symbols' names."""
+        return self.cash + sum(self.positions[one] * marks[one] for one in sorted(self.positions))
+
+    def after(self, fill: Fill, costs: Costs) -> Account:
+        """The account once `fill` is settled; a buy leaves no cash below zero."""
+        value = fill.qty * fill.price
+        if fill.side == "buy":
+            cash = max(self.cash - (value + fill.fee), 0.0)
+            position = costs.tidy(self.held(fill.symbol) + fill.qty)
+        else:
+            cash = self.cash + (value - fill.fee)
+            position = costs.tidy(self.held(fill.symbol) - fill.qty)
+        others = {name: qty for name, qty in self.positions.items() if name != fill.symbol}
+        return Account(cash, others | ({fill.symbol: position} if position else {}))
+
+
+def in_order(
+    intents: Iterable[Intent],
+    account: Account,
+    equity: float,
+    references: Mapping[str, float],
+) -> list[Intent]:
+    """Sells by name, then buys from the largest target down (ties by name): cash comes first."""
+
+    def place(intent: Intent) -> tuple[bool, float, str]:
+        desired = intent.target * equity / references[intent.symbol]
+        if desired < account.held(intent.symbol):
+            return False, 0.0, intent.symbol
+        return True, -intent.target, intent.symbol
+
+    return sorted(intents, key=place)
+
+
+def sized(
+    intent: Intent,
+    account: Account,
+    equity: float,
+    reference: float,
+    marks: Mapping[str, float],
+    costs: Costs,
+) -> Order | None:
+    """The order that takes the position to its target, or None when nothing is to be sent.
+
+    `equity` is that of the moment before the first order of the group; `marks` price the other
+    positions for the cap on gross exposure. A target of 0 sells everything, uncut.
+    """
+    held = account.held(intent.symbol)
+    delta = intent.target * equity / reference - held
+    if intent.target == 0:
+        side, qty = "sell", held
+    elif delta < 0:
+        side, qty = "sell", costs.cut(-delta)
+    else:
+        side, qty = (
+            "buy",
+            costs.cut(min(delta, _room(intent, account, equity, reference, marks, costs))),
+        )
+    if qty <= 0 or qty * reference < costs.min_notional:
+        return None
+    order = Order(intent.symbol, side, qty, reference, intent.target)
+    return order if side == "buy" or _pays_its_fee(order, account, costs) else None
+
+
+def _room(
+    intent: Intent,
+    account: Account,
+    equity: float,
+    reference: float,
+    marks: Mapping[str, float],
+    costs: Costs,
+) -> float:
+    """The most that cash pays and the cap on gross exposure leaves to buy."""
+    others = sum(
+        abs(account.positions[one]) * marks[one]
+        for one in sorted(account.positions)
+        if one != intent.symbol
+    )
+    exposed = (costs.max_gross_exposure * equity - others) / reference - account.held(intent.symbol)
+    return min(costs.payable(account.cash, costs.price("buy", reference)), exposed)
+
+
+def _pays_its_fee(order: Order, account: Account, costs: Costs) -> bool:
+    price = costs.price("sell", order.reference)
+    return costs.fee(order.qty, price) <= account.cash + order.qty * price
+
+
+def filled(order: Order, ts: int, costs: Costs) -> Fill:
+    """The fill of `order` at `ts`: slippage against the trader, fee on the price paid."""
+    price = costs.price(order.side, order.reference)
+    return Fill(
+        ts=ts,
+        symbol=order.symbol,
+        side=order.side,
+        qty=order.qty,
+        price=price,
+        fee=costs.fee(order.qty, price),
+        slippage=abs(price - order.reference) * order.qty,
+    )
+
+
+def settle(
+    account: Account,
+    intents: Iterable[Intent],
+    references: Mapping[str, float],
+    marks: Mapping[str, float],
+    ts: int,
+    costs: Costs,
+) -> tuple[Account, list[Fill]]:
+    """Fill all intents of one moment: the account afterwards and what was traded.
+
+    `references` are the prices of the filling bars, by symbol; `marks` the last known closes of
+    the others. Where a symbol has both, its reference counts.
+    """
+    marks = {**marks, **references}
+    equity = account.equity(marks)
+    fills: list[Fill] = []
+    for intent in in_order(intents, account, equity, references):
+        order = sized(intent, account, equity, references[intent.symbol], marks, costs)
+        if order is not None:
+            fills.append(filled(order, ts, costs))
+            account = account.after(fills[-1], costs)
+    return account, fills
