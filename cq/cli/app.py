@@ -1,4 +1,4 @@
-"""What every command is handed: the project, its settings and its lake, each made when asked for."""
+"""What every command is handed: the project, its settings, its lake, each made when asked for."""
 
 from __future__ import annotations
 

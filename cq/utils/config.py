@@ -1,0 +1,412 @@
+"""Settings: what they are, where each value comes from, and one clear line when one is wrong.
+
+Values come from four places; later ones win: `configs/default.yaml` (the shipped one below the
+project's own), the user's YAML, the environment (`CQ_…`), the command line (`--set`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from cq.errors import ConfigError
+from cq.utils.resources import resource_root
+from cq.utils.yamls import Document, Keys, parse_scalar, read_yaml
+
+PREFIX = "CQ_"
+NOT_SETTINGS = ("CQ_DEBUG", "CQ_VECTORBT_PYTHON")
+"""Variables that share the prefix and are read elsewhere."""
+
+DATASETS = ("ohlcv", "trades", "orderbook_l2", "orders", "fills", "coverage", "rejected")
+TEMPLATE_WORDS = ("dataset", "exchange", "symbol", "interval", "YYYY", "MM", "DD", "HHmmss")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class RateLimits(_Frozen):
+    """How often the exchange may be asked."""
+
+    requests_per_minute: float = Field(gt=0)
+    requests_per_second: float = Field(gt=0)
+
+
+class Retry(_Frozen):
+    """How a failed request is tried again."""
+
+    max_tries: int = Field(ge=1)
+    backoff_base_ms: float = Field(ge=0)
+    backoff_cap_ms: float = Field(ge=0)
+    backoff_jitter_ms: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _base_within_cap(self) -> Retry:
+        if self.backoff_base_ms > self.backoff_cap_ms:
+            raise ValueError(
+                f"backoff_base_ms ({self.backoff_base_ms:g}) must not exceed "
+                f"backoff_cap_ms ({self.backoff_cap_ms:g})"
+            )
+        return self
+
+
+class Ingestion(_Frozen):
+    """Where data is fetched from, and with what manners."""
+
+    rest_base_url: str = Field(pattern=r"^https?://\S+$")
+    ws_url: str = Field(pattern=r"^wss?://\S+$")
+    timeout_seconds: float = Field(gt=0)
+    page_bars: int = Field(ge=1)
+    rate_limits: RateLimits
+    retry: Retry
+
+
+class Partition(_Frozen):
+    """Where the files of one dataset lie."""
+
+    path: str
+    keys: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _path_and_keys_agree(self) -> Partition:
+        import re
+
+        words = re.findall(r"{(.*?)}", self.path)
+        if strange := [word for word in words if word not in TEMPLATE_WORDS]:
+            raise ValueError(f"{{{strange[0]}}} is not one of {', '.join(TEMPLATE_WORDS)}")
+        if not self.path.endswith(".parquet") or self.path.startswith("/"):
+            raise ValueError(f"{self.path!r} must be a relative path that ends in .parquet")
+        folder_words = set(re.findall(r"{(.*?)}", self.path.rpartition("/")[0])) - {"dataset"}
+        if folder_words != set(self.keys):
+            raise ValueError(
+                f"keys {', '.join(self.keys)} differ from the path's folders "
+                f"({', '.join(sorted(folder_words))})"
+            )
+        if "symbol" not in self.keys:
+            raise ValueError("the path needs a {symbol} folder: locks and readers work by symbol")
+        return self
+
+
+class Fees(_Frozen):
+    """What the exchange takes, as fractions of the traded notional."""
+
+    taker: float = Field(ge=0, lt=1)
+    maker: float = Field(ge=0, lt=1)
+    minimum: float = Field(ge=0)
+
+
+class Slippage(_Frozen):
+    """How far a fill is from the bar's price."""
+
+    kind: Literal["fixed_bps"]
+    bps: float = Field(ge=0, lt=10_000)
+
+
+class Caps(_Frozen):
+    """The largest position and the largest sum of positions, as fractions of equity."""
+
+    max_position: float = Field(gt=0)
+    max_gross_exposure: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _position_within_gross(self) -> Caps:
+        if self.max_position > self.max_gross_exposure:
+            raise ValueError(
+                f"max_position ({self.max_position:g}) must not exceed "
+                f"max_gross_exposure ({self.max_gross_exposure:g})"
+            )
+        return self
+
+
+class Backtest(Caps):
+    """How a simulated account trades."""
+
+    cash: float = Field(gt=0)
+    fill: Literal["next_open", "next_close"]
+    fees: Fees
+    slippage: Slippage
+    quantity_decimals: int | None = Field(ge=0, le=12)
+    min_notional: float = Field(ge=0)
+    warmup: int | Literal["auto"]
+    seed: int
+
+    @field_validator("warmup")
+    @classmethod
+    def _warmup_is_a_count(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("warmup must be a number of bars above 0, or auto")
+        return value
+
+
+class Live(Caps):
+    """How the live loop trades, and when it must not."""
+
+    poll_interval_seconds: float = Field(gt=0)
+    stale_after_bars: float = Field(gt=0)
+    max_daily_loss: float | None = Field(gt=0, le=1)
+    price_band_bps: float = Field(gt=0)
+    journal: Path
+
+
+class Credentials(_Frozen):
+    """The exchange's API key; from the environment only."""
+
+    client_id: SecretStr | None = None
+    client_secret: SecretStr | None = None
+
+
+class Settings(_Frozen):
+    """Everything that can be set, merged and checked; its repr holds no secret."""
+
+    env: Literal["dev", "test", "prod"]
+    timezone: str
+    data_root: Path
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    log_file: Path | None
+    paper_trading: bool
+    symbols: tuple[str, ...]
+    quote: str = Field(pattern=r"^[A-Z0-9]+$")
+    exclusions: tuple[str, ...]
+    ingestion: Ingestion
+    partitions: dict[str, Partition]
+    backtest: Backtest
+    live: Live
+    credentials: Credentials = Credentials()
+
+    @field_validator("symbols", "exclusions", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(one.strip() for one in value.split(",") if one.strip())
+        return value
+
+    @field_validator("symbols", "exclusions")
+    @classmethod
+    def _symbol_form(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        for symbol in symbols:
+            base, dash, quote = symbol.partition("-")
+            if not (dash and base and quote and symbol == symbol.upper()):
+                raise ValueError(f"{symbol!r} is not a symbol; expected BASE-QUOTE such as BTC-BRL")
+        return symbols
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(
+                f"{name!r} is not a time zone; expected UTC, America/Sao_Paulo, …"
+            ) from None
+        return name
+
+    @field_validator("partitions")
+    @classmethod
+    def _every_dataset(cls, partitions: dict[str, Partition]) -> dict[str, Partition]:
+        for name in partitions:
+            if name not in DATASETS:
+                raise ValueError(f"{name!r} is not a dataset; there is {', '.join(DATASETS)}")
+        return partitions
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings, and for each leaf key where its value came from."""
+
+    settings: Settings
+    origins: Mapping[Keys, str]
+
+
+def find_project(start: Path | None = None) -> Path:
+    """The folder that holds configs/default.yaml: `start`, or the nearest above the current one."""
+    if start is not None:
+        if not (start / "configs" / "default.yaml").is_file():
+            raise ConfigError(
+                str(start), f"no configs/default.yaml there; make a project with `cq init {start}`"
+            )
+        return start.resolve()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "configs" / "default.yaml").is_file():
+            return folder
+    raise ConfigError(
+        str(here),
+        "no project here or above (no configs/default.yaml); "
+        "make one with `cq init DIR`, or name one with `cq --project DIR …`",
+    )
+
+
+def load(
+    project: Path, *, config_file: Path | None = None, overrides: Sequence[str] = ()
+) -> Loaded:
+    """Merge and check the settings of `project`; ConfigError names file, line and key."""
+    layers = [read_yaml(resource_root() / "configs" / "default.yaml")]
+    own = project / "configs" / "default.yaml"
+    if own.is_file() and not own.samefile(layers[0].path):
+        layers.append(read_yaml(own))
+    local = config_file or project / "configs" / "local.yaml"
+    if config_file is not None or local.is_file():
+        layers.append(read_yaml(local))
+    for layer in layers:
+        layer.shown_from(project)
+        if layer.value.get("credentials"):
+            raise ConfigError(
+                layer.where(("credentials",)),
+                "secrets come from the environment only: set CQ_CREDENTIALS__CLIENT_ID "
+                "and CQ_CREDENTIALS__CLIENT_SECRET",
+            )
+    layers += [_environment(os.environ), _command_line(overrides)]
+    return _checked(project, layers)
+
+
+def defaults(project: Path) -> Settings:
+    """The shipped settings for `project`, whatever the environment says."""
+    return _checked(project, [read_yaml(resource_root() / "configs" / "default.yaml")]).settings
+
+
+def _checked(project: Path, layers: Sequence[Document]) -> Loaded:
+    merged: dict[str, Any] = {}
+    origins: dict[Keys, str] = {}
+    for layer in layers:
+        for keys, value in layer.leaves():
+            _put(merged, keys, value, layer)
+            origins = {old: said for old, said in origins.items() if old[: len(keys)] != keys}
+            origins[keys] = layer.where(keys)
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        raise _one_line(error, origins) from None
+    found = {
+        "data_root": (project / settings.data_root).resolve(),
+        "log_file": settings.log_file and (project / settings.log_file).resolve(),
+        "live": settings.live.model_copy(
+            update={"journal": (project / settings.live.journal).resolve()}
+        ),
+    }
+    return Loaded(settings.model_copy(update=found), origins)
+
+
+def _put(into: dict[str, Any], keys: Keys, value: Any, layer: Document) -> None:
+    for key in keys[:-1]:
+        inner = into.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(layer.where(keys), f"{'.'.join(keys)}: {key} holds a value, no keys")
+        into = inner
+    if isinstance(into.get(keys[-1]), dict) and not isinstance(value, dict):
+        inside = ", ".join(into[keys[-1]])
+        raise ConfigError(
+            layer.where(keys), f"{'.'.join(keys)}: found {value!r}, expected keys ({inside})"
+        )
+    into[keys[-1]] = value
+
+
+def _environment(variables: Mapping[str, str]) -> Document:
+    """The settings among the environment's variables, read by pydantic-settings."""
+    found = {
+        name: text
+        for name, text in variables.items()
+        if name.upper().startswith(PREFIX) and name.upper() not in NOT_SETTINGS
+    }
+    if not found:
+        return Document.of({}, lambda _: "environment")
+
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+    class FromEnvironment(Settings, BaseSettings):
+        model_config = SettingsConfigDict(
+            env_prefix=PREFIX, env_nested_delimiter="__", enable_decoding=False
+        )
+
+    known = [PREFIX + "__".join(keys).upper() for keys in all_keys()]
+    for name in found:
+        if not _is_known(name.upper(), known):
+            raise ConfigError(
+                f"environment: {name}", f"is no setting{_nearest(name.upper(), known)}"
+            )
+    source = EnvSettingsSource(FromEnvironment)
+    source.env_vars = {name.lower(): text for name, text in found.items()}
+    value = {key: _parsed(one) if key != "credentials" else one for key, one in source().items()}
+    return Document.of(value, lambda keys: f"environment: {PREFIX}{'__'.join(keys).upper()}")
+
+
+def _is_known(name: str, known: Sequence[str]) -> bool:
+    open_ended = f"{PREFIX}PARTITIONS__"
+    return name in known or name.startswith(open_ended)
+
+
+def _parsed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _parsed(one) for key, one in value.items()}
+    return parse_scalar(value) if isinstance(value, str) else value
+
+
+def _command_line(overrides: Iterable[str]) -> Document:
+    """Settings said as `key=value` on the command line."""
+    value: dict[str, Any] = {}
+    for text in overrides:
+        key, equals, said = text.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {text}", "expected KEY=VALUE, such as backtest.cash=50000")
+        into = value
+        *path, last = key.strip().split(".")
+        if path[:1] == ["credentials"] or last == "credentials":
+            raise ConfigError(f"--set {key}", "secrets come from the environment only")
+        for part in path:
+            into = into.setdefault(part, {})
+        into[last] = parse_scalar(said)
+    return Document.of(value, lambda keys: f"--set {'.'.join(keys)}")
+
+
+def all_keys(model: type[BaseModel] = Settings, prefix: Keys = ()) -> list[Keys]:
+    """Every key of the settings, dotted path by dotted path."""
+    found: list[Keys] = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found += all_keys(inner, (*prefix, name))
+        else:
+            found.append((*prefix, name))
+    return found
+
+
+def _one_line(error: ValidationError, origins: Mapping[Keys, str]) -> ConfigError:
+    first, *rest = error.errors(include_url=False)
+    keys = tuple(str(part) for part in first["loc"])
+    while keys and keys[-1].startswith(("constrained-", "literal[", "int", "float")):
+        keys = keys[:-1]
+    dotted = ".".join(keys)
+    inside = [said for said_keys, said in origins.items() if said_keys[: len(keys)] == keys]
+    where = origins.get(keys) or (inside or [origins.get(keys[:-1], "settings")])[-1]
+    if first["type"] == "extra_forbidden":
+        problem = f"is no setting{_nearest(dotted, ['.'.join(one) for one in all_keys()])}"
+    elif first["type"] == "missing":
+        problem = "is missing; configs/default.yaml shows it"
+    elif first["type"] == "value_error":
+        problem = str(first["ctx"]["error"])
+    else:
+        expected = first["msg"][0].lower() + first["msg"][1:]
+        problem = f"found {first['input']!r}, but {expected}"
+    more = f" (and {len(rest)} more like this)" if rest else ""
+    named = not dotted or where.endswith(f" {dotted}")
+    return ConfigError(where, f"{problem}{more}" if named else f"{dotted}: {problem}{more}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else "; `cq config show` lists them all"

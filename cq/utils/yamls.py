@@ -1,0 +1,107 @@
+"""YAML with the line of every key, so that an error can point at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cq.errors import ConfigError
+
+Keys = tuple[str, ...]
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass
+class Document:
+    """Nested values, and where each key of them was said."""
+
+    value: dict[str, Any]
+    path: Path
+    place: Callable[[Keys], str]
+
+    @classmethod
+    def of(cls, value: dict[str, Any], place: Callable[[Keys], str]) -> Document:
+        """Values that come from no file."""
+        return cls(value, Path(), place)
+
+    def where(self, keys: Keys) -> str:
+        """`file:line` of a key, or the variable or option that said it."""
+        return self.place(keys)
+
+    def shown_from(self, folder: Path) -> None:
+        """Name the file relative to `folder` where it lies in it."""
+        place, shown = self.place, str(self.path)
+        if self.path.is_relative_to(folder):
+            short = str(self.path.relative_to(folder))
+            self.place = lambda keys: place(keys).replace(shown, short, 1)
+
+    def leaves(self) -> Iterator[tuple[Keys, Any]]:
+        """Every key that holds a value (lists are values), with its path."""
+        return _leaves(self.value, ())
+
+
+def _leaves(value: dict[str, Any], above: Keys) -> Iterator[tuple[Keys, Any]]:
+    for key, one in value.items():
+        if isinstance(one, dict) and one:
+            yield from _leaves(one, (*above, key))
+        else:
+            yield (*above, key), one
+
+
+def read_yaml(path: Path) -> Document:
+    """The mapping in a YAML file; ConfigError for anything that is not one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigError(str(path), f"cannot be read ({reason})") from None
+    lines: dict[Keys, int] = {}
+    try:
+        loader = Loader(text)
+        node = loader.get_single_node()
+        value = {} if node is None else loader.construct_document(node)
+        if node is not None:
+            _lines(node, (), lines, path)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{path}{line}", f"is not YAML: {problem}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(str(path), "expected keys with values (key: value)")
+
+    def place(keys: Keys) -> str:
+        known = keys
+        while known and known not in lines:
+            known = known[:-1]
+        return f"{path}:{lines[known]}" if known else str(path)
+
+    return Document(value, path, place)
+
+
+def parse_scalar(text: str) -> Any:
+    """A value as it would be read from YAML: `3` is a number, `null` is None, `a,b` is text."""
+    try:
+        value = yaml.load(text, Loader)  # noqa: S506  # Loader is the safe one
+    except yaml.YAMLError:
+        return text
+    return value if isinstance(value, (int, float, bool, list, type(None))) else text
+
+
+def _lines(node: Any, above: Keys, lines: dict[Keys, int], path: Path) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key_node, value_node in node.value:
+        keys = (*above, str(key_node.value))
+        line = key_node.start_mark.line + 1
+        if keys in lines:
+            raise ConfigError(
+                f"{path}:{line}",
+                f"{'.'.join(keys)} stands here again; line {lines[keys]} has it already",
+            )
+        lines[keys] = line
+        _lines(value_node, keys, lines, path)
