@@ -256,15 +256,14 @@ def load(
     project: Path, *, config_file: Path | None = None, overrides: Sequence[str] = ()
 ) -> Loaded:
     """Merge and check the settings of `project`; ConfigError names file, line and key."""
-    layers = [read_yaml(resource_root() / "configs" / "default.yaml")]
+    layers = [read_yaml(resource_root() / "configs" / "default.yaml", project)]
     own = project / "configs" / "default.yaml"
     if own.is_file() and not own.samefile(layers[0].path):
-        layers.append(read_yaml(own))
+        layers.append(read_yaml(own, project))
     local = config_file or project / "configs" / "local.yaml"
     if config_file is not None or local.is_file():
-        layers.append(read_yaml(local))
+        layers.append(read_yaml(local, project))
     for layer in layers:
-        layer.shown_from(project)
         if layer.value.get("credentials"):
             raise ConfigError(
                 layer.where(("credentials",)),

@@ -32,13 +32,6 @@ class Document:
         """`file:line` of a key, or the variable or option that said it."""
         return self.place(keys)
 
-    def shown_from(self, folder: Path) -> None:
-        """Name the file relative to `folder` where it lies in it."""
-        place, shown = self.place, str(self.path)
-        if self.path.is_relative_to(folder):
-            short = str(self.path.relative_to(folder))
-            self.place = lambda keys: place(keys).replace(shown, short, 1)
-
     def leaves(self) -> Iterator[tuple[Keys, Any]]:
         """Every key that holds a value (lists are values), with its path."""
         return _leaves(self.value, ())
@@ -52,33 +45,37 @@ def _leaves(value: dict[str, Any], above: Keys) -> Iterator[tuple[Keys, Any]]:
             yield (*above, key), one
 
 
-def read_yaml(path: Path) -> Document:
-    """The mapping in a YAML file; ConfigError for anything that is not one."""
+def read_yaml(path: Path, beside: Path | None = None) -> Document:
+    """The mapping in a YAML file; ConfigError for anything that is not one.
+
+    Errors and origins name the file as seen from the folder `beside`.
+    """
+    shown = path.relative_to(beside) if beside and path.is_relative_to(beside) else path
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ConfigError(str(path), f"cannot be read ({reason})") from None
+        raise ConfigError(str(shown), f"cannot be read ({reason})") from None
     lines: dict[Keys, int] = {}
     try:
         loader = Loader(text)
         node = loader.get_single_node()
         value = {} if node is None else loader.construct_document(node)
         if node is not None:
-            _lines(node, (), lines, path)
+            _lines(node, (), lines, shown)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{path}{line}", f"is not YAML: {problem}") from None
+        raise ConfigError(f"{shown}{line}", f"is not YAML: {problem}") from None
     if not isinstance(value, dict):
-        raise ConfigError(str(path), "expected keys with values (key: value)")
+        raise ConfigError(str(shown), "expected keys with values (key: value)")
 
     def place(keys: Keys) -> str:
         known = keys
         while known and known not in lines:
             known = known[:-1]
-        return f"{path}:{lines[known]}" if known else str(path)
+        return f"{shown}:{lines[known]}" if known else str(shown)
 
     return Document(value, path, place)
 
@@ -92,7 +89,7 @@ def parse_scalar(text: str) -> Any:
     return value if isinstance(value, (int, float, bool, list, type(None))) else text
 
 
-def _lines(node: Any, above: Keys, lines: dict[Keys, int], path: Path) -> None:
+def _lines(node: Any, above: Keys, lines: dict[Keys, int], shown: Path) -> None:
     if not isinstance(node, yaml.MappingNode):
         return
     for key_node, value_node in node.value:
@@ -100,8 +97,8 @@ def _lines(node: Any, above: Keys, lines: dict[Keys, int], path: Path) -> None:
         line = key_node.start_mark.line + 1
         if keys in lines:
             raise ConfigError(
-                f"{path}:{line}",
+                f"{shown}:{line}",
                 f"{'.'.join(keys)} stands here again; line {lines[keys]} has it already",
             )
         lines[keys] = line
-        _lines(value_node, keys, lines, path)
+        _lines(value_node, keys, lines, shown)

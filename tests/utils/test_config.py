@@ -1,0 +1,191 @@
+"""Layers of settings, their origins, and one line for each mistake."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cq.errors import ConfigError
+from cq.utils.config import DATASETS, all_keys, defaults, find_project, load
+from cq.utils.resources import resource_root
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with the shipped settings, and an environment without any."""
+    import os
+
+    for name in list(os.environ):
+        if name.upper().startswith("CQ_"):
+            monkeypatch.delenv(name)
+    (tmp_path / "configs").mkdir()
+    shipped = (resource_root() / "configs" / "default.yaml").read_text()
+    (tmp_path / "configs" / "default.yaml").write_text(shipped)
+    return tmp_path
+
+
+def refusal(project, **arguments) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(project, **arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def local(project, text: str) -> None:
+    (project / "configs" / "local.yaml").write_text(text)
+
+
+def test_every_setting_stands_in_the_default_file_with_a_comment():
+    text = (resource_root() / "configs" / "default.yaml").read_text()
+    shipped = yaml.safe_load(text)
+    for keys in all_keys():
+        if keys[0] == "credentials":
+            continue
+        part = shipped
+        for key in keys:
+            part = part[key]
+    leaves = [line for line in text.splitlines() if re.match(r"\s*\w+: \S", line)]
+    assert [line for line in leaves if "# " not in line and "{" not in line] == []
+
+
+def test_every_dataset_has_a_partition():
+    assert set(defaults(Path("/p")).partitions) == set(DATASETS)
+
+
+def test_the_command_line_wins_over_environment_over_yaml_over_default(project, monkeypatch):
+    assert load(project).settings.backtest.cash == 100_000
+    local(project, "backtest:\n  cash: 1\n")
+    assert load(project).settings.backtest.cash == 1
+    monkeypatch.setenv("CQ_BACKTEST__CASH", "2")
+    assert load(project).settings.backtest.cash == 2
+    loaded = load(project, overrides=["backtest.cash=3"])
+    assert loaded.settings.backtest.cash == 3
+    assert loaded.origins["backtest", "cash"] == "--set backtest.cash"
+
+
+def test_an_origin_names_file_and_line_or_variable(project, monkeypatch):
+    local(project, "# mine\nbacktest:\n  cash: 1\n")
+    monkeypatch.setenv("CQ_LIVE__STALE_AFTER_BARS", "9")
+    origins = load(project).origins
+    assert origins["backtest", "cash"] == "configs/local.yaml:3"
+    assert origins["live", "stale_after_bars"] == "environment: CQ_LIVE__STALE_AFTER_BARS"
+    assert origins["quote",].startswith("configs/default.yaml:")
+
+
+def test_a_part_of_a_section_leaves_the_rest_as_it_was(project):
+    local(project, "backtest:\n  fees:\n    taker: 0.001\n")
+    fees = load(project).settings.backtest.fees
+    assert (fees.taker, fees.maker) == (0.001, 0.003)
+
+
+def test_a_named_file_takes_the_place_of_the_local_one(project, tmp_path):
+    local(project, "quote: USDT\n")
+    other = tmp_path / "other.yaml"
+    other.write_text("env: test\n")
+    settings = load(project, config_file=other).settings
+    assert (settings.env, settings.quote) == ("test", "BRL")
+
+
+def test_an_unknown_key_is_named_with_file_line_and_the_nearest_one(project):
+    local(project, "env: dev\nbacktest:\n  csh: 1\n")
+    assert refusal(project) == (
+        "configs/local.yaml:3: backtest.csh: is no setting; did you mean backtest.cash?"
+    )
+
+
+def test_a_wrong_type_says_what_was_found(project):
+    local(project, "backtest:\n  cash: plenty\n")
+    assert refusal(project).startswith(
+        "configs/local.yaml:2: backtest.cash: found 'plenty', but input should be a valid number"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("live.max_position=2", "must not exceed max_gross_exposure"),
+        ("ingestion.retry.backoff_base_ms=99999999", "must not exceed backoff_cap_ms"),
+        ("partitions.ohlcv.path=a/{day}/x.parquet", "{day} is not one of"),
+        ("partitions.ohlcv.path=a/{exchange}/x.parquet", "differ from the path's folders"),
+        ("timezone=Mars/Base", "is not a time zone"),
+        ("symbols=BTC", "'BTC' is not a symbol; expected BASE-QUOTE"),
+        ("backtest.warmup=0", "above 0, or auto"),
+        ("backtest.fees=3", "expected keys (taker, maker, minimum)"),
+        ("backtest.cash.more=3", "holds a value, no keys"),
+        ("nonsense", "expected KEY=VALUE"),
+        ("credentials.client_id=x", "secrets come from the environment only"),
+        ("log_level=LOUD", "should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+    ],
+)
+def test_a_combination_that_cannot_be_is_one_line(project, override, said):
+    message = refusal(project, overrides=[override])
+    assert said in message
+    assert override.partition("=")[0].split(".")[0] in message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("env: [dev", "configs/local.yaml:2: is not YAML"),
+        ("- env\n", "expected keys with values"),
+        ("env: dev\nenv: prod\n", "configs/local.yaml:2: env stands here again; line 1 has it"),
+    ],
+)
+def test_yaml_that_cannot_be_read_is_named_with_its_line(project, text, said):
+    local(project, text)
+    assert said in refusal(project)
+
+
+def test_an_unknown_variable_is_not_ignored(project, monkeypatch):
+    monkeypatch.setenv("CQ_BACKTEST__CSH", "1")
+    assert refusal(project) == (
+        "environment: CQ_BACKTEST__CSH: is no setting; did you mean CQ_BACKTEST__CASH?"
+    )
+
+
+def test_lists_and_null_can_be_said_in_a_variable(project, monkeypatch):
+    monkeypatch.setenv("CQ_SYMBOLS", "BTC-BRL, LTC-BRL")
+    monkeypatch.setenv("CQ_BACKTEST__QUANTITY_DECIMALS", "null")
+    settings = load(project).settings
+    assert settings.symbols == ("BTC-BRL", "LTC-BRL")
+    assert settings.backtest.quantity_decimals is None
+
+
+def test_a_secret_comes_from_the_environment_and_shows_nowhere(project, monkeypatch):
+    monkeypatch.setenv("CQ_CREDENTIALS__CLIENT_SECRET", "0123hunter2")
+    settings = load(project).settings
+    assert settings.credentials.client_secret is not None
+    assert settings.credentials.client_secret.get_secret_value() == "0123hunter2"
+    assert "hunter2" not in repr(settings) + settings.model_dump_json()
+
+
+def test_a_secret_in_a_file_is_refused(project):
+    local(project, "credentials:\n  client_id: abc\n")
+    message = refusal(project)
+    assert "configs/local.yaml:1" in message
+    assert "CQ_CREDENTIALS__CLIENT_ID" in message
+    assert "abc" not in message
+
+
+def test_paths_are_absolute_and_start_at_the_project(project):
+    settings = load(project, overrides=["log_file=logs/cq.jsonl"]).settings
+    assert settings.data_root == project / "lake"
+    assert settings.live.journal == project / "runs" / "paper.db"
+    assert settings.log_file == project / "logs" / "cq.jsonl"
+
+
+def test_the_project_is_found_from_a_folder_below(project, monkeypatch):
+    below = project / "notebooks" / "deep"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert find_project() == project
+
+
+def test_no_project_says_how_to_make_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="cq init DIR"):
+        find_project()
+    with pytest.raises(ConfigError, match=r"no configs/default\.yaml there"):
+        find_project(tmp_path)
