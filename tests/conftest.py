@@ -1,0 +1,25 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real market data and exchange facts that lies beside the project."""
+    for folder in _around():
+        if (folder / "shared" / "market").is_dir():
+            return folder / "shared"
+    pytest.skip("no ../shared beside the project")
+
+
+def _around() -> Iterator[Path]:
+    """The folders above these tests, then those above the checkout they are a worktree of."""
+    yield from Path(__file__).resolve().parents
+    link = Path(__file__).resolve().parent.parent / ".git"
+    if link.is_file():
+        yield from Path(link.read_text().partition("gitdir:")[2].strip()).parents
