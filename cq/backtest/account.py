@@ -118,15 +118,14 @@ def sized(
     """
     held = account.held(intent.symbol)
     delta = intent.target * equity / reference - held
+    side: Side = "sell" if intent.target == 0 or delta < 0 else "buy"
     if intent.target == 0:
-        side, qty = "sell", held
+        qty = held
     elif delta < 0:
-        side, qty = "sell", costs.cut(-delta)
+        qty = costs.cut(-delta)
     else:
-        side, qty = (
-            "buy",
-            costs.cut(min(delta, _room(intent, account, equity, reference, marks, costs))),
-        )
+        room = _room(intent, account, equity, reference, marks, costs)
+        qty = costs.cut(min(delta, room))
     if qty <= 0 or qty * reference < costs.min_notional:
         return None
     order = Order(intent.symbol, side, qty, reference, intent.target)

@@ -1,0 +1,22 @@
+"""Strategies: a frozen configuration and two pure functions from frame to frame."""
+
+from cq.strategies.contract import Kind, Strategy, StrategyConfig, by_sizing
+from cq.strategies.loading import KINDS, load
+from cq.strategies.schema import strategy_schema
+from cq.strategies.sizing import FixedFraction, Sizing, VolatilityTarget
+from cq.strategies.symbols import resolve, with_quote
+
+__all__ = [
+    "KINDS",
+    "FixedFraction",
+    "Kind",
+    "Sizing",
+    "Strategy",
+    "StrategyConfig",
+    "VolatilityTarget",
+    "by_sizing",
+    "load",
+    "resolve",
+    "strategy_schema",
+    "with_quote",
+]

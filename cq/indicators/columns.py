@@ -1,0 +1,31 @@
+"""What every indicator shares: columns by name, time order said once, exact numbers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+CLOSE: Final = pl.col("close")
+
+DECIMALS: Final = 8
+"""Fixed point keeps this many decimals: those of the finest tick of a crypto market."""
+
+
+def column(one: str | pl.Expr) -> pl.Expr:
+    """The expression itself, or the column of that name."""
+    return pl.col(one) if isinstance(one, str) else one
+
+
+def in_time_order(expr: pl.Expr) -> pl.Expr:
+    """Evaluate `expr` for each symbol on its own, oldest bar first."""
+    return expr.over("symbol", order_by="ts")
+
+
+def fixed_point(values: str | pl.Expr, decimals: int = DECIMALS) -> pl.Expr:
+    """`values` as whole multiples of 10^-decimals (Int64).
+
+    Sums over them are exact, hence the same on any engine, any number of threads and any length
+    of history; sums of floats are not. What does not fit (9.2e10 at 8 decimals) raises.
+    """
+    return (column(values) * 10.0**decimals).round().cast(pl.Int64)

@@ -1,0 +1,155 @@
+"""What a strategy is: a frozen configuration and two pure functions from frame to frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from cq.errors import StrategyError, UsageError
+from cq.strategies.sizing import FixedFraction, Sizing
+from cq.utils.time import interval_ns
+
+if TYPE_CHECKING:
+    from cq.utils.config import Backtest
+
+OWN = "own"
+"""The kind of a strategy that its user wrote in a Python file."""
+
+
+class StrategyConfig(BaseModel):
+    """What every strategy says; each kind adds its own parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("", description="in results and logs; the file's name by default")
+    kind: str = Field(OWN, description="which strategy")
+    symbols: tuple[str, ...] = Field(
+        description="BASE-QUOTE, or BASE alone for the configured quote"
+    )
+    exchange: str | None = Field(
+        None, description="whose bars; needed only where the lake has a symbol from several"
+    )
+    interval: str = Field(description="length of a bar: 1m, 15m, 1h, 1d, …")
+    sizing: Sizing = Field(FixedFraction(), description="how much of the equity a signal is worth")
+    backtest: dict[str, Any] = Field(
+        {}, description="settings of `backtest:` in configs/default.yaml that differ here"
+    )
+    python: str | None = Field(None, description="your own strategy: a Python file beside this one")
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: Any) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, (list, tuple)):
+            return value
+        return tuple(one.strip().upper() if isinstance(one, str) else one for one in parts)
+
+    @field_validator("symbols")
+    @classmethod
+    def _symbol_form(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        if not symbols:
+            raise ValueError("names no symbol; expected a list such as [BTC, ETH]")
+        for symbol in symbols:
+            if not re.fullmatch(r"[A-Z0-9]+(-[A-Z0-9]+)?", symbol):
+                raise ValueError(f"{symbol!r} is not a symbol; expected BTC-BRL, or BTC alone")
+        if twice := [one for one in symbols if symbols.count(one) > 1]:
+            raise ValueError(f"{twice[0]} stands there twice")
+        return symbols
+
+    @field_validator("interval")
+    @classmethod
+    def _known_interval(cls, interval: str) -> str:
+        try:
+            interval_ns(interval)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return interval
+
+    @property
+    def warmup(self) -> int:
+        """Bars, the current one included, after which a signal no longer depends on older ones."""
+        raise NotImplementedError
+
+
+Frame = pl.LazyFrame
+Step = Callable[[Frame, Any], Frame]
+
+
+def by_sizing(bars: Frame, config: StrategyConfig) -> Frame:
+    """Add `target`: what `config.sizing` makes of each signal."""
+    return bars.with_columns(target=config.sizing.target(pl.col("signal"), config.interval))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A registered strategy: its configuration and its functions."""
+
+    config: type[StrategyConfig]
+    generate_signals: Step
+    size_positions: Step = by_sizing
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A strategy ready to run: one configuration, the functions of its kind."""
+
+    config: StrategyConfig
+    generate_signals: Step
+    size_positions: Step = by_sizing
+    where: Callable[[tuple[str, ...]], str] = field(
+        default=lambda keys: "strategy: " + ".".join(keys), compare=False
+    )
+    code: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """What results and logs call it."""
+        return self.config.name or self.config.kind
+
+    @property
+    def warmup(self) -> int:
+        """Bars, the current one included, after which the last row of a window is settled.
+
+        It then equals the last row over all history.
+        """
+        return max(self.config.warmup, self.config.sizing.warmup)
+
+    @property
+    def rebalance(self) -> float:
+        """How far a target must move before a position is traded again."""
+        return self.config.sizing.rebalance
+
+    def backtest(self, settings: Backtest) -> Backtest:
+        """`settings` with what the strategy file says otherwise; StrategyError where it errs."""
+        if not self.config.backtest:
+            return settings
+        merged = _merged(settings.model_dump(), self.config.backtest)
+        try:
+            return type(settings).model_validate(merged)
+        except ValidationError as error:
+            from cq.strategies.problems import one_line
+
+            raise one_line(error, self.where, merged, type(settings), ("backtest",)) from None
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        inner = merged.get(key)
+        nested = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(inner, value) if nested else value  # type: ignore[arg-type]
+    return merged
+
+
+def wanted(config: type[StrategyConfig], where: str) -> None:
+    """StrategyError when a user's own configuration does not say its warm-up."""
+    if config.warmup is StrategyConfig.warmup:
+        raise StrategyError(
+            where, "Config needs a property `warmup`: how many bars a signal looks back on"
+        )

@@ -1,0 +1,50 @@
+"""Follow the trend: hold while a fast average lies above a slow one."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from cq.indicators import CLOSE, ema, in_time_order, sma_above
+from cq.strategies.contract import Kind, StrategyConfig
+
+_FORGOTTEN = 20
+"""An EMA has forgotten its start (to exp(−40)) after this many times its window."""
+
+_TIE = 1e-12
+"""EMAs closer than this fraction are equal: binary noise decides nothing in a flat market."""
+
+
+class CrossoverConfig(StrategyConfig):
+    """Long while the fast average is above the slow one, flat otherwise."""
+
+    kind: Literal["crossover"] = Field("crossover", description="which strategy")
+    average: Literal["sma", "ema"] = Field("sma", description="simple or exponential mean")
+    fast: int = Field(10, gt=0, description="bars in the fast average")
+    slow: int = Field(30, gt=0, description="bars in the slow average")
+
+    @model_validator(mode="after")
+    def _fast_below_slow(self) -> Self:
+        if self.fast >= self.slow:
+            raise ValueError(f"fast ({self.fast}) needs fewer bars than slow ({self.slow})")
+        return self
+
+    @property
+    def warmup(self) -> int:
+        """Bars, the current one included, after which a signal no longer depends on older ones."""
+        return self.slow if self.average == "sma" else self.slow * _FORGOTTEN
+
+
+def generate_signals(bars: pl.LazyFrame, config: CrossoverConfig) -> pl.LazyFrame:
+    """Add `signal`: 1 while the fast average is above, 0 otherwise, null until both are there."""
+    if config.average == "sma":
+        above = sma_above(CLOSE, config.fast, config.slow)
+    else:
+        fast, slow = ema(CLOSE, config.fast), ema(CLOSE, config.slow)
+        above = fast - slow > slow * _TIE
+    return bars.with_columns(signal=in_time_order(above.cast(pl.Int8)))
+
+
+CROSSOVER = Kind(CrossoverConfig, generate_signals)

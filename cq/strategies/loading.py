@@ -1,0 +1,120 @@
+"""Strategies from YAML files, with the command line's word above the file's."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+from cq.errors import ConfigError, NoSuchFile, StrategyError
+from cq.strategies.contract import OWN, Kind, Strategy, StrategyConfig, by_sizing, wanted
+from cq.strategies.crossover import CROSSOVER
+from cq.strategies.problems import one_line
+from cq.utils.yamls import Document, Keys, parse_scalar, read_yaml
+
+KINDS: dict[str, Kind] = {"crossover": CROSSOVER}
+"""Every strategy that comes with cq, by its `kind`."""
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Strategy:
+    """The strategy in a YAML file; `overrides` are `key=value` texts such as `fast=5`.
+
+    StrategyError says in one line which file, line and key is wrong.
+    """
+    path = Path(path)
+    document = _read(path)
+    value = dict(document.value)
+    said = [_override(value, one) for one in overrides]
+
+    def where(keys: Keys) -> str:
+        over = [one for one in said if keys and one[: len(keys)] == keys]
+        return f"--set {'.'.join(over[-1])}" if over else document.where(keys)
+
+    kind, code = _kind(value, path, where)
+    value.setdefault("name", path.stem)
+    try:
+        config = kind.config.model_validate(value)
+    except ValidationError as error:
+        raise one_line(error, where, value, kind.config) from None
+    return Strategy(config, kind.generate_signals, kind.size_positions, where, code)
+
+
+def _read(path: Path) -> Document:
+    if not path.exists():
+        raise NoSuchFile(path)
+    try:
+        return read_yaml(path)
+    except ConfigError as error:
+        raise StrategyError(error.where, error.problem) from None
+
+
+def _override(value: dict[str, Any], text: str) -> Keys:
+    """Put one `key=value` into the nested values; return the key's path."""
+    key, equals, said = text.partition("=")
+    keys = tuple(key.strip().split("."))
+    if not equals or not all(keys):
+        raise StrategyError(f"--set {text}", "expected KEY=VALUE, such as fast=10")
+    inner = value
+    for part in keys[:-1]:
+        inner[part] = dict(inner[part]) if isinstance(inner.get(part), dict) else {}
+        inner = inner[part]
+    if keys[-1] == "kind" and len(keys) > 1 and inner.get("kind") != said:
+        inner.clear()  # the parameters of another kind would not fit
+    inner[keys[-1]] = parse_scalar(said)
+    return keys
+
+
+def _kind(value: dict[str, Any], path: Path, where: Any) -> tuple[Kind, Path | None]:
+    """The registered kind that the file names, or the user's own from its Python file."""
+    name, python = value.get("kind"), value.get("python")
+    if python is not None:
+        if name not in (None, OWN):
+            raise StrategyError(where(("kind",)), f"kind: with `python`, leave it out or say {OWN}")
+        code = path.parent / str(python)
+        return _own(code, where(("python",))), code
+    if name not in KINDS:
+        there = f"there is {', '.join(KINDS)}, or `python: FILE` for your own"
+        found = "is missing" if name is None else f"found {name!r}"
+        raise StrategyError(where(("kind",)), f"kind: {found}; {there}")
+    return KINDS[name], None
+
+
+def _own(code: Path, where: str) -> Kind:
+    """The strategy in a user's Python file: `Config`, `generate_signals`, perhaps sizing."""
+    if not code.is_file():
+        raise StrategyError(where, f"python: no such file: {code}")
+    module = _module(code)
+    config = getattr(module, "Config", None)
+    if not (isinstance(config, type) and issubclass(config, StrategyConfig)):
+        raise StrategyError(
+            str(code), "needs a class `Config` made from cq.strategies.StrategyConfig"
+        )
+    wanted(config, str(code))
+    signals = getattr(module, "generate_signals", None)
+    if not callable(signals):
+        raise StrategyError(str(code), "needs a function `generate_signals(bars, config)`")
+    return Kind(config, signals, getattr(module, "size_positions", by_sizing))
+
+
+def _module(code: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"cq_own_{code.stem}", code)
+    if spec is None or spec.loader is None:
+        raise StrategyError(str(code), "is not a Python file; expected a name that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # pydantic resolves annotations through it
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise StrategyError(f"{code}:{error.lineno}", f"is not Python: {error.msg}") from None
+    except Exception as error:
+        raise StrategyError(str(code), f"fails when imported: {_said(error)}") from error
+    return module
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

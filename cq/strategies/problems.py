@@ -1,0 +1,95 @@
+"""What is wrong with a strategy file, in one line: where, which key, what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from cq.errors import StrategyError
+
+Keys = tuple[str, ...]
+
+
+def one_line(
+    error: ValidationError,
+    where: Callable[[Keys], str],
+    value: Mapping[str, Any],
+    model: type[BaseModel],
+    above: Keys = (),
+) -> StrategyError:
+    """The first problem as `file:line: key: problem`, and how many more there are."""
+    first, *rest = error.errors(include_url=False)
+    inside = _said(tuple(str(part) for part in first["loc"]), value)
+    keys = (*above, *inside)
+    problem = _problem(dict(first), inside, value, model)
+    more = f" (and {len(rest)} more)" if rest else ""
+    if first["type"] == "value_error" and (named := problem.split()[0]) in known_keys(
+        model, inside, value
+    ):
+        return StrategyError(where((*keys, named)), f"{problem}{more}")
+    place, dotted = where(keys), ".".join(keys)
+    said_already = not dotted or place.endswith(f" {dotted}")
+    return StrategyError(
+        place, f"{problem}{more}" if said_already else f"{dotted}: {problem}{more}"
+    )
+
+
+def _said(location: Keys, value: Any) -> Keys:
+    """The keys as the file says them: a union's location also holds the chosen kind."""
+    keys: list[str] = []
+    for part in location:
+        if isinstance(value, Mapping) and part not in value and part == value.get("kind"):
+            continue
+        keys.append(part)
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return tuple(keys)
+
+
+def _problem(
+    first: dict[str, Any], keys: Keys, value: Mapping[str, Any], model: type[BaseModel]
+) -> str:
+    match first["type"]:
+        case "extra_forbidden":
+            return f"unknown key{_advice(keys, value, model)}"
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return str(first["ctx"]["error"])
+        case "union_tag_invalid":
+            return f"found {first['ctx']['tag']!r}, expected {first['ctx']['expected_tags']}"
+        case "union_tag_not_found":
+            return "`kind` is missing"
+        case _:
+            expected = first["msg"].removeprefix("Input ")
+            return f"found {first['input']!r}, which {expected}"
+
+
+def _advice(keys: Keys, value: Mapping[str, Any], model: type[BaseModel]) -> str:
+    known = known_keys(model, keys[:-1], value)
+    near = get_close_matches(keys[-1], known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; there is {', '.join(known)}"
+
+
+def known_keys(model: type[BaseModel], above: Keys, value: Mapping[str, Any]) -> list[str]:
+    """The keys that `model` has below `above`, given the kinds that `value` chose."""
+    for key in above:
+        if key not in model.model_fields:
+            return []
+        inner = value.get(key)
+        model = _model_of(model, key, inner if isinstance(inner, Mapping) else {})
+        value = inner if isinstance(inner, Mapping) else {}
+    return list(model.model_fields)
+
+
+def _model_of(model: type[BaseModel], key: str, value: Mapping[str, Any]) -> type[BaseModel]:
+    annotation = model.model_fields[key].annotation
+    options = getattr(annotation, "__args__", (annotation,))
+    models = [one for one in options if isinstance(one, type) and issubclass(one, BaseModel)]
+    for one in models:
+        kind = one.model_fields.get("kind")
+        if kind is None or kind.default == value.get("kind"):
+            return one
+    return models[0] if models else model

@@ -1,0 +1,41 @@
+"""Which markets a strategy means, given what the lake holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cq.errors import UnknownSymbol
+
+
+def with_quote(symbols: Sequence[str], quote: str) -> tuple[str, ...]:
+    """Symbols in full: a base alone is traded against `quote`."""
+    return tuple(one if "-" in one else f"{one}-{quote}" for one in symbols)
+
+
+def resolve(
+    symbols: Sequence[str], quote: str, held: Iterable[str]
+) -> tuple[tuple[str, ...], list[str]]:
+    """The symbols in full as the lake has them, and a note for each that was chosen.
+
+    A base alone means BASE-`quote`; where the lake lacks that but holds the base in exactly one
+    other market, that one is taken, and the note says so. UnknownSymbol names what there is.
+    """
+    held = set(held)
+    found: list[str] = []
+    notes: list[str] = []
+    for said, full in zip(symbols, with_quote(symbols, quote), strict=True):
+        others = sorted(one for one in held if one.partition("-")[0] == said)
+        if full in held:
+            found.append(full)
+        elif len(others) == 1:
+            found.append(others[0])
+            notes.append(f"{said}: the lake has no {full}, taking {others[0]}")
+        else:
+            raise UnknownSymbol(full, held, _advice(said, others))
+    return tuple(dict.fromkeys(found)), notes
+
+
+def _advice(said: str, others: Sequence[str]) -> str:
+    if others:
+        return f"say which: symbols={others[0]}"
+    return f"fetch it with `cq lake ingest {said}` or name one of these with --set symbols=…"

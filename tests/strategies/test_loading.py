@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cq.errors import NoSuchFile, StrategyError
+from cq.strategies import FixedFraction, VolatilityTarget, load, strategy_schema
+from cq.utils.config import defaults
+
+PROJECT = Path(__file__).parents[2]
+SHIPPED = sorted((PROJECT / "configs" / "strategies").glob("*.yaml"))
+
+GOOD = """\
+kind: crossover
+symbols: [BTC, ETH-USDT]
+interval: 1h
+fast: 5
+slow: 20
+sizing:
+  kind: fixed_fraction
+  fraction: 0.5
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+def problem(path, *overrides):
+    with pytest.raises(StrategyError) as caught:
+        load(path, overrides)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_strategy_is_what_its_file_says(file):
+    strategy = load(file)
+    assert strategy.name == "mine"
+    assert strategy.config.symbols == ("BTC", "ETH-USDT")
+    assert (strategy.config.fast, strategy.config.slow) == (5, 20)
+    assert strategy.config.sizing == FixedFraction(fraction=0.5)
+    assert strategy.warmup == 20
+
+
+def test_the_command_line_wins(file):
+    strategy = load(file, ["fast=7", "symbols=sol-brl, BTC", "sizing.fraction=1", "name=other"])
+    assert strategy.config.fast == 7
+    assert strategy.config.symbols == ("SOL-BRL", "BTC")
+    assert strategy.config.sizing.fraction == 1
+    assert strategy.name == "other"
+
+
+def test_another_kind_of_sizing_drops_the_parameters_of_the_first(file):
+    strategy = load(file, ["sizing.kind=volatility_target", "sizing.window=48"])
+    assert strategy.config.sizing == VolatilityTarget(window=48)
+    assert strategy.warmup == 49
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "said"),
+    [
+        ("fast: 5", "fsat: 5", "mine.yaml:4: fsat: unknown key; did you mean fast?"),
+        ("fast: 5", "fast: ten", "mine.yaml:4: fast: found 'ten', which should be a valid integer"),
+        ("fast: 5", "fast: 20", "mine.yaml:4: fast (20) needs fewer bars than slow (20)"),
+        ("  fraction: 0.5", "  fractoin: 1", "mine.yaml:8: sizing.fractoin: unknown key; did you"),
+        ("  fraction: 0.5", "  fraction: 2", "mine.yaml:8: sizing.fraction: found 2, which should"),
+        ("  kind: fixed_fraction", "  kind: all", "mine.yaml:6: sizing: found 'all', expected"),
+        ("interval: 1h", "interval: 1x", "mine.yaml:3: interval: '1x' is not an interval"),
+        ("interval: 1h\n", "", "mine.yaml: interval: is missing"),
+        ("kind: crossover\n", "", "mine.yaml: kind: is missing; there is crossover"),
+        ("kind: crossover", "kind: macdonald", "mine.yaml:1: kind: found 'macdonald'"),
+        ("[BTC, ETH-USDT]", "[]", "mine.yaml:2: symbols: names no symbol"),
+        ("[BTC, ETH-USDT]", "[BTC, btc]", "mine.yaml:2: symbols: BTC stands there twice"),
+        ("[BTC, ETH-USDT]", "[BTC/USDT]", "mine.yaml:2: symbols: 'BTC/USDT' is not a symbol"),
+        ("slow: 20", "slow: 20\nslow: 21", "mine.yaml:6: slow stands here again"),
+        ("kind: crossover", "kind: [", "is not YAML"),
+        (GOOD, "just text", "expected keys with values"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_line_and_key(file, line, instead, said):
+    assert line in GOOD
+    file.write_text(GOOD.replace(line, instead, 1))
+    assert said in problem(file)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("fsat=3", "--set fsat: unknown key; did you mean fast?"),
+        ("fast=30", "--set fast: fast (30) needs fewer bars than slow (20)"),
+        ("fast", "--set fast: expected KEY=VALUE, such as fast=10"),
+        ("sizing.fraction=x", "--set sizing.fraction: found 'x', which should be a valid number"),
+    ],
+)
+def test_a_mistake_on_the_command_line_names_the_option(file, override, said):
+    assert problem(file, override).startswith(said)
+
+
+def test_a_missing_file_is_data_missing(tmp_path):
+    with pytest.raises(NoSuchFile) as caught:
+        load(tmp_path / "no.yaml")
+    assert caught.value.exit_code == 3
+
+
+def test_a_strategy_may_differ_from_the_settings_of_a_backtest(file):
+    settings = defaults(PROJECT).backtest
+    file.write_text(GOOD + "backtest:\n  fees: {taker: 0.001}\n")
+    ours = load(file, ["backtest.cash=500"]).backtest(settings)
+    assert (ours.fees.taker, ours.cash) == (0.001, 500)
+    assert ours.fees.maker == settings.fees.maker
+    assert load(file).backtest(settings).cash == settings.cash
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("  fees: {takr: 0}", "mine.yaml:10: backtest.fees.takr: unknown key; did you mean taker?"),
+        ("  fill: soon", "mine.yaml:10: backtest.fill: found 'soon'"),
+        ("  max_position: 2", "mine.yaml:10: max_position (2) must not exceed"),
+    ],
+)
+def test_a_mistake_in_the_backtest_part_names_its_line(file, lines, said):
+    file.write_text(GOOD + "backtest:\n" + lines + "\n")
+    with pytest.raises(StrategyError, match=r"mine\.yaml:10") as caught:
+        load(file).backtest(defaults(PROJECT).backtest)
+    assert said in str(caught.value)
+
+
+OWN = """\
+import polars as pl
+from cq.strategies import StrategyConfig
+
+class Config(StrategyConfig):
+    level: float = 100.0
+
+    @property
+    def warmup(self) -> int:
+        return 1
+
+def generate_signals(bars, config):
+    return bars.with_columns(signal=(pl.col("close") > config.level).cast(pl.Int8))
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "level.py").write_text(OWN)
+    path = tmp_path / "own.yaml"
+    path.write_text("python: level.py\nsymbols: [BTC]\ninterval: 1d\nlevel: 5\n")
+    return path
+
+
+def test_a_users_own_strategy_is_a_file_beside(own):
+    strategy = load(own, ["level=7"])
+    assert strategy.config.level == 7
+    assert strategy.code == own.parent / "level.py"
+    assert strategy.warmup == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def f(:", "level.py:1: is not Python"),
+        ("import nothing_like_this", "level.py: fails when imported: ModuleNotFoundError"),
+        ("x = 1", "level.py: needs a class `Config`"),
+        (OWN.replace("warmup", "warm"), "level.py: Config needs a property `warmup`"),
+        (OWN.replace("generate_signals", "signals"), "level.py: needs a function"),
+    ],
+)
+def test_a_mistake_in_a_users_own_file_names_it(own, text, said):
+    (own.parent / "level.py").write_text(text)
+    assert said in problem(own)
+
+
+def test_a_users_own_file_that_is_not_there_is_named(own):
+    (own.parent / "level.py").unlink()
+    assert "own.yaml:1: python: no such file" in problem(own)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda one: one.stem)
+def test_every_shipped_strategy_loads_and_names_its_schema(path):
+    assert load(path).name == path.stem
+    assert path.read_text().startswith("# yaml-language-server: $schema=../strategy.schema.json\n")
+
+
+def test_the_schema_knows_every_key_of_the_shipped_strategies():
+    schema = strategy_schema()
+    json.dumps(schema)
+    crossover = schema["anyOf"][0]
+    for path in SHIPPED:
+        assert set(yaml.safe_load(path.read_text())) <= set(crossover["properties"])
+    assert crossover["additionalProperties"] is False
+    assert set(crossover["required"]) == {"symbols", "interval", "kind"}
+    assert "required" not in crossover["properties"]["backtest"]
+
+
+def test_every_key_of_a_strategy_is_described():
+    schema = strategy_schema()
+    parts = [
+        schema["anyOf"][0],
+        schema["$defs"]["VolatilityTarget"],
+        schema["$defs"]["FixedFraction"],
+    ]
+    for part in parts:
+        for key, said in part["properties"].items():
+            assert key == "kind" or said.get("description"), key

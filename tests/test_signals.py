@@ -1,0 +1,194 @@
+"""Signals are exact: no later bar, no engine, no source and no thread changes them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import makers
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from cq import signals
+from cq.errors import StrategyError
+from cq.strategies import KINDS, Strategy, StrategyConfig
+
+SIZINGS = [
+    {"kind": "fixed_fraction", "fraction": 0.5},
+    {"kind": "volatility_target", "annual_volatility": 0.4, "window": 5},
+]
+PARAMETERS = {
+    "crossover": [
+        {"fast": 2, "slow": 5},
+        {"fast": 2, "slow": 3, "average": "ema"},
+    ]
+}
+ALL = [
+    (kind, parameters | {"sizing": sizing})
+    for kind in KINDS
+    for parameters in PARAMETERS[kind]
+    for sizing in SIZINGS
+]
+every_strategy = pytest.mark.parametrize(("kind", "parameters"), ALL)
+
+
+def strategy(kind, parameters):
+    made = KINDS[kind]
+    config = made.config(symbols=["A-B"], interval="1h", **parameters)
+    return Strategy(config, made.generate_signals, made.size_positions)
+
+
+def rows(bars, of):
+    return signals.targets(bars.lazy(), of).collect()
+
+
+@every_strategy
+@settings(max_examples=40)
+@given(bars=makers.bars(symbols=("A-B", "C-D"), min_size=20), cut=st.integers(1, 40))
+def test_later_bars_never_change_earlier_rows(kind, parameters, bars, cut):
+    of = strategy(kind, parameters)
+    early = bars.filter(pl.col("ts") < cut * makers.HOUR)
+    before = pl.col("ts") < cut * makers.HOUR
+    assert_frame_equal(rows(bars, of).filter(before), rows(early, of), check_exact=True)
+
+
+@every_strategy
+@settings(max_examples=25, deadline=None)
+@given(bars=makers.bars(min_size=90, max_size=120))
+def test_a_window_of_warmup_bars_ends_as_all_history_does(kind, parameters, bars):
+    of = strategy(kind, parameters)
+    whole = rows(bars, of)
+    for end in range(of.warmup, bars.height + 1, 7):
+        window = bars.slice(end - of.warmup, of.warmup)
+        assert_frame_equal(
+            signals.latest(window.lazy(), of).collect(), whole.slice(end - 1, 1), check_exact=True
+        )
+
+
+def test_rows_and_their_order_are_those_of_the_bars():
+    bars = pl.concat([makers.hourly("A-B", [1.0, 2.0, 3.0]), makers.hourly("C-D", [3.0, 2.0, 1.0])])
+    of = strategy("crossover", {"fast": 1, "slow": 2})
+    found = rows(bars, of)
+    assert found.columns == ["ts", "symbol", "close", "signal", "target"]
+    assert found.schema["signal"] == pl.Int8
+    assert_frame_equal(found.select("ts", "symbol", "close"), bars.select("ts", "symbol", "close"))
+    assert found["signal"].to_list() == [None, 1, 1, None, 0, 0]
+    assert found["target"].to_list() == [None, 1.0, 1.0, None, 0.0, 0.0]
+
+
+def test_latest_is_the_newest_row_of_each_symbol():
+    bars = pl.concat([makers.hourly("C-D", [3.0, 2.0]), makers.hourly("A-B", [1.0, 2.0, 3.0])])
+    of = strategy("crossover", {"fast": 1, "slow": 2})
+    found = signals.latest(bars.lazy(), of).collect()
+    assert found["symbol"].to_list() == ["A-B", "C-D"]
+    assert found["ts"].to_list() == [2 * makers.HOUR, 1 * makers.HOUR]
+
+
+def short(bars, config):
+    return bars.with_columns(signal=pl.lit(-1))
+
+
+def own(generate, size=None):
+    class Config(StrategyConfig):
+        @property
+        def warmup(self):
+            return 1
+
+    config = Config(symbols=["A-B"], interval="1h")
+    made = Strategy(config, generate, code=Path("own.py"))
+    return made if size is None else Strategy(config, generate, size, code=Path("own.py"))
+
+
+def test_a_short_signal_holds_nothing():
+    found = rows(makers.hourly("A-B", [1.0, 2.0]), own(short))
+    assert found["signal"].to_list() == [-1, -1]
+    assert found["target"].to_list() == [0.0, 0.0]
+
+
+def test_a_users_own_sizing_is_used():
+    of = own(short, lambda bars, config: bars.with_columns(target=pl.lit(0.3)))
+    assert rows(makers.hourly("A-B", [1.0]), of)["target"].to_list() == [0.3]
+
+
+@pytest.mark.parametrize(
+    ("generate", "said"),
+    [
+        (lambda bars, config: bars.select("ts", "symbol", "signal"), "builds no frame"),
+        (lambda bars, config: bars.with_columns(sign=1), "builds no frame"),
+        (lambda bars, config: 1 / 0, "generate_signals fails: ZeroDivisionError"),
+        (lambda bars, config: bars.collect(), "generate_signals returned DataFrame"),
+        (lambda bars, config: short(bars, config).drop("close"), "its frame lacks close"),
+    ],
+)
+def test_a_mistake_in_a_users_own_strategy_names_its_file(generate, said):
+    with pytest.raises(StrategyError, match=rf"own\.py: .*{said}"):
+        rows(makers.hourly("A-B", [1.0]), own(generate))
+
+
+PROGRAM = """
+import sys, polars as pl
+from cq import signals
+from cq.strategies import load
+path, engine, source, *files = sys.argv[1:]
+bars = pl.scan_parquet(path) if source == "parquet" else pl.read_parquet(path).lazy()
+for file in files:
+    found = signals.targets(bars, load(file)).collect(engine=engine)
+    print(pl.thread_pool_size(), found.hash_rows().sum(), found["target"].null_count())
+"""
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """150,000 bars of two symbols at prices whose float sums carry noise."""
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("noisy")
+    size = 150_000
+    rng = np.random.default_rng(11)
+
+    def walk(scale):
+        return scale * np.exp(np.cumsum(rng.normal(0, 0.001, size)))
+
+    frames = [
+        makers.hourly(name, walk(scale).round(8).tolist())
+        for name, scale in [("A-B", 350_000.0), ("C-D", 0.00123)]
+    ]
+    pl.concat(frames).write_parquet(folder / "bars.parquet", row_group_size=20_000)
+    for average in ("sma", "ema"):
+        for sizing in SIZINGS:
+            lines = "kind: crossover", "symbols: [A-B]", "interval: 1h", "fast: 7", "slow: 90"
+            text = "\n".join([*lines, f"average: {average}", f"sizing: {sizing}"])
+            (folder / f"{average}_{sizing['kind']}.yaml").write_text(text)
+    return folder
+
+
+def hashes(folder, engine, source, threads):
+    files = sorted(map(str, folder.glob("*.yaml")))
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(folder / "bars.parquet"), engine, source, *files],
+        env=os.environ | {"POLARS_MAX_THREADS": str(threads)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line.split() for line in ran.stdout.splitlines()]
+    assert {line[0] for line in lines} == {str(threads)}
+    assert len(lines) == 4
+    return [line[1:] for line in lines]
+
+
+def test_signals_are_the_same_bits_on_any_engine_source_and_thread_count(noisy):
+    expected = hashes(noisy, "in-memory", "frame", 1)
+    assert len({one[0] for one in expected}) == 4
+    for engine, source, threads in [
+        ("streaming", "frame", 2),
+        ("streaming", "parquet", 2),
+        ("streaming", "parquet", 1),
+        ("in-memory", "parquet", 2),
+    ]:
+        assert hashes(noisy, engine, source, threads) == expected, (engine, source, threads)
