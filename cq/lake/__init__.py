@@ -1,0 +1,7 @@
+"""What a dataset is, where it lies, how it is written, read and checked."""
+
+from cq.lake.datasets import DATASETS, Dataset
+from cq.lake.lake import Lake
+from cq.lake.writer import WriteReport
+
+__all__ = ["DATASETS", "Dataset", "Lake", "WriteReport"]

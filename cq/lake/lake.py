@@ -1,0 +1,182 @@
+"""The door to a lake: write rows, read bars, ask in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from cq.errors import EmptyDataset
+from cq.lake import manifest
+from cq.lake.datasets import OHLCV, dataset
+from cq.lake.layout import Layout
+from cq.lake.reader import COLUMNS, FOREVER, Bars, Series, series_of, stored
+from cq.lake.writer import Target, WriteReport, write
+from cq.utils.time import interval_ns, parse_time, to_ns
+
+if TYPE_CHECKING:
+    from cq.lake.catalog import Catalog
+
+Moment = str | int | datetime | None
+
+
+class Lake:
+    """A folder of Parquet files with contracts, e.g. `Lake("lake").bars("BTC-BRL", "1h")`.
+
+    `partitions` says where each dataset's files lie; a lake that exists remembers its own in
+    `lake.json`. Views come from the SQL files of the package, and from those in `sql_root` (by
+    default the folder `sql` beside the lake), which win where names are equal.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        partitions: Mapping[str, str] | None = None,
+        sql_root: str | Path | None = None,
+    ) -> None:
+        self.root = Path(root).expanduser().resolve()
+        self.catalog = self.root.with_name(f"{self.root.name}.db")
+        self.sql_root = Path(sql_root).resolve() if sql_root else self.root.parent / "sql"
+        self.layouts: dict[str, Layout] = manifest.layouts(self.root, partitions)
+
+    def __repr__(self) -> str:
+        """Where it lies."""
+        return f"Lake({str(self.root)!r})"
+
+    def write(
+        self, dataset: str, rows: pl.DataFrame, *, source: str, now_ns: int, wait_s: float = 10
+    ) -> WriteReport:
+        """Land the rows that keep the rules and are new; keep the bad ones in `rejected`.
+
+        Writing the same rows again changes nothing. LakeBusy after `wait_s` seconds while another
+        process writes the same dataset and symbol.
+        """
+        target, rejects = self._target(dataset), self._target("rejected")
+        self.prepare()
+        return write(target, rejects, rows, source=source, now_ns=now_ns, wait_s=wait_s)
+
+    def prepare(self) -> None:
+        """Make the folder a lake: its `lake.json` and the empty files that views bind to."""
+        manifest.prepare(self.root, self.layouts)
+
+    def stored(self, dataset: str = "ohlcv") -> pl.DataFrame:
+        """exchange, symbol, interval of what a dataset holds, from folder names only."""
+        return stored(self.root, self._target(dataset).layout)
+
+    def bars(
+        self,
+        symbols: str | Sequence[str],
+        interval: str,
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        exchange: str | None = None,
+        columns: Sequence[str] | None = None,
+        now_ns: int | None = None,
+    ) -> pl.LazyFrame:
+        """Closed bars opening in [start, end), sorted by (symbol, ts).
+
+        An interval that is not stored is made from the coarsest stored one that divides it; only
+        complete buckets are returned. `now_ns` also leaves out what is not closed at that instant.
+        """
+        since, until = moment(start, 0), moment(end, FOREVER)
+        frames = [
+            self._bars.of(series, interval, since, until, now_ns)
+            for series in self._series(symbols, interval, exchange)
+        ]
+        return pl.concat(frames).select(*(columns or COLUMNS))
+
+    def bars_before(
+        self,
+        symbols: str | Sequence[str],
+        interval: str,
+        start_ns: int,
+        count: int,
+        *,
+        exchange: str | None = None,
+    ) -> pl.LazyFrame:
+        """The last `count` bars of each symbol that open before `start_ns`, by (symbol, ts)."""
+        return pl.concat(
+            self._tail(series, interval, start_ns, count)
+            for series in self._series(symbols, interval, exchange)
+        )
+
+    def _tail(self, series: Series, interval: str, end: int, count: int) -> pl.LazyFrame:
+        """Look back twice as far as gapless bars would need, then ever further."""
+        oldest = self._bars.first_ts(series)
+        back = 2 * (count + 1) * interval_ns(interval)
+        while True:
+            start = max(end - back, 0)
+            rows = self._bars.of(series, interval, start, end, None)
+            if start <= oldest or rows.select(pl.len()).collect().item() >= count:
+                return rows.tail(count)
+            back *= 4
+
+    def files(
+        self,
+        symbols: str | Sequence[str],
+        interval: str,
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        exchange: str | None = None,
+    ) -> list[Path]:
+        """The files that `bars` of the same arguments reads; their names carry their digests."""
+        since, until = moment(start, 0), moment(end, FOREVER)
+        return [
+            path
+            for series in self._series(symbols, interval, exchange)
+            for path in self._bars.files(series, since, until)
+        ]
+
+    @cached_property
+    def _bars(self) -> Bars:
+        return Bars(self.root, self.layouts["ohlcv"], self.layouts["coverage"])
+
+    def _series(
+        self, symbols: str | Sequence[str], interval: str, exchange: str | None
+    ) -> list[Series]:
+        interval_ns(interval)
+        names = sorted({symbols} if isinstance(symbols, str) else set(symbols))
+        known = self.stored()
+        if known.is_empty():
+            raise EmptyDataset(OHLCV.name, self.root)
+        return [series_of(known, name, interval, exchange, self.root) for name in names]
+
+    def _target(self, name: str) -> Target:
+        return Target(self.root, dataset(name), self.layouts[name])
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        from cq.lake.catalog import Catalog
+
+        return Catalog(self.root, self.catalog, self.layouts, self.sql_root)
+
+    def scan(self, view: str) -> pl.LazyFrame:
+        """A lazy frame over a SQL view; it may be used many times in one query, and from threads."""
+        return self._catalog.scan(view)
+
+    def sql(self, query: str, params: Any = None) -> pl.DataFrame:
+        """The answer to a SQL question over the views."""
+        return self._catalog.sql(query, params)
+
+    def refresh_catalog(self) -> bool:
+        """Bring the views in `lake.db` up to date; False while somebody else has it open."""
+        self.prepare()
+        return self._catalog.refresh()
+
+
+def moment(value: Moment, default: int) -> int:
+    """Nanoseconds of a date as people type it, a datetime, or nanoseconds."""
+    if value is None:
+        return default
+    if isinstance(value, str):
+        return parse_time(value)
+    return to_ns(value) if isinstance(value, datetime) else value
+
+

@@ -1,0 +1,271 @@
+"""Where the rows of a dataset lie: a path template turned into folders, and folders into files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from cq.errors import ConfigError
+from cq.utils.time import from_ns, to_ns
+
+DEFAULT_PARTITIONS: dict[str, str] = {
+    "ohlcv": "ohlcv/exchange={exchange}/symbol={symbol}/interval={interval}/year={YYYY}"
+    "/file-{HHmmss}.parquet",
+    "trades": "trades/exchange={exchange}/symbol={symbol}/year={YYYY}/month={MM}"
+    "/file-{HHmmss}.parquet",
+    "orderbook_l2": "orderbook_l2/exchange={exchange}/symbol={symbol}/year={YYYY}/month={MM}"
+    "/day={DD}/file-{HHmmss}.parquet",
+    "orders": "orders/exchange={exchange}/symbol={symbol}/year={YYYY}/file-{HHmmss}.parquet",
+    "fills": "fills/exchange={exchange}/symbol={symbol}/year={YYYY}/file-{HHmmss}.parquet",
+    "coverage": "coverage/exchange={exchange}/symbol={symbol}/file-{HHmmss}.parquet",
+    "rejected": "rejected/exchange={exchange}/symbol={symbol}/file-{HHmmss}.parquet",
+}
+
+OWNERS = ("exchange", "symbol", "interval")
+TIMES = ("YYYY", "MM", "DD", "HH")
+FIELDS = (*OWNERS, "dataset", *TIMES, "HHmmss")
+
+ANCHOR_FILE = "anchor.parquet"
+NOBODY = "none"
+UNKNOWN = "unknown"
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of the lake: its path and the calendar folder it lies in (`(2024, 5)`)."""
+
+    when: tuple[int, ...]
+    path: Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A path template, such as `ohlcv/symbol={symbol}/year={YYYY}/file-{HHmmss}.parquet`."""
+
+    dataset: str
+    template: str
+
+    def __post_init__(self) -> None:
+        """Refuse a template that could lose rows or mix datasets."""
+        problem = self._problem()
+        if problem:
+            raise ConfigError(f"partitions.{self.dataset}.path", f"{self.template!r} {problem}")
+
+    def _problem(self) -> str:
+        segments = self.template.split("/")
+        unknown = [name for name in _PLACEHOLDER.findall(self.template) if name not in FIELDS]
+        times = [name for name in self.fields if name in TIMES]
+        if unknown:
+            return f"has the unknown {{{unknown[0]}}}; there is {', '.join(FIELDS)}"
+        if len(segments) < 2 or segments[0] not in (self.dataset, "{dataset}"):
+            return f"has to start with the folder {self.dataset}/"
+        if not segments[-1].endswith(".parquet") or any(s in ("", ".", "..") for s in segments):
+            return "has to be a relative path to a file ending in .parquet"
+        if "HHmmss" in self.fields:
+            return "has {HHmmss} in a folder; it belongs into the file's name"
+        if times != list(TIMES[: len(times)]):
+            return f"has its calendar folders out of order; expected {', '.join(TIMES)} from the left"
+        return ""
+
+    @cached_property
+    def folders(self) -> list[str]:
+        """The template's folder levels."""
+        return self.template.split("/")[:-1]
+
+    @cached_property
+    def fields(self) -> list[str]:
+        """Placeholders in the folder levels, from the left."""
+        return _PLACEHOLDER.findall("/".join(self.template.split("/")[:-1]))
+
+    @cached_property
+    def hive(self) -> dict[str, str]:
+        """Column → placeholder, where every folder that varies is named `column={placeholder}`."""
+        named = [re.fullmatch(r"(\w+)=\{(\w+)\}", level) for level in self.folders[1:]]
+        if not all(named):
+            return {}
+        return {found[1]: found[2] for found in named if found}
+
+    @cached_property
+    def depth(self) -> int:
+        """How many calendar levels the folders have."""
+        return sum(name in TIMES for name in self.fields)
+
+    def folder(self, owner: Mapping[str, str | None], ts: int | None) -> Path:
+        """The folder, relative to the lake, of rows of `owner` at `ts`."""
+        moment = from_ns(ts or 0)
+        values = {name: safe(owner.get(name)) for name in OWNERS}
+        values |= {"dataset": self.dataset, **calendar(moment)}
+        return Path(*(_filled(level, values) for level in self.folders))
+
+    def file_name(self, ts: int | None, digest: str) -> str:
+        """The name of a file whose first row is at `ts` and whose content has this digest."""
+        moment = from_ns(ts or 0)
+        values = {"dataset": self.dataset, "HHmmss": f"{moment:%H%M%S}", **calendar(moment)}
+        stem = _filled(self.template.split("/")[-1].removesuffix(".parquet"), values)
+        return f"{stem}-{digest}.parquet"
+
+    def anchor(self) -> Path:
+        """An empty file that lets a view over the dataset bind before the first row is there."""
+        return self.folder(dict.fromkeys(OWNERS, NOBODY), None) / ANCHOR_FILE
+
+    def cuts(self, first: int, last: int) -> list[int]:
+        """Where a new calendar folder begins within (first, last], in nanoseconds."""
+        if not self.depth:
+            return []
+        found, edge = [], self._next(first)
+        while edge <= last:
+            found.append(edge)
+            edge = self._next(edge)
+        return found
+
+    def _next(self, ts: int) -> int:
+        moment = from_ns(ts)
+        if self.depth == 1:
+            return to_ns(datetime(moment.year + 1, 1, 1, tzinfo=UTC))
+        if self.depth == 2:
+            year, month = divmod(moment.year * 12 + moment.month, 12)
+            return to_ns(datetime(year, month + 1, 1, tzinfo=UTC))
+        step = 86_400_000_000_000 if self.depth == 3 else 3_600_000_000_000
+        return ts - ts % step + step
+
+    def files(
+        self,
+        root: Path,
+        owner: Mapping[str, str | None] | None = None,
+        start: int | None = None,
+        end: int | None = None,
+    ) -> list[Part]:
+        """Files that may hold rows of `owner` in [start, end), oldest calendar folder first."""
+        first = _levels(start, self.depth)
+        last = _levels(None if end is None else end - 1, self.depth)
+        fixed = {name: safe(value) for name, value in (owner or {}).items()}
+        found = [
+            Part(when, path)
+            for path, seen in self._walk(root, fixed, first, last)
+            for when in [tuple(int(seen[name]) for name in TIMES[: self.depth])]
+        ]
+        return sorted(found, key=lambda part: (part.when, part.path))
+
+    def owners(self, root: Path) -> list[dict[str, str]]:
+        """The distinct owners that the folder names tell, as {exchange: …, symbol: …}."""
+        names = [name for name in self.fields if name in OWNERS]
+        seen = {
+            tuple(values[name] for name in names)
+            for _, values in self._walk(root, {}, None, None, stop_early=True)
+        }
+        return [dict(zip(names, one, strict=True)) for one in sorted(seen)]
+
+    def _walk(
+        self,
+        root: Path,
+        fixed: Mapping[str, str],
+        first: tuple[int, ...] | None,
+        last: tuple[int, ...] | None,
+        *,
+        stop_early: bool = False,
+    ) -> Iterator[tuple[Path, dict[str, str]]]:
+        """Every file below the template with the values its folders carry.
+
+        With `stop_early` one file for each branch of calendar folders is enough.
+        """
+
+        def below(folder: str, level: int, seen: dict[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
+            if level == len(self.folders):
+                for name in _names(folder, files=True):
+                    if name.endswith(".parquet") and name != ANCHOR_FILE:
+                        yield Path(folder, name), seen
+                return
+            for name, values in self._matching(folder, self.folders[level], fixed):
+                now = seen | values
+                if NOBODY in values.values() or not _within(now, first, last):
+                    continue
+                inner = below(os.path.join(folder, name), level + 1, now)  # noqa: PTH118
+                if stop_early and not any(f in OWNERS for f in self._fields_from(level + 1)):
+                    one = next(inner, None)
+                    if one:
+                        yield one
+                        if values.keys() & set(TIMES):
+                            return
+                else:
+                    yield from inner
+
+        return below(str(root), 0, {})
+
+    def _fields_from(self, level: int) -> list[str]:
+        return _PLACEHOLDER.findall("/".join(self.folders[level:]))
+
+    def _matching(
+        self, folder: str, pattern: str, fixed: Mapping[str, str]
+    ) -> Iterator[tuple[str, dict[str, str]]]:
+        """Names in `folder` that fit one level of the template, with the values they carry."""
+        given = {"dataset": self.dataset, **fixed}
+        here = _PLACEHOLDER.findall(pattern)
+        if all(name in given for name in here):
+            yield _filled(pattern, given), {name: given[name] for name in here if name in OWNERS}
+            return
+        fits = _regex(pattern)
+        for name in _names(folder, files=False):
+            found = fits.fullmatch(name)
+            if found and all(given.get(k, v) == v for k, v in found.groupdict().items()):
+                yield name, found.groupdict()
+
+
+def calendar(moment: datetime) -> dict[str, str]:
+    """The calendar placeholders of `moment`."""
+    return {
+        "YYYY": f"{moment.year:04d}",
+        "MM": f"{moment.month:02d}",
+        "DD": f"{moment.day:02d}",
+        "HH": f"{moment.hour:02d}",
+    }
+
+
+def safe(value: str | None) -> str:
+    """`value` where it can be a folder's name, else `unknown`."""
+    return value if value is not None and _SAFE.fullmatch(value) else UNKNOWN
+
+
+def _filled(pattern: str, values: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], pattern)
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
+    pieces = _PLACEHOLDER.split(pattern)
+    literal, names = pieces[::2], pieces[1::2]
+    text = re.escape(literal[0])
+    for name, after in zip(names, literal[1:], strict=True):
+        text += f"(?P<{name}>{r'[0-9]+' if name in TIMES else r'.+'}){re.escape(after)}"
+    return re.compile(text)
+
+
+def _names(folder: str, *, files: bool) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(one.name for one in entries if one.is_file() == files)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _levels(ts: int | None, depth: int) -> tuple[int, ...] | None:
+    if ts is None:
+        return None
+    moment = from_ns(ts)
+    return (moment.year, moment.month, moment.day, moment.hour)[:depth]
+
+
+def _within(
+    seen: Mapping[str, str], first: tuple[int, ...] | None, last: tuple[int, ...] | None
+) -> bool:
+    """Whether the calendar levels seen so far can hold anything between first and last."""
+    when = tuple(int(seen[name]) for name in TIMES if name in seen)
+    return (first is None or when >= first[: len(when)]) and (
+        last is None or when <= last[: len(when)]
+    )

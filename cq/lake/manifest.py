@@ -1,0 +1,81 @@
+"""`lake.json`: what a lake remembers about itself, and the empty files that views bind to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from cq.errors import ConfigError, LakeUnwritable
+from cq.lake.datasets import DATASETS
+from cq.lake.layout import DEFAULT_PARTITIONS, Layout
+
+MANIFEST = "lake.json"
+FORMAT = 1
+
+
+def layouts(root: Path, partitions: Mapping[str, str] | None) -> dict[str, Layout]:
+    """The layout of every dataset: what the lake remembers, else what is given, else the default."""
+    given = dict(partitions or {})
+    for name in given:
+        if name not in DATASETS:
+            raise ConfigError("partitions", f"no dataset {name!r}; there is {', '.join(DATASETS)}")
+    remembered = read(root)
+    for name, template in given.items():
+        if name in remembered and remembered[name] != template:
+            raise ConfigError(
+                f"partitions.{name}.path",
+                f"the lake {root} was made with {remembered[name]!r}, the settings say {template!r}; "
+                "go back to the first, or import into another data_root",
+            )
+    return {name: Layout(name, t) for name, t in {**DEFAULT_PARTITIONS, **given, **remembered}.items()}
+
+
+def read(root: Path) -> dict[str, str]:
+    """The templates in `lake.json`; none where there is no such file."""
+    path = root / MANIFEST
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] != FORMAT:
+            raise ConfigError(str(path), f"format {found['format']}; this cq reads {FORMAT}")
+        return {str(name): str(template) for name, template in found["partitions"].items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(str(path), f"is not a lake's manifest ({error})") from error
+
+
+def prepare(root: Path, layouts: Mapping[str, Layout]) -> None:
+    """Give the lake its empty files and its `lake.json`, where they are not there yet."""
+    missing = [name for name, layout in layouts.items() if not (root / layout.anchor()).exists()]
+    if not missing and (root / MANIFEST).exists():
+        return
+    from cq.lake import parquet
+
+    for name in missing:
+        path = root / layouts[name].anchor()
+        parquet.place(parquet.encoded(DATASETS[name].empty()), path.parent, path.name)
+    _remember(root, {name: layout.template for name, layout in layouts.items()})
+
+
+def _remember(root: Path, templates: Mapping[str, str]) -> None:
+    """Write `lake.json` unless somebody else was first."""
+    text = json.dumps({"format": FORMAT, "partitions": templates}, indent=2) + "\n"
+    beside = root / f"{MANIFEST}.{os.getpid()}.tmp"
+    try:
+        beside.write_text(text, encoding="utf-8")
+        try:
+            os.link(beside, root / MANIFEST)
+        except FileExistsError:
+            pass
+        finally:
+            beside.unlink()
+    except OSError as error:
+        raise LakeUnwritable(root, error.strerror or str(error)) from error
+    for name, template in read(root).items():
+        if templates.get(name, template) != template:
+            raise ConfigError(
+                f"partitions.{name}.path",
+                f"another process made the lake {root} with {template!r} just now",
+            )

@@ -1,0 +1,91 @@
+"""A Parquet file that appears whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cq.errors import LakeUnwritable
+
+ROW_GROUP = 131_072
+TEMPORARY = ".parquet.tmp"
+
+
+def encoded(rows: pl.DataFrame) -> pa.Buffer:
+    """`rows` as the bytes of a Parquet file: zstd, delta-coded integers, dictionaries on text."""
+    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+    words = [name for name, kind in rows.schema.items() if kind == pl.String]
+    whole = {n: "DELTA_BINARY_PACKED" for n, kind in rows.schema.items() if kind == pl.Int64}
+    pruned = [name for name, kind in rows.schema.items() if kind in (pl.Int64, pl.String)]
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=ROW_GROUP,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=words,
+        column_encoding=whole or None,
+        store_schema=False,
+        write_statistics=pruned,
+    )
+    return sink.getvalue()
+
+
+def digest(content: pa.Buffer) -> str:
+    """Twelve hexadecimal digits that name a file's content."""
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def place(content: pa.Buffer, folder: Path, name: str) -> Path:
+    """Put `content` at `folder/name`: written beside, synced, then renamed."""
+    target = folder / name
+    beside = folder / f"{name.removesuffix('.parquet')}.{os.getpid()}{TEMPORARY}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(target)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        sync(folder)
+    except OSError as error:
+        raise LakeUnwritable(folder, error.strerror or str(error)) from error
+    return target
+
+
+def sync(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that are no longer alive left half written in `folder`."""
+    for left in folder.glob(f"*{TEMPORARY}"):
+        pid = left.name.removesuffix(TEMPORARY).rpartition(".")[2]
+        if pid.isdigit() and not alive(int(pid)):
+            left.unlink(missing_ok=True)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this number runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

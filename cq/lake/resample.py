@@ -1,0 +1,65 @@
+"""Finer bars into coarser ones: UTC buckets, weeks from Monday 00:00, calendar months."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from cq.utils.time import DAY, bar_end, from_ns, interval_ns, to_ns
+
+MONDAY: Final = 4 * DAY  # 1970-01-05, the first Monday after the epoch
+MONTH: Final = "1M"
+
+
+def offset(interval: str) -> int:
+    """Where the grid of `interval` starts: the epoch, or a Monday for weeks."""
+    return MONDAY if interval.endswith("w") else 0
+
+
+def floor(ts: int, interval: str) -> int:
+    """The opening of the bucket of `interval` that holds `ts`."""
+    if interval == MONTH:
+        opened = from_ns(ts)
+        return to_ns(opened.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+    return ts - (ts - offset(interval)) % interval_ns(interval)
+
+
+def ceiling(ts: int, interval: str) -> int:
+    """The first bucket of `interval` that opens at or after `ts`."""
+    opened = floor(ts, interval)
+    return opened if opened == ts else bar_end(opened, interval)
+
+
+def bucket(ts: pl.Expr, interval: str) -> pl.Expr:
+    """`floor` of a column."""
+    if interval == MONTH:
+        return pl.from_epoch(ts, "ns").dt.truncate("1mo").dt.epoch("ns")
+    start = offset(interval)
+    return (ts - start) // interval_ns(interval) * interval_ns(interval) + start
+
+
+def divides(finer: str, coarser: str) -> bool:
+    """Whether bars of `finer` make up bars of `coarser` exactly."""
+    if MONTH in (finer, coarser):
+        return finer != MONTH and DAY % interval_ns(finer) == 0
+    step = interval_ns(finer)
+    if step >= interval_ns(coarser) or interval_ns(coarser) % step:
+        return False
+    return (offset(coarser) - offset(finer)) % step == 0
+
+
+def resampled(bars: pl.LazyFrame, interval: str) -> pl.LazyFrame:
+    """Bars of `interval` from finer bars of one symbol that come oldest first."""
+    return (
+        bars.with_columns(ts=bucket(pl.col("ts"), interval).set_sorted())
+        .group_by("ts", maintain_order=True)
+        .agg(
+            pl.col("open").first(),
+            pl.col("high").max(),
+            pl.col("low").min(),
+            pl.col("close").last(),
+            pl.col("volume").sum(),
+            pl.col("symbol", "exchange").first(),
+        )
+    )

@@ -1,0 +1,269 @@
+"""Rows into files: checked, sorted, keyed, and visible only when whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from cq.lake import rules
+from cq.lake.datasets import REJECTED, Dataset
+from cq.lake.layout import Layout, safe
+from cq.lake.locks import held
+
+LOCKS = ".locks"
+WORKERS = min(4, os.cpu_count() or 1)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What became of the rows handed in: `read == landed + already_there + rejected`."""
+
+    read: int = 0
+    landed: int = 0
+    already_there: int = 0
+    rejected: int = 0
+    by_rule: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def conflicts(self) -> int:
+        """Rows whose key was there with other values."""
+        return self.by_rule.get(rules.CONFLICT, 0)
+
+    def __add__(self, other: WriteReport) -> WriteReport:
+        """Both together."""
+        names = {**self.by_rule, **other.by_rule}
+        return WriteReport(
+            self.read + other.read,
+            self.landed + other.landed,
+            self.already_there + other.already_there,
+            self.rejected + other.rejected,
+            {name: self.by_rule.get(name, 0) + other.by_rule.get(name, 0) for name in names},
+        )
+
+
+@dataclass(frozen=True)
+class Target:
+    """One dataset of one lake: where it lies and what it promises."""
+
+    root: Path
+    contract: Dataset
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What became of the good rows of one owner."""
+
+    landed: int
+    already_there: int
+    conflicts: pl.DataFrame
+
+
+def write(
+    target: Target, rejects: Target, rows: pl.DataFrame, *, source: str, now_ns: int, wait_s: float
+) -> WriteReport:
+    """Land what keeps the rules and is new; keep the rest, with its reasons, in `rejects`."""
+    contract = target.contract
+    typed = contract.conform(rows)
+    fine = rules.keeps(typed, contract.rules)
+    all_fine = bool(fine.all())
+    good = typed if all_fine else typed.filter(fine)
+    landings = _together(
+        lambda one: _land(target, one, wait_s),
+        good.partition_by(contract.owner, maintain_order=True) if good.height else [],
+    )
+    bad = [] if all_fine else [(rows.filter(~fine), rules.broken(typed.filter(~fine), contract.rules))]
+    bad += [
+        (one.conflicts, one.conflicts.with_columns(broken=pl.lit([rules.CONFLICT])))
+        for one in landings
+        if one.conflicts.height
+    ]
+    for original, reasons in bad:
+        _keep(rejects, contract, original, reasons, source, now_ns, wait_s)
+    return WriteReport(
+        read=rows.height,
+        landed=sum(one.landed for one in landings),
+        already_there=sum(one.already_there for one in landings),
+        rejected=sum(reasons.height for _, reasons in bad),
+        by_rule=_counts(reasons for _, reasons in bad),
+    )
+
+
+def _counts(reasons: Iterable[pl.DataFrame]) -> dict[str, int]:
+    names = [one.get_column("broken").explode(empty_as_null=False) for one in reasons]
+    if not names:
+        return {}
+    return {str(n): int(k) for n, k in pl.concat(names).value_counts(sort=True).rows()}
+
+
+def _keep(
+    rejects: Target,
+    contract: Dataset,
+    original: pl.DataFrame,
+    reasons: pl.DataFrame,
+    source: str,
+    now_ns: int,
+    wait_s: float,
+) -> None:
+    """Store rejected rows as text, each once."""
+    rows = reasons.select(
+        ts=pl.col(contract.time) if contract.time in contract.schema else pl.lit(None, pl.Int64),
+        dataset=pl.lit(contract.name),
+        symbol=pl.col("symbol"),
+        exchange=pl.col("exchange"),
+        interval=pl.col("interval") if "interval" in reasons.columns else pl.lit(None, pl.String),
+        broken=pl.col("broken"),
+        row=original.select(as_text(original.schema)).to_series(),
+        source=pl.lit(source),
+        seen_ts=pl.lit(now_ns, pl.Int64),
+    )
+    for one in REJECTED.conform(rows).partition_by(REJECTED.owner, maintain_order=True):
+        _land(rejects, one, wait_s)
+
+
+def as_text(schema: Mapping[str, pl.DataType]) -> pl.Expr:
+    """Each row as JSON; a row with a NaN or an infinity, which JSON lacks, has its numbers quoted."""
+    plain = pl.struct(pl.all()).struct.json_encode()
+    floats = [name for name, kind in schema.items() if kind.is_float()]
+    if not floats:
+        return plain
+    quoted = pl.struct(
+        pl.col(name).cast(pl.String) if name in floats else pl.col(name) for name in schema
+    ).struct.json_encode()
+    return pl.when(pl.any_horizontal(~pl.col(name).is_finite() for name in floats)).then(
+        quoted
+    ).otherwise(plain)
+
+
+def _land(target: Target, rows: pl.DataFrame, wait_s: float) -> Landing:
+    """Land the rows of one owner that are new, under the owner's lock."""
+    contract = target.contract
+    owner = {name: rows.item(0, name) for name in contract.owner}
+    who = "-".join(safe(owner.get(name)) for name in ("exchange", "symbol"))
+    lock = target.root / LOCKS / f"{contract.name}-{who}.lock"
+    with held(lock, f"{contract.name} of {owner['symbol']}", wait_s):
+        first, again, clash = _distinct(contract, rows)
+        if not first.get_column(contract.time).is_sorted():
+            first = first.sort(contract.time, maintain_order=True)
+        stored = _stored(target, owner, first)
+        fresh, there, conflicts = _compare(contract, first, stored)
+        _store(target, owner, fresh)
+    return Landing(fresh.height, again + there, pl.concat([clash, conflicts]))
+
+
+def _distinct(contract: Dataset, rows: pl.DataFrame) -> tuple[pl.DataFrame, int, pl.DataFrame]:
+    """The first row of each key, how many repeat it, and those that contradict it."""
+    key = contract.own_key
+    if key == (contract.time,) and bool((rows.get_column(contract.time).diff() > 0).all()):
+        return rows, 0, rows.clear()
+    one = pl.col(key[0]) if len(key) == 1 else pl.struct(key)
+    is_first = rows.select(one.is_first_distinct()).to_series()
+    if is_first.all():
+        return rows, 0, rows.clear()
+    first = rows.filter(is_first)
+    _, same, conflicts = _compare(contract, rows.filter(~is_first), first)
+    return first, same, conflicts
+
+
+def _stored(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFrame | None:
+    """The rows in the lake whose keys may equal some of `rows`; None where there is no file."""
+    contract, layout = target.contract, target.layout
+    last_key = contract.own_key[-1]
+    low, high = rows.select(low=pl.col(last_key).min(), high=pl.col(last_key).max()).row(0)
+    ranged = {"start": low, "end": high + 1} if last_key == contract.time else {}
+    parts = layout.files(target.root, owner, **ranged)
+    if not parts:
+        return None
+    named = () if contract.free_form else layout.fields
+    return (
+        scan([part.path for part in parts], contract)
+        .filter(
+            pl.col(last_key).is_between(low, high),
+            *(pl.col(n).eq_missing(pl.lit(v, pl.String)) for n, v in owner.items() if n not in named),
+        )
+        .select(rows.columns)
+        .collect()
+    )
+
+
+def scan(paths: list[Path], contract: Dataset) -> pl.LazyFrame:
+    """The rows of these files, typed as the contract says."""
+    return pl.scan_parquet(
+        paths,
+        schema=dict(contract.schema),
+        hive_partitioning=False,
+        missing_columns="insert",
+        extra_columns="ignore",
+        glob=False,
+    )
+
+
+def _compare(
+    contract: Dataset, rows: pl.DataFrame, known: pl.DataFrame | None
+) -> tuple[pl.DataFrame, int, pl.DataFrame]:
+    """The rows whose key is not known, how many are known as they are, and those that contradict."""
+    if known is None or known.is_empty() or rows.is_empty():
+        return rows, 0, rows.clear()
+    key = list(contract.own_key)
+    if rows.height == known.height and rows.equals(known.sort(contract.time)):
+        return rows.clear(), rows.height, rows.clear()
+    values = [] if contract.first_wins else [n for n in contract.schema if n not in contract.key]
+    joined = rows.join(
+        known.select(*key, *(pl.col(n).alias(f"{n}:known") for n in values), known=pl.lit(value=True)),
+        on=key,
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )
+    there = pl.col("known").is_not_null()
+    same = pl.all_horizontal(
+        pl.lit(value=True), *(pl.col(n).eq_missing(pl.col(f"{n}:known")) for n in values)
+    )
+    marks = joined.select(there=there, same=there & same)
+    return (
+        rows.filter(~marks["there"]),
+        int(marks["same"].sum()),
+        rows.filter(marks["there"] & ~marks["same"]),
+    )
+
+
+def _store(target: Target, owner: Mapping[str, str | None], rows: pl.DataFrame) -> None:
+    """Write sorted rows of one owner into their calendar folders."""
+    if rows.is_empty():
+        return
+    from cq.lake import parquet
+
+    times = rows.get_column(target.contract.time)
+    cuts = target.layout.cuts(int(times[0]), int(times[-1]))
+    edges = [0, *(int(times.search_sorted(cut, side="left")) for cut in cuts), rows.height]
+    slices = [rows.slice(a, b - a) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+
+    def one(part: pl.DataFrame) -> None:
+        first = int(part.item(0, target.contract.time))
+        folder = target.root / target.layout.folder(owner, first)
+        content = parquet.encoded(part)
+        parquet.sweep(folder)
+        parquet.place(content, folder, target.layout.file_name(first, parquet.digest(content)))
+
+    _together(one, slices)
+
+
+def _together(work: Callable[[T], R], items: list[T]) -> list[R]:
+    """`work` on every item, a few at a time; the first error stops what has not begun."""
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            return list(pool.map(work, items))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
