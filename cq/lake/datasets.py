@@ -144,14 +144,14 @@ REJECTED = Dataset(
     ),
     key=("dataset", "exchange", "symbol", "interval", "row"),
     rules=r.REJECTED_RULES,
+    time="seen_ts",
     nullable=frozenset({"ts", "symbol", "exchange", "interval", "source"}),
     first_wins=True,
     free_form=True,
 )  # fmt: skip
 
 DATASETS: dict[str, Dataset] = {
-    one.name: one
-    for one in (OHLCV, TRADES, ORDERBOOK_L2, ORDERS, FILLS, COVERAGE, REJECTED)
+    one.name: one for one in (OHLCV, TRADES, ORDERBOOK_L2, ORDERS, FILLS, COVERAGE, REJECTED)
 }
 
 

@@ -158,7 +158,7 @@ class Lake:
         return Catalog(self.root, self.catalog, self.layouts, self.sql_root)
 
     def scan(self, view: str) -> pl.LazyFrame:
-        """A lazy frame over a SQL view; it may be used many times in one query, and from threads."""
+        """A lazy frame over a SQL view; usable many times in one query, and from threads."""
         return self._catalog.scan(view)
 
     def sql(self, query: str, params: Any = None) -> pl.DataFrame:
@@ -178,5 +178,3 @@ def moment(value: Moment, default: int) -> int:
     if isinstance(value, str):
         return parse_time(value)
     return to_ns(value) if isinstance(value, datetime) else value
-
-

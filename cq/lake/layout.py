@@ -72,7 +72,9 @@ class Layout:
         if "HHmmss" in self.fields:
             return "has {HHmmss} in a folder; it belongs into the file's name"
         if times != list(TIMES[: len(times)]):
-            return f"has its calendar folders out of order; expected {', '.join(TIMES)} from the left"
+            return (
+                f"has its calendar folders out of order; expected {', '.join(TIMES)} from the left"
+            )
         return ""
 
     @cached_property
@@ -177,7 +179,9 @@ class Layout:
         With `stop_early` one file for each branch of calendar folders is enough.
         """
 
-        def below(folder: str, level: int, seen: dict[str, str]) -> Iterator[tuple[Path, dict[str, str]]]:
+        def below(
+            folder: str, level: int, seen: dict[str, str]
+        ) -> Iterator[tuple[Path, dict[str, str]]]:
             if level == len(self.folders):
                 for name in _names(folder, files=True):
                     if name.endswith(".parquet") and name != ANCHOR_FILE:

@@ -16,7 +16,7 @@ FORMAT = 1
 
 
 def layouts(root: Path, partitions: Mapping[str, str] | None) -> dict[str, Layout]:
-    """The layout of every dataset: what the lake remembers, else what is given, else the default."""
+    """Each dataset's layout: what the lake remembers, else what is given, else the default."""
     given = dict(partitions or {})
     for name in given:
         if name not in DATASETS:
@@ -26,10 +26,13 @@ def layouts(root: Path, partitions: Mapping[str, str] | None) -> dict[str, Layou
         if name in remembered and remembered[name] != template:
             raise ConfigError(
                 f"partitions.{name}.path",
-                f"the lake {root} was made with {remembered[name]!r}, the settings say {template!r}; "
-                "go back to the first, or import into another data_root",
+                f"the lake {root} was made with {remembered[name]!r}, "
+                f"the settings say {template!r}; go back to the first, "
+                "or import into another data_root",
             )
-    return {name: Layout(name, t) for name, t in {**DEFAULT_PARTITIONS, **given, **remembered}.items()}
+    return {
+        name: Layout(name, t) for name, t in {**DEFAULT_PARTITIONS, **given, **remembered}.items()
+    }
 
 
 def read(root: Path) -> dict[str, str]:
@@ -40,7 +43,7 @@ def read(root: Path) -> dict[str, str]:
         if found["format"] != FORMAT:
             raise ConfigError(str(path), f"format {found['format']}; this cq reads {FORMAT}")
         return {str(name): str(template) for name, template in found["partitions"].items()}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(str(path), f"is not a lake's manifest ({error})") from error

@@ -33,7 +33,7 @@ class Series:
 
 
 def stored(root: Path, layout: Layout) -> pl.DataFrame:
-    """exchange, symbol, interval of a dataset: from folder names, and from files where those lack one."""
+    """exchange, symbol, interval of a dataset: from folder names, or files where those lack one."""
     named = [name for name in OWNERS if name in layout.fields]
     found = layout.owners(root)
     if layout.dataset == "ohlcv" and len(named) < len(OWNERS) and found:
@@ -115,7 +115,7 @@ class Bars:
         raise NoBars(series.symbol, f"at {series.interval}", "none")
 
     def _scanned(self, series: Series, start: int, end: int) -> pl.LazyFrame:
-        """Stored bars in [start, end), oldest first; names as constants, not read from the files."""
+        """Stored bars in [start, end), oldest first; names are constants, not read from files."""
         parts = self.layout.files(self.root, series.owner, start, end) if end > start else []
         if not parts:
             return OHLCV.empty().lazy()

@@ -8,7 +8,9 @@ import polars as pl
 
 Rules = Mapping[str, pl.Expr]
 
-OPEN, HIGH, LOW, CLOSE, VOLUME = (pl.col(name) for name in ("open", "high", "low", "close", "volume"))
+OPEN, HIGH, LOW, CLOSE, VOLUME = (
+    pl.col(name) for name in ("open", "high", "low", "close", "volume")
+)
 PRICES = (OPEN, HIGH, LOW, CLOSE)
 SYMBOL = r"^[A-Z0-9]+-[A-Z0-9]+$"
 INTERVAL = r"^([1-9][0-9]{0,3}[mhdw]|1M)$"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,7 +82,11 @@ def write(
         lambda one: _land(target, one, wait_s),
         good.partition_by(contract.owner, maintain_order=True) if good.height else [],
     )
-    bad = [] if all_fine else [(rows.filter(~fine), rules.broken(typed.filter(~fine), contract.rules))]
+    bad = (
+        []
+        if all_fine
+        else [(rows.filter(~fine), rules.broken(typed.filter(~fine), contract.rules))]
+    )
     bad += [
         (one.conflicts, one.conflicts.with_columns(broken=pl.lit([rules.CONFLICT])))
         for one in landings
@@ -116,7 +121,7 @@ def _keep(
 ) -> None:
     """Store rejected rows as text, each once."""
     rows = reasons.select(
-        ts=pl.col(contract.time) if contract.time in contract.schema else pl.lit(None, pl.Int64),
+        ts=pl.col(contract.time),
         dataset=pl.lit(contract.name),
         symbol=pl.col("symbol"),
         exchange=pl.col("exchange"),
@@ -131,7 +136,7 @@ def _keep(
 
 
 def as_text(schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """Each row as JSON; a row with a NaN or an infinity, which JSON lacks, has its numbers quoted."""
+    """Each row as JSON; one with a NaN or an infinity, which JSON lacks, has its numbers quoted."""
     plain = pl.struct(pl.all()).struct.json_encode()
     floats = [name for name, kind in schema.items() if kind.is_float()]
     if not floats:
@@ -139,9 +144,11 @@ def as_text(schema: Mapping[str, pl.DataType]) -> pl.Expr:
     quoted = pl.struct(
         pl.col(name).cast(pl.String) if name in floats else pl.col(name) for name in schema
     ).struct.json_encode()
-    return pl.when(pl.any_horizontal(~pl.col(name).is_finite() for name in floats)).then(
-        quoted
-    ).otherwise(plain)
+    return (
+        pl.when(pl.any_horizontal(~pl.col(name).is_finite() for name in floats))
+        .then(quoted)
+        .otherwise(plain)
+    )
 
 
 def _land(target: Target, rows: pl.DataFrame, wait_s: float) -> Landing:
@@ -187,8 +194,12 @@ def _stored(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> pl.
     return (
         scan([part.path for part in parts], contract)
         .filter(
-            pl.col(last_key).is_between(low, high),
-            *(pl.col(n).eq_missing(pl.lit(v, pl.String)) for n, v in owner.items() if n not in named),
+            pl.col(last_key).is_between(pl.lit(low), pl.lit(high)),
+            *(
+                pl.col(n).eq_missing(pl.lit(v, pl.String))
+                for n, v in owner.items()
+                if n not in named
+            ),
         )
         .select(rows.columns)
         .collect()
@@ -210,7 +221,7 @@ def scan(paths: list[Path], contract: Dataset) -> pl.LazyFrame:
 def _compare(
     contract: Dataset, rows: pl.DataFrame, known: pl.DataFrame | None
 ) -> tuple[pl.DataFrame, int, pl.DataFrame]:
-    """The rows whose key is not known, how many are known as they are, and those that contradict."""
+    """The rows whose key is new, how many are known as they are, and those that contradict."""
     if known is None or known.is_empty() or rows.is_empty():
         return rows, 0, rows.clear()
     key = list(contract.own_key)
@@ -218,7 +229,9 @@ def _compare(
         return rows.clear(), rows.height, rows.clear()
     values = [] if contract.first_wins else [n for n in contract.schema if n not in contract.key]
     joined = rows.join(
-        known.select(*key, *(pl.col(n).alias(f"{n}:known") for n in values), known=pl.lit(value=True)),
+        known.select(
+            *key, *(pl.col(n).alias(f"{n}:known") for n in values), known=pl.lit(value=True)
+        ),
         on=key,
         how="left",
         nulls_equal=True,
@@ -245,7 +258,7 @@ def _store(target: Target, owner: Mapping[str, str | None], rows: pl.DataFrame) 
     times = rows.get_column(target.contract.time)
     cuts = target.layout.cuts(int(times[0]), int(times[-1]))
     edges = [0, *(int(times.search_sorted(cut, side="left")) for cut in cuts), rows.height]
-    slices = [rows.slice(a, b - a) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    slices = [rows.slice(a, b - a) for a, b in pairwise(edges) if b > a]
 
     def one(part: pl.DataFrame) -> None:
         first = int(part.item(0, target.contract.time))

@@ -1,0 +1,165 @@
+"""The lake in SQL: views in memory for cq itself, and in `lake.db` for any DuckDB shell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import closing
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import polars as pl
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from cq.errors import ConfigError, DataError, UsageError
+from cq.lake.views import View, is_bound, quoted, raw_views, views
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cq.lake.layout import Layout
+
+STORAGE = "v1.0.0"  # the oldest that every 1.x and 2.x command line opens
+PATIENCE_S = 1.5
+STATE = ".catalog.json"
+
+
+class Catalog:
+    """The views of one lake."""
+
+    def __init__(self, root: Path, db: Path, layouts: Mapping[str, Layout], sql_root: Path) -> None:
+        self.root, self.db, self.layouts, self.sql_root = root, db, layouts, sql_root
+        self._making = Lock()
+        self._made: tuple[duckdb.DuckDBPyConnection, list[str], bool] | None = None
+
+    @cached_property
+    def views(self) -> list[View]:
+        """Every view that a file defines."""
+        return views(self.sql_root)
+
+    def scan(self, view: str) -> pl.LazyFrame:
+        """A lazy frame over a view, by name."""
+        known = {one.name for one in self.views} | {f"raw.{name}" for name in self.layouts}
+        if view not in known:
+            raise UsageError(f"no view {view!r}; there is {', '.join(sorted(known))}")
+        query = f"from {'.'.join(quoted(part) for part in view.split('.'))}"
+        connection = self._connection()
+
+        def opened() -> Any:
+            return connection.cursor().sql(query).pl(lazy=True)
+
+        schema: pl.Schema = connection.cursor().sql(query).limit(0).pl().schema
+        return pl.defer(opened, schema=schema, validate_schema=False)
+
+    def sql(self, query: str, params: Any = None) -> pl.DataFrame:
+        """The answer to a question over the views."""
+        try:
+            relation = self.cursor().sql(query, params=params)
+            answer: pl.DataFrame = pl.DataFrame() if relation is None else relation.pl()
+        except duckdb.IOException as error:
+            raise DataError(first_line(error)) from error
+        except duckdb.Error as error:
+            raise UsageError(f"sql: {first_line(error)}") from error
+        return answer
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A fresh cursor on the views in memory."""
+        return self._connection().cursor()
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """The connection in memory; made again once a dataset that had no file has one."""
+        with self._making:
+            bound = all(is_bound(self.root, layout) for layout in self.layouts.values())
+            if self._made is None or self._made[2] != bound:
+                connection = duckdb.connect(":memory:")
+                connection.execute("set global timezone='UTC'")
+                self._made = (connection, self._build(connection), bound)
+            return self._made[0]
+
+    def statements(self) -> list[str]:
+        """What makes the views, in an order that works."""
+        self._connection()
+        assert self._made
+        return self._made[1]
+
+    def _build(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        """Make every view, those that build on others after them; say in which order it went."""
+        done = list(raw_views(self.root, self.layouts))
+        for statement in done:
+            connection.execute(statement)
+        waiting = self.views
+        while waiting:
+            later: list[tuple[View, duckdb.Error]] = []
+            for view in waiting:
+                try:
+                    connection.execute(view.text)
+                    connection.execute(view.comment)
+                except duckdb.CatalogException as error:
+                    later.append((view, error))
+                except duckdb.Error as error:
+                    raise ConfigError(str(view.path), first_line(error)) from error
+                else:
+                    done += [view.text, view.comment]
+            if len(later) == len(waiting):
+                raise ConfigError(str(later[0][0].path), first_line(later[0][1]))
+            waiting = [view for view, _ in later]
+        return done
+
+    def refresh(self) -> bool:
+        """Write the views into `lake.db` where they are not there yet; False while it is in use."""
+        statements = self.statements()
+        digest = hashlib.sha256("\n".join(statements).encode()).hexdigest()
+        before = self._state()
+        if self.db.exists() and before.get("digest") == digest:
+            return True
+        names = [view.name for view in self.views]
+        gone = [name for name in before.get("views", []) if name not in names]
+        try:
+            self._rewrite([f"drop view if exists {quoted(name)}" for name in gone] + statements)
+        except (duckdb.ConnectionException, duckdb.IOException, OSError) as error:
+            if _in_use(error):
+                return False
+            raise DataError(
+                f"{self.db} cannot be written ({first_line(error)}); "
+                "it holds views only: move it away and run the same command again"
+            ) from error
+        (self.root / STATE).write_text(json.dumps({"digest": digest, "views": names}) + "\n")
+        return True
+
+    def _rewrite(self, statements: list[str]) -> None:
+        config: dict[str, Any] = {"storage_compatibility_version": STORAGE}
+        for attempt in Retrying(
+            retry=retry_if_exception(_in_use),
+            stop=stop_after_delay(PATIENCE_S),
+            wait=wait_random_exponential(max=0.3),
+            reraise=True,
+        ):
+            with attempt, closing(duckdb.connect(str(self.db), config=config)) as connection:
+                connection.execute("begin")
+                for statement in statements:
+                    connection.execute(statement)
+                connection.execute("commit")
+
+    def _state(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.root / STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def _in_use(error: BaseException) -> bool:
+    """Whether somebody has the file open: another process, or this one in another way."""
+    if isinstance(error, duckdb.ConnectionException):
+        return True
+    return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
+
+
+def first_line(error: BaseException) -> str:
+    """What DuckDB says, without the picture of the query."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(("LINE ", "^"))]
+    return " ".join(kept) or type(error).__name__
