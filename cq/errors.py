@@ -4,7 +4,8 @@
     ├── CheckFailed                      1
     ├── UsageError                       2
     │   ├── ConfigError
-    │   └── StrategyError
+    │   ├── StrategyError
+    │   └── JournalDiffers
     ├── DataError                        3
     │   ├── NoSuchFile
     │   ├── UnknownLayout
@@ -12,7 +13,8 @@
     │   ├── EmptyDataset
     │   ├── NoBars
     │   ├── LakeBusy
-    │   └── LakeUnwritable
+    │   ├── LakeUnwritable
+    │   └── JournalBusy
     ├── ExchangeError                    4
     │   ├── Transient
     │   │   ├── RateLimited
@@ -26,7 +28,7 @@ A message is one line: what was found, what was expected, what to type next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -60,6 +62,18 @@ class StrategyError(UsageError):
     def __init__(self, where: str, problem: str) -> None:
         self.where, self.problem = where, problem
         super().__init__(f"{where}: {problem}")
+
+
+class JournalDiffers(UsageError):
+    """A journal was begun with another strategy, other costs or other cash."""
+
+    def __init__(self, path: Path, differences: Sequence[str]) -> None:
+        self.path, self.differences = path, tuple(differences)
+        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+        super().__init__(
+            f"{path} was begun with {differences[0]}{more}; "
+            "go on in another file with --journal OTHER, or start anew with --fresh"
+        )
 
 
 class DataError(CqError):
@@ -126,6 +140,16 @@ class LakeUnwritable(DataError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(f"cannot write to {path} ({reason}); check its permissions and free space")
+
+
+class JournalBusy(DataError):
+    """Another process trades on the same journal."""
+
+    def __init__(self, path: Path, owner: str) -> None:
+        self.path, self.owner = path, owner
+        super().__init__(
+            f"{path} is in use by {owner}; stop that one, or name another file with --journal OTHER"
+        )
 
 
 class ExchangeError(CqError):

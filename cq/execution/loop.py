@@ -1,0 +1,253 @@
+"""The loop's one step: fill what waited, look, ask the risk rules, decide, write it all down.
+
+Live paper trading and a replay of stored bars both call `Trader.step`, bar by bar; the arithmetic
+is that of `cq.backtest.account`, so that a replay makes the backtest's trades.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cq.backtest.account import Account, Fill, Intent
+from cq.execution.journal import Decision, Journal
+from cq.execution.orders import Order
+from cq.execution.paper import Broker, Report
+from cq.execution.plan import Terms, part, planned
+from cq.execution.risk import NO_RULES, Prospect, Rules, verdict
+from cq.utils.time import DAY, bar_end, interval_ns
+
+
+class Bar(NamedTuple):
+    """What a step needs of a bar."""
+
+    open: float
+    close: float
+
+
+class Wish(NamedTuple):
+    """The last row of the strategy's targets: null while it warms up."""
+
+    signal: int | None
+    target: float | None
+
+
+Look = Callable[[int, Collection[str]], Mapping[str, Wish]]
+"""What the strategy wants at the close of the bars that opened at a time, for some symbols."""
+
+Say = Callable[..., None]
+"""Where events go: `say(action, level=…, symbol=…, …)`."""
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What one step did."""
+
+    ts: int
+    fills: tuple[Fill, ...]
+    decisions: tuple[Decision, ...]
+    equity: float
+    cash: float
+
+
+class Trader:
+    """A session between two steps: its account, what it has acted on, what waits to be filled."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        terms: Terms,
+        look: Look,
+        broker: Broker,
+        rules: Rules = NO_RULES,
+        say: Say = lambda *_, **__: None,
+    ) -> None:
+        self.journal, self.terms, self.look = journal, terms, look
+        self.broker, self.rules, self.say = broker, rules, say
+        self.session: str = journal.session()["id"]
+        self.account = Account(terms.cash)
+        self.acted: dict[str, float] = {}
+        self.pending: dict[str, Intent] = {}
+        self.seen: dict[str, int] = {}
+        self.closes: dict[str, float] = {}
+        self._day, self._day_equity = -1, terms.cash
+
+    def resume(self, now_ns: int) -> None:
+        """Pick up where the journal ends; an order without an answer is asked about first."""
+        if waiting := self.journal.unanswered():
+            self.say(
+                "resume", level="WARNING", status="unanswered", reason=f"{len(waiting)} orders"
+            )
+            self._record(self._send(waiting), now_ns)
+        self.account = self.journal.account(self.terms.cash, self.terms.costs)
+        self.acted = self.journal.acted()
+        self.pending = {intent.symbol: intent for intent in self.journal.pending()}
+        last = self.journal.last_bars()
+        self.seen = {symbol: ts for symbol, (ts, _) in last.items()}
+        self.closes = {symbol: close for symbol, (_, close) in last.items()}
+        self._day = -1
+
+    @property
+    def equity(self) -> float:
+        """Cash and positions at the last closes."""
+        return self.account.equity(self.closes)
+
+    def step(
+        self, ts: int, bars: Mapping[str, Bar], now_ns: int, deciding: Collection[str] | None = None
+    ) -> Stepped:
+        """Go through the bars that opened at `ts` and are closed now.
+
+        Decisions that waited for these bars are filled, then the symbols of `deciding` (all by
+        default) are decided at their close.
+        """
+        at_open = self.terms.fill == "next_open"
+        references = {symbol: bar.open if at_open else bar.close for symbol, bar in bars.items()}
+        answers = self._fill(ts, references, now_ns)
+        self.closes.update((symbol, bar.close) for symbol, bar in bars.items())
+        self.seen.update(dict.fromkeys(bars, ts))
+        equity = self.equity
+        self._open_day(bar_end(ts, self.terms.interval), equity)
+        decided = self._decide(ts, bars if deciding is None else deciding, equity, now_ns)
+        with self.journal.transaction():
+            self._write(answers, now_ns)
+            self.journal.record_decisions(decision for decision, _ in decided)
+            for decision, rule in decided:
+                if rule:
+                    self._alert(decision.ts, decision.symbol, rule, decision.reason)
+            closes = {symbol: bar.close for symbol, bar in bars.items()}
+            self.journal.record_step(ts, closes, equity, self.account.cash)
+        decisions = tuple(decision for decision, _ in decided)
+        return Stepped(ts, _fills(answers), decisions, equity, self.account.cash)
+
+    def fill_forming(self, ts: int, opens: Mapping[str, float], now_ns: int) -> tuple[Fill, ...]:
+        """Fill what waits at the opens of the bars that opened at `ts` and are not closed yet."""
+        if self.terms.fill != "next_open":
+            return ()
+        answers = self._fill(ts, opens, now_ns)
+        self._record(answers, now_ns)
+        return _fills(answers)
+
+    # ---- filling
+
+    def _fill(
+        self, ts: int, references: Mapping[str, float], now_ns: int
+    ) -> list[tuple[Order, Report]]:
+        """Send the orders of all decisions that `references` fill; they are on disk before."""
+        due = [
+            intent
+            for intent in self.pending.values()
+            if intent.symbol in references and intent.decided_ts < ts
+        ]
+        if not due:
+            return []
+        marks = {**self.closes, **references}
+        group = planned(
+            due, self.account, self.terms, self.rules.of_orders, ts, references, marks, self.session
+        )
+        with self.journal.transaction():
+            self.journal.record_orders(group.orders, now_ns)
+            for order in group.orders:
+                self.journal.record_outcome(
+                    Intent(order.symbol, order.target, order.decided_ts), "sent"
+                )
+            for intent in group.nothing:
+                self.journal.record_outcome(
+                    intent, "nothing", "too small, or beyond what cash pays"
+                )
+            for intent, rule, reason in group.blocked:
+                self.journal.record_outcome(intent, "blocked", reason)
+                self._alert(ts, intent.symbol, rule, reason)
+        for intent in due:
+            del self.pending[intent.symbol]
+        if group.blocked:
+            self.acted = self.journal.acted()
+        answers = self._send(group.orders)
+        for fill in _fills(answers):
+            self.account = self.account.after(fill, self.terms.costs)
+        return answers
+
+    def _send(self, orders: Sequence[Order]) -> list[tuple[Order, Report]]:
+        return [(order, self.broker.submit(order)) for order in orders]
+
+    def _record(self, answers: Sequence[tuple[Order, Report]], now_ns: int) -> None:
+        if answers:
+            with self.journal.transaction():
+                self._write(answers, now_ns)
+
+    def _write(self, answers: Sequence[tuple[Order, Report]], now_ns: int) -> None:
+        for order, report in answers:
+            order = self.journal.record_event(order, report.event, report.fill, now_ns)
+            fill: dict[str, Any] = {}
+            if report.fill is not None:
+                fill = {"qty": report.fill.qty, "price": report.fill.price, "fee": report.fill.fee}
+            self.say(
+                order.side,
+                symbol=order.symbol,
+                status=order.status.value,
+                client_id=order.client_id,
+                **fill,
+            )
+
+    # ---- deciding
+
+    def _decide(
+        self, ts: int, symbols: Collection[str], equity: float, now_ns: int
+    ) -> list[tuple[Decision, str]]:
+        """Decisions at the close of the bars at `ts`, each with the rule that blocked it or ''."""
+        wishes = self.look(ts, symbols) if symbols else {}
+        return [
+            self._decision(ts, symbol, wishes[symbol], equity, now_ns) for symbol in sorted(wishes)
+        ]
+
+    def _decision(
+        self, ts: int, symbol: str, wish: Wish, equity: float, now_ns: int
+    ) -> tuple[Decision, str]:
+        if wish.target is None:
+            return Decision(ts, symbol, wish.signal, None, False, "none"), ""
+        target = min(wish.target, self.terms.max_position)
+        if not self._arises(target, self.acted.get(symbol, 0.0)):
+            return Decision(ts, symbol, wish.signal, target, False, "none"), ""
+        prospect = self._prospect(ts, symbol, target, equity, now_ns)
+        if found := verdict(self.rules.of_decisions, prospect):
+            rule, reason = found
+            return Decision(ts, symbol, wish.signal, target, False, "blocked", reason), rule
+        self.acted[symbol] = target
+        self.pending[symbol] = Intent(symbol, target, ts)
+        self.say("decide", symbol=symbol, status="pending", target=target, signal=wish.signal)
+        return Decision(ts, symbol, wish.signal, target, True, "pending"), ""
+
+    def _arises(self, target: float, acted: float) -> bool:
+        return (target == 0) != (acted == 0) or abs(target - acted) > self.terms.rebalance
+
+    def _prospect(
+        self, ts: int, symbol: str, target: float, equity: float, now_ns: int
+    ) -> Prospect:
+        age = now_ns - bar_end(ts, self.terms.interval)
+        values = {one: qty * self.closes[one] for one, qty in self.account.positions.items()}
+        return Prospect(
+            symbol=symbol,
+            target=target,
+            held=part(values.get(symbol, 0.0), equity),
+            gross=part(sum(values.values()), equity),
+            equity=equity,
+            day_equity=self._day_equity,
+            age_bars=age / interval_ns(self.terms.interval),
+        )
+
+    def _alert(self, ts: int, symbol: str, rule: str, reason: str) -> None:
+        if self.journal.record_alert(ts, symbol, rule, reason):
+            self.say("alert", level="WARNING", symbol=symbol, status=rule, reason=reason)
+
+    def _open_day(self, end: int, equity: float) -> None:
+        """Remember what the account was worth when the day (UTC) of `end` began."""
+        day = end // DAY
+        if day == self._day:
+            return
+        before = self.journal.equity_until(day * DAY - interval_ns(self.terms.interval))
+        opening = self.terms.cash if before is None else before
+        self._day, self._day_equity = day, equity if end == day * DAY else opening
+
+
+def _fills(answers: Sequence[tuple[Order, Report]]) -> tuple[Fill, ...]:
+    return tuple(report.fill for _, report in answers if report.fill is not None)

@@ -1,0 +1,102 @@
+"""From intents that fill together to the orders that go out: sizes first, then the risk rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cq.backtest.account import Account, Costs, Fill, Intent, filled, in_order, sized
+from cq.execution.orders import Order, exact
+from cq.execution.risk import Prospect, Rule, verdict
+from cq.utils.ids import client_id
+from cq.utils.time import bar_end
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a session trades: what the backtest of the same strategy takes from its settings."""
+
+    interval: str
+    cash: float
+    costs: Costs
+    fill: Literal["next_open", "next_close"] = "next_open"
+    max_position: float = 1.0
+    rebalance: float = 0.0
+
+    def fill_ts(self, ts: int) -> int:
+        """When an order that the bar at `ts` fills is filled: at its open, or at its end."""
+        return ts if self.fill == "next_open" else bar_end(ts, self.interval)
+
+
+@dataclass
+class Group:
+    """What intents that fill together come to: orders, nothing to send, or a rule's no."""
+
+    orders: list[Order] = field(default_factory=list)
+    nothing: list[Intent] = field(default_factory=list)
+    blocked: list[tuple[Intent, str, str]] = field(default_factory=list)
+
+
+def planned(
+    due: Sequence[Intent],
+    account: Account,
+    terms: Terms,
+    rules: Sequence[Rule],
+    ts: int,
+    references: Mapping[str, float],
+    marks: Mapping[str, float],
+    session: str,
+) -> Group:
+    """The orders of `due` in the backtest's order and sizes, each on the account after the last.
+
+    `references` are the filling bars' prices, `marks` those and the last closes of the others.
+    """
+    group, equity = Group(), account.equity(marks)
+    for intent in in_order(due, account, equity, references):
+        order = sized(intent, account, equity, references[intent.symbol], marks, terms.costs)
+        if order is None:
+            group.nothing.append(intent)
+            continue
+        fill = filled(order, terms.fill_ts(ts), terms.costs)
+        if found := verdict(rules, prospect_of(fill, account, equity, marks)):
+            group.blocked.append((intent, *found))
+            continue
+        account = account.after(fill, terms.costs)
+        group.orders.append(
+            Order(
+                client_id=client_id(session, intent.decided_ts, intent.symbol, order.side),
+                symbol=intent.symbol,
+                side=order.side,
+                quantity=exact(order.qty),
+                reference=exact(order.reference),
+                target=intent.target,
+                decided_ts=intent.decided_ts,
+                fill_ts=fill.ts,
+            )
+        )
+    return group
+
+
+def prospect_of(
+    fill: Fill, account: Account, equity: float, marks: Mapping[str, float]
+) -> Prospect:
+    """Where the account would stand after `fill`."""
+    values = {symbol: qty * marks[symbol] for symbol, qty in account.positions.items()}
+    held = account.held(fill.symbol) * marks[fill.symbol]
+    traded = fill.qty * marks[fill.symbol]
+    wanted = held + (traded if fill.side == "buy" else -traded)
+    return Prospect(
+        symbol=fill.symbol,
+        target=part(wanted, equity),
+        held=part(held, equity),
+        gross=part(sum(values.values()) - held + wanted, equity),
+        equity=equity,
+        day_equity=equity,
+        age_bars=0.0,
+    )
+
+
+def part(value: float, equity: float) -> float:
+    """`value` as a fraction of equity; NaN, which no rule lets pass, where there is none."""
+    return value / equity if equity > 0 else float("nan")

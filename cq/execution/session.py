@@ -1,0 +1,104 @@
+"""Who may write a journal: one process at a time, and only the session that began it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from cq.errors import JournalBusy, JournalDiffers, LakeUnwritable
+from cq.execution.journal import Journal
+from cq.utils.ids import digest
+from cq.utils.time import from_ns
+
+COMPARED = ("mode", "strategy", "costs", "fill", "max_position", "cash", "since", "until")
+"""What a restart must agree on; anything else (risk limits, poll interval) may change."""
+
+
+@contextmanager
+def opened(
+    path: Path, session: Mapping[str, Any], *, now_ns: int, fresh: bool = False
+) -> Iterator[Journal]:
+    """The journal at `path`, locked, for `session`; `fresh` puts an older one aside first.
+
+    JournalBusy when another process holds it, JournalDiffers when it was begun with another
+    strategy, other costs or other cash.
+    """
+    with locked(path):
+        if fresh and path.exists():
+            put_aside(path, now_ns)
+        with Journal.open(path) as journal:
+            begun = journal.session()
+            if not begun:
+                started = {"started_ts": now_ns, "id": session_id(session, now_ns)}
+                journal.begin({**session, **started})
+            elif found := differences(begun, session):
+                raise JournalDiffers(path, found)
+            yield journal
+
+
+def session_id(session: Mapping[str, Any], now_ns: int) -> str:
+    """A name for the session: of a replay what it replays, else its start counts as well."""
+    parts = {name: session.get(name) for name in COMPARED}
+    return digest(parts if session.get("mode") == "replay" else [parts, now_ns])[:12]
+
+
+def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What the two sessions disagree on, such as `strategy.fast 10 (now 12)`."""
+    was = dict(_leaves("", {name: begun.get(name) for name in COMPARED}))
+    is_now = dict(
+        _leaves("", json.loads(json.dumps({name: now.get(name) for name in COMPARED}, default=str)))
+    )
+    return [
+        f"{key} {_shown(was.get(key))} (now {_shown(is_now.get(key))})"
+        for key in sorted({*was, *is_now}, key=lambda key: (COMPARED.index(key.split(".")[0]), key))
+        if was.get(key) != is_now.get(key)
+    ]
+
+
+def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(f"{prefix}.{key}" if prefix else key, inner)
+    else:
+        yield prefix, value
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def put_aside(path: Path, now_ns: int) -> Path:
+    """Rename the journal at `path`, nothing lost: `paper.db` becomes `paper.until-….db`."""
+    with Journal.open(path):
+        pass  # refuses what is no journal; closing folds the write-ahead log into the file
+    target = path.with_name(f"{path.stem}.until-{from_ns(now_ns):%Y%m%dT%H%M%S%fZ}{path.suffix}")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)")
+    return path.rename(target)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock beside `path`, which dies with its process; JournalBusy when it is taken."""
+    beside = path.with_name(path.name + ".lock")
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        handle = beside.open("a+")
+    except OSError as error:
+        raise LakeUnwritable(beside, error.strerror or str(error)) from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            raise JournalBusy(path, handle.read().strip() or "another process") from None
+        handle.truncate(0)
+        handle.write(f"process {os.getpid()}")
+        handle.flush()
+        yield

@@ -1,0 +1,74 @@
+"""The newest bars in memory, and what the strategy wants at their close."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from cq import signals
+from cq.execution.loop import Wish
+
+if TYPE_CHECKING:
+    from cq.strategies import Strategy
+
+KEPT_WINDOWS = 4
+"""How many windows of bars are kept before the oldest are let go."""
+
+
+class Windows:
+    """For each symbol, bars in time order; `wishes` looks at the last `warmup` of them.
+
+    The same `cq.signals.targets` as in a backtest, over a window just long enough for its last
+    row to equal the last row over all history.
+    """
+
+    def __init__(self, strategy: Strategy, bars: pl.DataFrame) -> None:
+        self.strategy = strategy
+        self._bars: dict[str, pl.DataFrame] = {}
+        self._times: dict[str, np.ndarray] = {}
+        for (symbol,), frame in bars.partition_by(
+            "symbol", as_dict=True, maintain_order=True
+        ).items():
+            self._keep(str(symbol), frame)
+
+    def extend(self, bars: pl.DataFrame) -> None:
+        """Add newer bars; what no window can reach any more is let go."""
+        for (symbol,), frame in bars.partition_by(
+            "symbol", as_dict=True, maintain_order=True
+        ).items():
+            known = self._bars.get(str(symbol))
+            if known is not None:
+                newer = frame.filter(pl.col("ts") > known["ts"][-1])
+                frame = pl.concat([known, newer]).tail(
+                    max(KEPT_WINDOWS * self.strategy.warmup, newer.height + self.strategy.warmup)
+                )
+            self._keep(str(symbol), frame)
+
+    def _keep(self, symbol: str, frame: pl.DataFrame) -> None:
+        self._bars[symbol] = frame.rechunk()
+        self._times[symbol] = frame["ts"].to_numpy()
+
+    def newest(self) -> dict[str, int]:
+        """The opening time of the newest bar, by symbol."""
+        return {symbol: int(times[-1]) for symbol, times in self._times.items() if len(times)}
+
+    def wishes(self, ts: int, symbols: Collection[str]) -> Mapping[str, Wish]:
+        """What the strategy wants of `symbols` at the close of their bars that opened at `ts`."""
+        pieces, asked = [], False
+        for symbol in sorted(self._bars):
+            end = int(np.searchsorted(self._times[symbol], ts, side="right"))
+            if end:
+                begin = max(0, end - self.strategy.warmup)
+                pieces.append(self._bars[symbol].slice(begin, end - begin))
+                asked |= symbol in symbols and self._times[symbol][end - 1] == ts
+        if not asked:
+            return {}
+        found = signals.targets(pl.concat(pieces).lazy(), self.strategy)
+        last = found.collect(engine="in-memory").filter(pl.col("ts") == ts)
+        rows = last.select("symbol", "signal", "target").iter_rows()
+        return {
+            symbol: Wish(signal, target) for symbol, signal, target in rows if symbol in symbols
+        }

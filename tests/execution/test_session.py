@@ -1,0 +1,108 @@
+"""One process and one session write a journal; the rest get one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cq.errors import ConfigError, JournalBusy, JournalDiffers
+from cq.execution import session as sessions
+from cq.execution.journal import Journal
+
+SESSION = {
+    "mode": "paper",
+    "strategy": {"name": "crossover", "fast": 10, "symbols": ("BTC-BRL",)},
+    "costs": {"taker": 0.007},
+    "cash": 1000.0,
+}
+
+
+def test_a_session_goes_on_in_its_journal(tmp_path: Path) -> None:
+    path = tmp_path / "paper.db"
+    with sessions.opened(path, SESSION, now_ns=1) as journal:
+        first = journal.session()
+    with sessions.opened(path, SESSION, now_ns=2) as journal:
+        assert journal.session() == first
+    assert first["started_ts"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cash": 5.0}, r"begun with cash 1000.0 \(now 5.0\); go on"),
+        (
+            {"strategy": {"name": "crossover", "fast": 12}},
+            r"strategy.fast 10 \(now 12\) \(and 1 more",
+        ),
+        ({"costs": {"taker": 0.007, "minimum": 1}}, r"costs.minimum unset \(now 1\); go on"),
+        ({"mode": "replay"}, r"mode paper \(now replay\)"),
+    ],
+)
+def test_another_session_is_told_what_differs_and_what_to_type(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    path = tmp_path / "paper.db"
+    with sessions.opened(path, SESSION, now_ns=1):
+        pass
+    with (
+        pytest.raises(JournalDiffers, match=said) as refused,
+        sessions.opened(path, {**SESSION, **change}, now_ns=2),
+    ):
+        pass
+    assert "--journal OTHER" in str(refused.value)
+    assert "--fresh" in str(refused.value)
+
+
+def test_risk_limits_may_change_between_two_starts(tmp_path: Path) -> None:
+    path = tmp_path / "paper.db"
+    with sessions.opened(path, {**SESSION, "limits": 1}, now_ns=1):
+        pass
+    with sessions.opened(path, {**SESSION, "limits": 2}, now_ns=2):
+        pass
+
+
+def test_fresh_begins_anew_and_keeps_the_old_journal(tmp_path: Path) -> None:
+    path = tmp_path / "paper.db"
+    with sessions.opened(path, SESSION, now_ns=1) as journal, journal.transaction():
+        journal.record_step(1, {"BTC-BRL": 1.0}, 2.0, 3.0)
+    with sessions.opened(path, {**SESSION, "cash": 5.0}, now_ns=2_000, fresh=True) as journal:
+        assert journal.last_bars() == {}
+    kept = tmp_path / "paper.until-19700101T000000000002Z.db"
+    with Journal.read(kept) as old:
+        assert old.last_bars() == {"BTC-BRL": (1, 1.0)}
+
+
+def test_fresh_does_not_move_a_file_that_is_no_journal(tmp_path: Path) -> None:
+    path = tmp_path / "thesis.txt"
+    path.write_text("years of work, long enough to be read as the header of a database")
+    with (
+        pytest.raises(ConfigError, match="is not a journal"),
+        sessions.opened(path, SESSION, now_ns=1, fresh=True),
+    ):
+        pass
+    assert path.read_text().startswith("years of work")
+
+
+def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / "paper.db"
+    with (
+        sessions.opened(path, SESSION, now_ns=1),
+        pytest.raises(JournalBusy, match=r"in use by process \d+; stop that one"),
+        sessions.opened(path, SESSION, now_ns=2),
+    ):
+        pass
+
+
+def test_the_lock_ends_with_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "paper.db"
+    with pytest.raises(RuntimeError), sessions.locked(path):
+        raise RuntimeError
+    with sessions.locked(path):
+        pass
+
+
+def test_a_replay_is_named_by_what_it_replays_and_a_session_by_its_start_too() -> None:
+    replay = {**SESSION, "mode": "replay"}
+    assert sessions.session_id(replay, 1) == sessions.session_id(replay, 2)
+    assert sessions.session_id(SESSION, 1) != sessions.session_id(SESSION, 2)
