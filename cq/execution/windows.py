@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from cq import signals
@@ -28,7 +29,7 @@ class Windows:
     def __init__(self, strategy: Strategy, bars: pl.DataFrame) -> None:
         self.strategy = strategy
         self._bars: dict[str, pl.DataFrame] = {}
-        self._times: dict[str, np.ndarray] = {}
+        self._times: dict[str, npt.NDArray[np.int64]] = {}
         for (symbol,), frame in bars.partition_by(
             "symbol", as_dict=True, maintain_order=True
         ).items():
@@ -51,6 +52,10 @@ class Windows:
         self._bars[symbol] = frame.rechunk()
         self._times[symbol] = frame["ts"].to_numpy()
 
+    def height(self, symbol: str) -> int:
+        """How many bars of `symbol` are held."""
+        return self._bars[symbol].height if symbol in self._bars else 0
+
     def newest(self) -> dict[str, int]:
         """The opening time of the newest bar, by symbol."""
         return {symbol: int(times[-1]) for symbol, times in self._times.items() if len(times)}
@@ -67,8 +72,7 @@ class Windows:
         if not asked:
             return {}
         found = signals.targets(pl.concat(pieces).lazy(), self.strategy)
-        last = found.collect(engine="in-memory").filter(pl.col("ts") == ts)
-        rows = last.select("symbol", "signal", "target").iter_rows()
-        return {
-            symbol: Wish(signal, target) for symbol, signal, target in rows if symbol in symbols
-        }
+        last = found.collect(engine="in-memory")
+        here = np.flatnonzero(last["ts"].to_numpy() == ts).tolist()
+        rows = (last.row(row, named=True) for row in here)
+        return {r["symbol"]: Wish(r["signal"], r["target"]) for r in rows if r["symbol"] in symbols}

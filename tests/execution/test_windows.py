@@ -1,0 +1,88 @@
+"""The newest window of bars says what all of history says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import makers
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cq import signals
+from cq.execution.windows import KEPT_WINDOWS, Windows
+from cq.strategies import Strategy, load
+
+TEXTS = {
+    "sma": "{kind: crossover, symbols: [A-B, C-B], interval: 1h, fast: 2, slow: 5}",
+    "ema": "{kind: crossover, symbols: [A-B, C-B], interval: 1h, average: ema, fast: 1, slow: 2}",
+    "volatility": "{kind: crossover, symbols: [A-B, C-B], interval: 1h, fast: 2, slow: 4,"
+    " sizing: {kind: volatility_target, window: 6}}",
+}
+
+
+@pytest.fixture(scope="module", params=TEXTS)
+def strategy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Strategy:
+    path: Path = tmp_path_factory.mktemp("strategies") / f"{request.param}.yaml"
+    path.write_text(TEXTS[request.param])
+    return load(path)
+
+
+@settings(max_examples=15, deadline=None)
+@given(bars=makers.bars(symbols=("A-B", "C-B"), min_size=1, max_size=80), data=st.data())
+def test_every_wish_is_the_backtests_target_of_that_bar(
+    strategy: Strategy, bars: pl.DataFrame, data: st.DataObject
+) -> None:
+    whole = signals.targets(bars.lazy(), strategy).collect(engine="in-memory")
+    windows = Windows(strategy, bars)
+    ts = data.draw(st.sampled_from(sorted(set(bars["ts"]))))
+    expected = {
+        row["symbol"]: (row["signal"], row["target"])
+        for row in whole.filter(pl.col("ts") == ts).iter_rows(named=True)
+    }
+    assert windows.wishes(ts, ("A-B", "C-B")) == expected
+
+
+@settings(max_examples=6, deadline=None)
+@given(bars=makers.bars(symbols=("A-B", "C-B"), min_size=8, max_size=24))
+def test_bars_that_come_one_by_one_lead_to_the_same_wishes(
+    strategy: Strategy, bars: pl.DataFrame
+) -> None:
+    whole, growing = Windows(strategy, bars), Windows(strategy, bars.head(0))
+    for ts in sorted(set(bars["ts"])):
+        growing.extend(bars.filter(pl.col("ts") == ts))
+        assert growing.wishes(ts, ("A-B", "C-B")) == whole.wishes(ts, ("A-B", "C-B"))
+
+
+def test_a_bar_that_comes_twice_counts_once(strategy: Strategy) -> None:
+    bars = makers.hourly("A-B", [float(n % 7 + 1) for n in range(60)])
+    once, twice = Windows(strategy, bars), Windows(strategy, bars)
+    twice.extend(bars.tail(9))
+    last = bars["ts"][-1]
+    assert twice.wishes(last, ("A-B",)) == once.wishes(last, ("A-B",))
+
+
+def test_memory_stays_small(strategy: Strategy) -> None:
+    windows = Windows(strategy, makers.hourly("A-B", [1.0]))
+    for number in range(1, KEPT_WINDOWS * strategy.warmup + 50):
+        windows.extend(makers.hourly("A-B", [1.0], start=number * makers.HOUR))
+    assert windows.height("A-B") == KEPT_WINDOWS * strategy.warmup
+
+
+def test_a_symbol_without_a_bar_then_wishes_nothing(strategy: Strategy) -> None:
+    bars = pl.concat(
+        [makers.hourly("A-B", [1.0] * 4), makers.hourly("C-B", [1.0], start=9 * makers.HOUR)]
+    )
+    windows = Windows(strategy, bars)
+    assert set(windows.wishes(0, ("A-B", "C-B"))) == {"A-B"}
+    assert set(windows.wishes(9 * makers.HOUR, ("A-B", "C-B"))) == {"C-B"}
+    assert windows.wishes(0, ("C-B",)) == {}
+    assert windows.wishes(5 * makers.HOUR, ("A-B", "C-B")) == {}
+    assert windows.newest() == {"A-B": 3 * makers.HOUR, "C-B": 9 * makers.HOUR}
+
+
+def test_nothing_known_is_nothing_wished(strategy: Strategy) -> None:
+    windows = Windows(strategy, makers.hourly("A-B", []))
+    assert windows.wishes(0, ("A-B",)) == {}
+    assert windows.newest() == {}
