@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+WIDE = 10_000
+"""Columns of a file or pipe: nothing is folded there."""
+
 
 def print_json(value: Any) -> None:
     """One JSON value; what JSON cannot say (NaN, infinity) is null."""
@@ -39,7 +42,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(one) for one in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table)
 
 
 def cell(value: Any) -> str:

@@ -63,7 +63,7 @@ class Catalog:
             raise DataError(first_line(error)) from error
         except duckdb.Error as error:
             raise UsageError(f"sql: {first_line(error)}") from error
-        return answer
+        return _small(answer)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A fresh cursor on the views in memory."""
@@ -96,7 +96,6 @@ class Catalog:
             for view in waiting:
                 try:
                     connection.execute(view.text)
-                    connection.execute(view.comment)
                 except duckdb.CatalogException as error:
                     later.append((view, error))
                 except duckdb.Error as error:
@@ -149,6 +148,14 @@ class Catalog:
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def _small(answer: pl.DataFrame) -> pl.DataFrame:
+    """Sums of whole numbers as Int64 where they fit; DuckDB widens them to 128 bits."""
+    wide = [n for n, k in answer.schema.items() if isinstance(k, pl.Decimal) and k.scale == 0]
+    fits = answer.select(pl.col(wide).cast(pl.Int64, strict=False))
+    same = [n for n in wide if fits[n].null_count() == answer[n].null_count()]
+    return answer.with_columns(fits.select(same))
 
 
 def _in_use(error: BaseException) -> bool:

@@ -152,23 +152,24 @@ class Lake:
         return Target(self.root, dataset(name), self.layouts[name])
 
     @cached_property
-    def _catalog(self) -> Catalog:
+    def views(self) -> Catalog:
+        """The views over its files."""
         from cq.lake.catalog import Catalog
 
         return Catalog(self.root, self.catalog, self.layouts, self.sql_root)
 
     def scan(self, view: str) -> pl.LazyFrame:
         """A lazy frame over a SQL view; usable many times in one query, and from threads."""
-        return self._catalog.scan(view)
+        return self.views.scan(view)
 
     def sql(self, query: str, params: Any = None) -> pl.DataFrame:
         """The answer to a SQL question over the views."""
-        return self._catalog.sql(query, params)
+        return self.views.sql(query, params)
 
     def refresh_catalog(self) -> bool:
         """Bring the views in `lake.db` up to date; False while somebody else has it open."""
         self.prepare()
-        return self._catalog.refresh()
+        return self.views.refresh()
 
 
 def moment(value: Moment, default: int) -> int:

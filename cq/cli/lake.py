@@ -1,0 +1,23 @@
+"""`cq lake`: the table of what can be done with the lake."""
+
+from __future__ import annotations
+
+import click
+
+from cq.cli.main import LazyGroup
+
+COMMANDS = {
+    "ingest": ("cq.cli.lake_ingest:ingest", "Fetch bars from the exchange."),
+    "import": ("cq.cli.lake_import:import_", "Bring files of others into the lake."),
+    "quality": ("cq.cli.lake_quality:quality", "Say what is wrong, missing or late."),
+    "status": ("cq.cli.lake_status:status", "Show what the lake holds."),
+    "sql": ("cq.cli.lake_sql:sql", "Ask anything in SQL."),
+}
+
+
+@click.group(cls=LazyGroup, table=COMMANDS)
+def lake() -> None:
+    """Fetch, import, check and query the data lake.
+
+    Ask it in SQL from any directory with `duckdb lake.db`.
+    """

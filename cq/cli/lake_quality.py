@@ -1,0 +1,56 @@
+"""`cq lake quality`: what is wrong, missing or late."""
+
+from __future__ import annotations
+
+import click
+
+from cq.cli.app import App
+from cq.cli.lake_sql import refresh
+from cq.cli.output import note, print_json, print_table
+from cq.errors import CheckFailed
+from cq.utils.clock import now_ns
+from cq.utils.time import parse_time
+
+
+@click.command()
+@click.argument("symbols", nargs=-1)
+@click.option("--since", help="First day (or instant) to look at, UTC.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def quality(app: App, symbols: tuple[str, ...], since: str | None, *, as_json: bool) -> None:
+    """Run every check over SYMBOLS (all by default), e.g. `cq lake quality BTC-BRL`.
+
+    The report is also written to quality/<day>/quality_report.json in the lake. Ends in exit
+    code 1 when a check of severity `error` found something. The checks are the SQL files in
+    sql/checks/; your own go beside them.
+    """
+    from cq.lake.quality import run_checks, write_report
+
+    now = now_ns()
+    start = None if since is None else parse_time(since)
+    report = run_checks(app.lake, symbols, start, now_ns=now)
+    path = write_report(report, now)
+    refresh(app)
+    if as_json:
+        print_json(report.as_dict() | {"report": str(path)})
+    else:
+        print_table(
+            ("check", "severity", "rows", "symbols", "for example"),
+            [
+                (one.check, one.severity, one.rows, _who(one.by_symbol), _first(one.examples))
+                for one in report.checks
+            ],
+        )
+        note(f"written to {path}")
+    if report.errors:
+        failed = [one.check for one in report.checks if one.rows and one.severity == "error"]
+        raise CheckFailed(f"{report.errors:,} rows at fault: {', '.join(failed)}")
+
+
+def _who(by_symbol: tuple[dict[str, object], ...]) -> str:
+    names = list(dict.fromkeys(str(one["symbol"]) for one in by_symbol))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _first(examples: tuple[dict[str, object], ...]) -> str:
+    return f"{examples[0]['symbol']}: {examples[0]['detail']}" if examples else ""

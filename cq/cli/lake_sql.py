@@ -1,0 +1,83 @@
+"""`cq lake sql`: a question, its answer."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from cq.cli.app import App
+from cq.cli.output import note, print_json, print_table
+from cq.errors import LakeUnwritable, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@click.command()
+@click.argument("query")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of rows.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.pass_obj
+def sql(app: App, query: str, *, as_json: bool, as_csv: bool) -> None:
+    """Answer QUERY over the lake's views, e.g. `cq lake sql "select * from latest"`.
+
+    `select * from series` shows what there is; `show tables` names the views.
+    """
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other; choose one")
+    answer = app.lake.sql(query)
+    if as_json:
+        print_json(json_ready(answer).to_dicts())
+    elif as_csv:
+        click.echo(csv(answer), nl=False)
+    else:
+        print_table(answer.columns, zip(*columns(answer), strict=True))
+    refresh(app)
+
+
+def columns(answer: pl.DataFrame) -> list[list[str]]:
+    """Each column as text that loses nothing; numbers are set right."""
+    found = []
+    for one in answer.get_columns():
+        words = ["–" if value is None else str(value) for value in one.to_list()]
+        width = max(map(len, words), default=0) if one.dtype.is_numeric() else 0
+        found.append([f"{word:>{width}}" for word in words])
+    return found
+
+
+def json_ready(answer: pl.DataFrame) -> pl.DataFrame:
+    """The answer with decimals, which JSON lacks, as numbers."""
+    from polars import Decimal, Float64, col
+
+    return answer.with_columns(col(Decimal).cast(Float64))
+
+
+def csv(answer: pl.DataFrame) -> str:
+    """The answer as CSV; lists and structs as JSON text."""
+    from polars import Series, col
+
+    return answer.select(
+        Series(
+            name,
+            [
+                None if one is None else json.dumps(one, default=str)
+                for one in answer[name].to_list()
+            ],
+        )
+        if kind.is_nested()
+        else col(name)
+        for name, kind in answer.schema.items()
+    ).write_csv()
+
+
+def refresh(app: App) -> None:
+    """Bring `lake.db` up to date, and say so where that has to wait."""
+    try:
+        done = app.lake.refresh_catalog()
+    except LakeUnwritable as error:
+        note(f"cq: {app.lake.catalog} stays as it is: {error}")
+    else:
+        if not done:
+            note(f"cq: {app.lake.catalog} is open elsewhere; its views stay as they are for now")

@@ -1,0 +1,107 @@
+"""What the lake holds, read from the footers of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cq.errors import DataError
+from cq.lake.datasets import DATASETS
+from cq.lake.lake import Lake
+from cq.utils.time import SECOND, bar_end
+
+STREAMS = ("ohlcv", "trades", "orderbook_l2")
+"""The datasets that are late when nothing new comes."""
+
+
+@dataclass(frozen=True)
+class SeriesStatus:
+    """One series of a dataset: what is there, from when to when, and how long ago it ended."""
+
+    dataset: str
+    exchange: str | None
+    symbol: str | None
+    interval: str | None
+    first_ts: int | None
+    newest_ts: int | None
+    rows: int
+    files: int
+    bytes: int
+    lag_seconds: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _File:
+    owner: tuple[str | None, str | None, str | None]
+    first: int | None
+    last: int | None
+    rows: int
+    size: int
+
+
+def status(lake: Lake, now_ns: int) -> list[SeriesStatus]:
+    """Every series of every dataset, by dataset, exchange, symbol and interval."""
+    return [one for name in DATASETS for one in _of_dataset(lake, name, now_ns)]
+
+
+def _of_dataset(lake: Lake, name: str, now_ns: int) -> Iterator[SeriesStatus]:
+    time = "ts" if "ts" in DATASETS[name].schema else DATASETS[name].time
+    groups: dict[tuple[str | None, str | None, str | None], list[_File]] = {}
+    for part in lake.layouts[name].files(lake.root):
+        one = _footer(part.path, time)
+        groups.setdefault(one.owner, []).append(one)
+    for owner, files in sorted(groups.items(), key=lambda pair: [word or "" for word in pair[0]]):
+        newest = max((one.last for one in files if one.last is not None), default=None)
+        yield SeriesStatus(
+            name,
+            *owner,
+            first_ts=min((one.first for one in files if one.first is not None), default=None),
+            newest_ts=newest,
+            rows=sum(one.rows for one in files),
+            files=len(files),
+            bytes=sum(one.size for one in files),
+            lag_seconds=_lag(name, owner[2], newest, now_ns),
+        )
+
+
+def _lag(name: str, interval: str | None, newest: int | None, now_ns: int) -> float | None:
+    if name not in STREAMS or newest is None:
+        return None
+    return (now_ns - (bar_end(newest, interval) if interval else newest)) / SECOND
+
+
+def _footer(path: Path, time: str) -> _File:
+    """What one file says about itself; each file has one owner."""
+    try:
+        found = pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read as Parquet ({error}); move it away") from error
+    columns = {found.schema.column(i).path: i for i in range(found.num_columns)}
+
+    def extreme(name: str, which: str) -> Any:
+        if name not in columns:
+            return None
+        seen = [found.row_group(i).column(columns[name]) for i in range(found.num_row_groups)]
+        values = [
+            getattr(one.statistics, which)
+            for one in seen
+            if one.statistics is not None and one.statistics.has_min_max
+        ]
+        return (min if which == "min" else max)(values, default=None)
+
+    return _File(
+        (extreme("exchange", "min"), extreme("symbol", "min"), extreme("interval", "min")),
+        extreme(time, "min"),
+        extreme(time, "max"),
+        found.num_rows,
+        path.stat().st_size,
+    )

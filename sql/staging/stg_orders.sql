@@ -1,0 +1,16 @@
+-- One row per exchange, symbol and order of ours: what the files hold, with the time for people.
+create or replace view stg_orders as
+select
+    make_timestamp(ts // 1000) as time,
+    ts,
+    order_id,
+    client_id,
+    side,
+    type,
+    price,
+    size,
+    status,
+    fee,
+    symbol,
+    exchange
+from raw.orders;
