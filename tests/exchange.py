@@ -7,6 +7,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,8 @@ from threading import Event, Thread
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
+from cq.utils.config import Ingestion
 from cq.utils.time import SECOND, bar_end
 
 Bar = tuple[str, str, str, str, str]
@@ -41,7 +44,7 @@ class Fault:
     status: int = 500
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    kind: Literal["answer", "drop", "half", "silent"] = "answer"
+    kind: Literal["answer", "drop", "half", "silent", "drip"] = "answer"
 
 
 @dataclass
@@ -53,9 +56,13 @@ class Exchange:
     cap: int | None = None
     keep: Literal["newest", "oldest"] = "newest"
     shuffled: bool = False
+    ignores_from: bool = False
     faults: deque[Fault] = field(default_factory=deque)
     asked: list[dict[str, str]] = field(default_factory=list)
+    peers: set[Any] = field(default_factory=set)
+    headers: dict[str, str] = field(default_factory=dict)
     on_request: Callable[[dict[str, str]], None] | None = None
+    clients: list[MercadoBitcoin] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self.closing = Event()
@@ -66,6 +73,7 @@ class Exchange:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.forget()
         self.closing.set()
         self.server.shutdown()
         self.server.server_close()
@@ -74,6 +82,36 @@ class Exchange:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_address[1]}/api/v4"
+
+    def ingestion(self, **changes: Any) -> Ingestion:
+        """Settings that lead here: quick limits and no waiting between tries."""
+        values = {
+            "rest_base_url": self.url,
+            "ws_url": "wss://unused.example/ws",
+            "timeout_seconds": 5,
+            "page_bars": 1000,
+            "rate_limits": {"requests_per_minute": 6e7, "requests_per_second": 1e6},
+            "retry": {
+                "max_tries": 3,
+                "backoff_base_ms": 0,
+                "backoff_cap_ms": 0,
+                "backoff_jitter_ms": 0,
+            },
+        }
+        return Ingestion.model_validate(values | changes)
+
+    def market(self, **changes: Any) -> MercadoBitcoin:
+        """A client of this exchange that shares its clock."""
+        client = MercadoBitcoin(Rest(self.ingestion(**changes), clock=lambda: self.clock()))
+        self.clients.append(client)
+        return client
+
+    def forget(self) -> None:
+        """Close every client and be as new, but for the port."""
+        for client in self.clients:
+            client.close()
+        self.markets, self.clients, self.asked, self.faults = {}, [], [], deque()
+        self.cap, self.keep, self.shuffled, self.on_request = None, "newest", False, None
 
     def closed(self, symbol: str, interval: str, now_ns: int | None = None) -> dict[int, Bar]:
         """The bars that have closed by the exchange's clock."""
@@ -89,6 +127,7 @@ class Exchange:
         if not re.fullmatch(r"[A-Z0-9]+-[A-Z0-9]+", symbol) or not self._lists(symbol):
             return 400, _said("SYMBOL_IS_INVALID", "The param {symbol} is invalid")
         first, last = int(query.get("from", "0")), int(query["to"])
+        first = 0 if self.ignores_from else first
         if last < 0:
             return 400, _said("TO_IS_INVALID", "The param {to} must not be a valid Unix timestamp")
         now, known = self.clock(), self.markets.get((symbol, interval), {})
@@ -127,6 +166,8 @@ def _handler(exchange: Exchange) -> type[BaseHTTPRequestHandler]:
             asked = urlsplit(self.path)
             query = dict(parse_qsl(asked.query))
             exchange.asked.append(query)
+            exchange.peers.add(self.client_address)
+            exchange.headers = dict(self.headers)
             if exchange.on_request is not None:
                 exchange.on_request(query)
             if exchange.faults:
@@ -154,13 +195,21 @@ def _handler(exchange: Exchange) -> type[BaseHTTPRequestHandler]:
                 return
             if fault.kind == "silent":
                 exchange.closing.wait(30)
-            if fault.kind == "half":
+            if fault.kind in ("half", "drip"):
                 self.send_response(200)
                 self.send_header("Content-Length", "1000")
                 self.end_headers()
                 self.wfile.write(b'{"t":[17')
                 self.wfile.flush()
+            if fault.kind == "drip":
+                self.drip()
             self.close_connection = True
+
+        def drip(self) -> None:
+            with suppress(OSError):
+                while not exchange.closing.wait(0.05):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
 
         def date_time_string(self, timestamp: float | None = None) -> str:
             return formatdate(exchange.clock() // SECOND, usegmt=True)

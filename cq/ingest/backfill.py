@@ -12,9 +12,8 @@ from cq.exchanges.market import MarketData, native
 from cq.ingest import coverage
 from cq.ingest.pages import Pages, Range, buckets, settled
 from cq.lake import Lake, WriteReport
+from cq.lake.datasets import COVERAGE, OHLCV
 from cq.utils.time import interval_ns
-
-DATASET: Final = "ohlcv"
 
 PAGES_A_FILE: Final = 20
 """Pages land together, so that files stay few; a kill loses at most this many requests' answers."""
@@ -148,7 +147,7 @@ class _Fill:
         """What of the target has never been answered."""
         one = self.report
         target = (one.start_ns, one.end_ns)
-        known = coverage.covered(self.lake, DATASET, self.market.name, one.symbol, one.interval)
+        known = coverage.covered(self.lake, OHLCV.name, self.market.name, one.symbol, one.interval)
         return coverage.gaps(target, [] if refetch else known)
 
     def run(self, ranges: Sequence[Range], page_bars: int, reach_ns: int) -> None:
@@ -191,14 +190,13 @@ class _Fill:
         self._tell()
 
     def _cover(self, start: int, end: int, bars: pl.DataFrame) -> None:
-        stamps = bars.filter(pl.col("ts") >= start, pl.col("ts") < end)["ts"].unique()
-        count, anchor = stamps.len(), stamps.first()
-        self._answered.append((start, end, count))
-        empty = buckets(start, end, self.report.interval, anchor) - count
+        stamps = set(bars["ts"].filter(bars["ts"].is_between(start, end - 1)))
+        self._answered.append((start, end, len(stamps)))
+        empty = buckets(start, end, self.report.interval, min(stamps, default=0)) - len(stamps)
         self.report = replace(
             self.report,
             answered_ns=self.report.answered_ns + end - start,
-            empty_buckets=self.report.empty_buckets + empty,
+            empty_buckets=self.report.empty_buckets + max(0, empty),
         )
 
     def _land(self) -> None:
@@ -207,19 +205,19 @@ class _Fill:
         self._frames, self._answered, self._pages = [], [], 0
         bars = pl.concat(frames) if frames else pl.DataFrame()
         if bars.height:
-            written = self.lake.write(DATASET, bars, source=self.source, now_ns=self.now_ns)
+            written = self.lake.write(OHLCV.name, bars, source=self.source, now_ns=self.now_ns)
             self.report = self.report.plus(written)
         if answered:
             rows = coverage.rows_of(
                 answered,
-                dataset=DATASET,
+                dataset=OHLCV.name,
                 exchange=self.market.name,
                 symbol=self.report.symbol,
                 interval=self.report.interval,
                 asked_ns=self.now_ns,
                 source=self.source,
             )
-            self.lake.write(coverage.DATASET, rows, source=self.source, now_ns=self.now_ns)
+            self.lake.write(COVERAGE.name, rows, source=self.source, now_ns=self.now_ns)
         if frames or answered:
             self._tell()
 

@@ -6,29 +6,26 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from cq.errors import EmptyDataset
 from cq.ingest.pages import Range
 from cq.lake import Lake
-
-DATASET = "coverage"
+from cq.lake.datasets import COVERAGE
+from cq.lake.writer import scan
 
 
 def covered(
     lake: Lake, dataset: str, exchange: str, symbol: str, interval: str | None
 ) -> list[Range]:
     """The covered ranges of one symbol, joined where they touch, oldest first."""
-    same = pl.col("interval").is_null() if interval is None else pl.col("interval") == interval
-    try:
-        rows = lake.scan(DATASET)
-    except EmptyDataset:
+    parts = lake.layouts[COVERAGE.name].files(lake.root, {"exchange": exchange, "symbol": symbol})
+    if not parts:
         return []
-    ranges = rows.filter(
+    rows = scan([part.path for part in parts], COVERAGE).filter(
         pl.col("dataset") == dataset,
         pl.col("exchange") == exchange,
         pl.col("symbol") == symbol,
-        same,
-    ).select("start_ts", "end_ts")
-    return joined(ranges.collect())
+        pl.col("interval").eq_missing(pl.lit(interval, pl.String)),
+    )
+    return joined(rows.select("start_ts", "end_ts").collect())
 
 
 def joined(ranges: pl.DataFrame) -> list[Range]:

@@ -42,11 +42,11 @@ def settled(now_ns: int, interval: str) -> int:
     return moved(now_ns // DAY * DAY, interval, -1) + DAY
 
 
-def buckets(start: int, end: int, interval: str, anchor: int | None) -> int:
-    """How many bars may open in [start, end), where one opens at `anchor` (else at the epoch)."""
+def buckets(start: int, end: int, interval: str, anchor: int = 0) -> int:
+    """How many bars may open in [start, end), where one may open at `anchor`."""
     if interval != "1M":
-        step, first = interval_ns(interval), anchor or 0
-        return (end - 1 - first) // step - (start - 1 - first) // step
+        step = interval_ns(interval)
+        return (end - 1 - anchor) // step - (start - 1 - anchor) // step
     before, last = (from_ns(one - 1) for one in (start, end))
     return (last.year - before.year) * 12 + last.month - before.month
 

@@ -71,8 +71,4 @@ def _columns(body: str | bytes) -> dict[str, list[Any]]:
 
 def _numbers(name: str, values: list[Any]) -> pl.Series:
     kind = pl.Int64 if name == "t" else pl.Float64
-    try:
-        texts = pl.Series(name, values, dtype=pl.String, strict=False)
-    except (TypeError, pl.exceptions.PolarsError):
-        raise Unreadable(PATH, f"its field {name} holds something other than numbers") from None
-    return texts.cast(kind, strict=False)
+    return pl.Series(name, values, dtype=pl.String, strict=False).cast(kind, strict=False)
