@@ -1,0 +1,30 @@
+"""Which code made a result: the version of cq, and a digest of its sources."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import cq
+
+PARTS = ("backtest", "indicators", "lake", "strategies", "signals.py")
+"""The sources that a result follows from."""
+
+
+def code_version() -> dict[str, str]:
+    """`cq`: the version installed; `sources`: twelve digits that change with any line of code."""
+    root = Path(cq.__file__).parent
+    hashed = hashlib.sha256()
+    for part in PARTS:
+        path = root / part
+        for one in sorted(path.glob("**/*.py")) if path.is_dir() else [path]:
+            hashed.update(one.read_bytes())
+    return {"cq": _installed(), "sources": hashed.hexdigest()[:12]}
+
+
+def _installed() -> str:
+    try:
+        return version("cq")
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,213 @@
+"""What a run reads: the bars with their targets, market by market, and a digest of them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from cq.backtest.engine import Market
+from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol
+from cq.signals import with_targets
+from cq.strategies import Strategy, resolve
+from cq.utils.time import interval_ns, iso
+
+if TYPE_CHECKING:
+    from cq.lake import Lake
+
+READ = ("ts", "open", "close")
+"""What the engine and cq's own strategies read of a bar."""
+
+ALL = ("ts", "open", "high", "low", "close", "volume")
+"""What a user's own strategy may have read."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """Bars that open in [start, end); None is as far as the lake goes."""
+
+    start: int | None = None
+    end: int | None = None
+
+    def __str__(self) -> str:
+        since = f"from {iso(self.start)}" if self.start is not None else ""
+        until = f"before {iso(self.end)}" if self.end is not None else ""
+        return " ".join(part for part in (since, until) if part) or "at all"
+
+
+def symbols_of(lake: Lake, strategy: Strategy, quote: str) -> tuple[tuple[str, ...], list[str]]:
+    """The strategy's symbols as the lake has them, and notes on those that had to be chosen.
+
+    A base alone is looked for among the bars that can serve the interval, then among all.
+    """
+    config = strategy.config
+    stored = lake.stored()
+    if stored.is_empty():
+        raise EmptyDataset("ohlcv", lake.root)
+    if config.exchange is not None:
+        stored = stored.filter(pl.col("exchange") == config.exchange)
+    length = interval_ns(config.interval)
+    serving = {
+        row[0]
+        for row in stored.select("symbol", "interval").rows()
+        if length % interval_ns(row[1]) == 0
+    }
+    try:
+        return resolve(config.symbols, quote, serving)
+    except UnknownSymbol:
+        return resolve(config.symbols, quote, stored["symbol"].to_list())
+
+
+def bars_of(
+    lake: Lake, symbols: Sequence[str], strategy: Strategy, period: Period, history: int
+) -> pl.LazyFrame:
+    """The period's bars and up to `history` older ones, by (symbol, ts)."""
+    interval, exchange = strategy.config.interval, strategy.config.exchange
+    if period.start is None or history == 0:
+        return lake.bars(symbols, interval, period.start, period.end, exchange=exchange)
+    frames = []
+    for symbol in symbols:
+        older = lake.bars_before(symbol, interval, period.start, history, exchange=exchange)
+        inside = lake.bars(symbol, interval, period.start, period.end, exchange=exchange)
+        frames += [older, inside]
+    return pl.concat(frames)
+
+
+def with_own_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.DataFrame:
+    """The bars' columns that were read, with targets, sorted by (symbol, ts)."""
+    columns = READ if strategy.code is None else ALL
+    plan = with_targets(bars, strategy).select("symbol", *columns, "target")
+    try:
+        frame = plan.collect()
+    except pl.exceptions.PolarsError as error:
+        if strategy.code is None:
+            raise
+        said = str(error).partition("\n")[0]
+        raise StrategyError(str(strategy.code), f"its frame cannot be computed: {said}") from error
+    return frame
+
+
+def markets_of(parts: Sequence[pl.DataFrame], strategy: Strategy) -> list[Market]:
+    """Each symbol's frame as arrays; a target that is no number is refused."""
+    found = []
+    for part in parts:
+        symbol = str(part.item(0, "symbol"))
+        _check_targets(part, symbol, strategy)
+        ts = part["ts"].to_numpy()
+        if not bool(np.all(ts[1:] > ts[:-1])):
+            raise DataError(f"bars of {symbol} repeat; look with `cq lake quality`")
+        columns = (part[one].to_numpy() for one in ("open", "close", "target"))
+        found.append(Market(symbol, ts, *columns))
+    return found
+
+
+def by_symbol(frame: pl.DataFrame) -> list[pl.DataFrame]:
+    """One frame a symbol, each in the order of time; a plan that lost the order is put right."""
+    lengths = frame["symbol"].rle().struct.field("len").to_list()
+    ends = np.cumsum([0, *lengths]).tolist()
+    parts = [frame.slice(a, b - a) for a, b in itertools.pairwise(ends)]
+    names = [part.item(0, "symbol") for part in parts]
+    if names == sorted(set(names)) and all(_in_order(part["ts"]) for part in parts):
+        return parts
+    return by_symbol(frame.sort("symbol", "ts"))
+
+
+def _in_order(ts: pl.Series) -> bool:
+    values = ts.to_numpy()
+    return bool(np.all(values[1:] >= values[:-1]))
+
+
+def _check_targets(part: pl.DataFrame, symbol: str, strategy: Strategy) -> None:
+    wrong = part.filter(pl.col("target").is_finite().not_())
+    if wrong.height:
+        ts, target = wrong.select("ts", "target").row(0)
+        raise StrategyError(
+            str(strategy.code or strategy.name),
+            f"the target of {symbol} at {iso(ts)} is {target}; "
+            "expected a fraction of equity, or null",
+        )
+
+
+def check_period(
+    lake: Lake, symbols: Sequence[str], strategy: Strategy, period: Period, frame: pl.DataFrame
+) -> None:
+    """NoBars when nothing opens in the period; DataError when nothing in it is warm."""
+    inside = frame
+    if period.start is not None:
+        inside = frame.filter(pl.col("ts") >= period.start)
+    if inside.is_empty():
+        raise NoBars(", ".join(symbols), str(period), _held(lake, symbols, strategy))
+    if inside["target"].null_count() == inside.height:
+        most = max(part.height for part in by_symbol(frame))
+        raise DataError(
+            f"{strategy.name} needs {strategy.warmup} bars of {strategy.config.interval} before it "
+            f"can decide; the period has {most}; take a longer one"
+        )
+
+
+def _held(lake: Lake, symbols: Sequence[str], strategy: Strategy) -> str:
+    config = strategy.config
+    ts = lake.bars(symbols, config.interval, exchange=config.exchange).select(
+        first=pl.col("ts").min(), last=pl.col("ts").max(), rows=pl.len()
+    )
+    found = ts.collect().row(0, named=True)
+    if not found["rows"]:
+        return "none"
+    return f"{config.interval} bars from {iso(found['first'])} to {iso(found['last'])}"
+
+
+class Digest:
+    """A digest of the rows read, computed on a thread of its own (hashing leaves Python free)."""
+
+    def __init__(self, parts: Sequence[pl.DataFrame]) -> None:
+        self._parts = parts
+        self._found = ""
+        self._thread = Thread(target=self._work)
+        self._thread.start()
+
+    def _work(self) -> None:
+        self._found = digest(self._parts)
+
+    def result(self) -> str:
+        """The digest, once it is there."""
+        self._thread.join()
+        return self._found
+
+
+def digest(parts: Sequence[pl.DataFrame]) -> str:
+    """SHA-256 of the rows in (symbol, ts) order, whatever files they came from."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        columns = [one for one in ALL if one in part.columns]
+        hashed.update(f"{part.item(0, 'symbol')} {part.height} {' '.join(columns)}\n".encode())
+        for column in columns:
+            hashed.update(np.ascontiguousarray(part[column].to_numpy()).data)
+    return hashed.hexdigest()
+
+
+def description(
+    lake: Lake, symbols: Sequence[str], strategy: Strategy, frame: pl.DataFrame
+) -> dict[str, Any]:
+    """Which rows were read, and from which files of the lake."""
+    first = int(frame["ts"].min())  # type: ignore[arg-type]
+    last = int(frame["ts"].max())  # type: ignore[arg-type]
+    files = lake.files(
+        symbols, strategy.config.interval, first, last + 1, exchange=strategy.config.exchange
+    )
+    return {
+        "rows": frame.height,
+        "first": iso(first),
+        "last": iso(last),
+        "files": sorted(_name(one, lake.root) for one in files),
+    }
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -1,0 +1,45 @@
+"""Where a column of targets changes enough to act."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_FIRST_LOOK = 64
+
+
+def changes(targets: Floats, band: float = 0.0) -> Ints:
+    """The rows at which an account that starts flat acts, oldest first.
+
+    It acts when the target becomes zero or leaves zero, and when it lies further than `band` from
+    the target it last acted on. NaN is no target: nothing is decided there.
+    """
+    rows = np.flatnonzero(~np.isnan(targets))
+    known = targets[rows]
+    if band == 0.0:
+        before = np.concatenate(([0.0], known[:-1]))
+        return rows[np.flatnonzero(known != before)]
+    found: list[int] = []
+    acted, at = 0.0, _next_change(known, 0.0, band, 0)
+    while at < known.size:
+        found.append(at)
+        acted = float(known[at])
+        at = _next_change(known, acted, band, at + 1)
+    return rows[np.array(found, dtype=np.int64)]
+
+
+def _next_change(targets: Floats, acted: float, band: float, start: int) -> int:
+    """The first row from `start` on that differs enough from `acted`; the size where none does."""
+    width = _FIRST_LOOK
+    while start < targets.size:
+        part = targets[start : start + width]
+        differs = (np.abs(part - acted) > band) | ((part == 0.0) != (acted == 0.0))
+        first = int(differs.argmax())
+        if differs[first]:
+            return start + first
+        start += width
+        width *= 2
+    return int(targets.size)

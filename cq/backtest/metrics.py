@@ -1,0 +1,142 @@
+"""What a run achieved, in numbers that say how they are defined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from cq.backtest.account import Fill
+from cq.backtest.intents import Floats, Ints
+from cq.utils.time import YEAR, bar_end, bars_per_year, interval_ns
+
+Metrics = dict[str, float | int | None]
+
+DEFINITIONS: Final[dict[str, str]] = {
+    "total_return": "last equity / starting cash − 1",
+    "annualized_return": "the same growth over a year of 365 days, from the first bar's open "
+    "to the last bar's close",
+    "sharpe": "mean / sample deviation of the returns of one bar, times √(bars a year); "
+    "no risk-free rate; a missing bar is a bar without a move",
+    "max_dd": "deepest fall of equity below its highest point so far, as a negative fraction",
+    "hit_rate": "share of closed round trips that made money after fees; a round trip lasts from "
+    "the first buy until nothing is held",
+    "payoff": "mean gain of winning round trips / mean loss of losing ones",
+    "turnover": "value bought and sold / mean equity, a year",
+    "trades": "number of fills",
+    "round_trips": "number of closed round trips",
+    "fees": "fees paid, in the quote currency",
+    "slippage": "what fills cost against the bar's price, in the quote currency",
+    "exposure": "mean share of equity that was invested",
+}
+"""Name → definition, in the order in which they are printed."""
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A closed round trip of one symbol: what it made after fees, in the quote currency."""
+
+    symbol: str
+    opened_ts: int
+    closed_ts: int
+    profit: float
+
+
+def metrics(
+    ts: Ints,
+    equity: Floats,
+    exposure: Floats,
+    fills: Sequence[Fill],
+    *,
+    cash: float,
+    interval: str,
+) -> Metrics:
+    """Every number of DEFINITIONS; None where it has no value (no trade, no deviation)."""
+    total = float(equity[-1]) / cash - 1
+    period = (bar_end(int(ts[-1]), interval) - int(ts[0])) / YEAR
+    profits = [one.profit for one in round_trips(fills)]
+    traded = math.fsum(one.qty * one.price for one in fills)
+    return {
+        "total_return": total,
+        "annualized_return": annualized(total, period),
+        "sharpe": sharpe(ts, equity, cash, interval),
+        "max_dd": max_drawdown(equity, cash),
+        "hit_rate": hit_rate(profits),
+        "payoff": payoff(profits),
+        "turnover": traded / float(equity.mean()) / period,
+        "trades": len(fills),
+        "round_trips": len(profits),
+        "fees": math.fsum(one.fee for one in fills),
+        "slippage": math.fsum(one.slippage for one in fills),
+        "exposure": float(exposure.mean()),
+    }
+
+
+def annualized(total: float, years: float) -> float | None:
+    """The yearly growth that makes `total` in `years`; None where no float holds it."""
+    try:
+        return float((1 + total) ** (1 / years)) - 1
+    except OverflowError:
+        return None
+
+
+def sharpe(ts: Ints, equity: Floats, cash: float, interval: str) -> float | None:
+    """Annualised mean over deviation of one bar's returns; None when equity never moves."""
+    returns = np.diff(equity, prepend=cash)
+    returns[0] /= cash
+    returns[1:] /= equity[:-1]
+    bars = max(round((int(ts[-1]) - int(ts[0])) / interval_ns(interval)) + 1, returns.size)
+    if bars < 2:
+        return None
+    mean = float(returns.sum()) / bars
+    spread = float(returns @ returns) - bars * mean * mean
+    deviation = math.sqrt(max(spread, 0.0) / (bars - 1))
+    if deviation <= 1e-12 * abs(mean) or deviation == 0:
+        return None
+    return mean / deviation * math.sqrt(bars_per_year(interval))
+
+
+def drawdown(equity: Floats, cash: float) -> Floats:
+    """How far equity lies below its highest point so far (starting cash included), ≤ 0."""
+    peak = np.maximum.accumulate(equity)
+    return np.asarray(equity / np.maximum(peak, cash) - 1)
+
+
+def max_drawdown(equity: Floats, cash: float) -> float:
+    """The deepest drawdown, as a negative fraction; 0 when equity never fell."""
+    return min(float(drawdown(equity, cash).min()), 0.0)
+
+
+def round_trips(fills: Sequence[Fill]) -> list[Trip]:
+    """Closed round trips in the order in which they closed."""
+    opened: dict[str, int] = {}
+    held: dict[str, float] = {}
+    flows: dict[str, float] = {}
+    closed: list[Trip] = []
+    for one in fills:
+        sign = 1 if one.side == "buy" else -1
+        opened.setdefault(one.symbol, one.ts)
+        held[one.symbol] = held.get(one.symbol, 0.0) + sign * one.qty
+        flow = flows.get(one.symbol, 0.0) - sign * one.qty * one.price - one.fee
+        flows[one.symbol] = flow
+        if one.side == "sell" and abs(held[one.symbol]) <= 1e-9 * one.qty:
+            closed.append(Trip(one.symbol, opened.pop(one.symbol), one.ts, flow))
+            del held[one.symbol], flows[one.symbol]
+    return closed
+
+
+def hit_rate(profits: Sequence[float]) -> float | None:
+    """The share of profits above zero; None when there are none."""
+    return sum(one > 0 for one in profits) / len(profits) if profits else None
+
+
+def payoff(profits: Sequence[float]) -> float | None:
+    """Mean gain over mean loss; None unless there are both."""
+    gains = [one for one in profits if one > 0]
+    losses = [-one for one in profits if one < 0]
+    if not gains or not losses:
+        return None
+    return math.fsum(gains) / len(gains) / (math.fsum(losses) / len(losses))

@@ -1,0 +1,73 @@
+"""The result of a run: frames and numbers, and the folder that keeps them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cq.backtest.engine import Market
+from cq.backtest.metrics import Metrics
+from cq.errors import UsageError
+
+FILES = ("trades.csv", "equity.parquet", "metrics.json", "config.json")
+"""What the same inputs write with the same bytes."""
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """Trades, equity, metrics and what they follow from."""
+
+    name: str
+    symbols: tuple[str, ...]
+    interval: str
+    trades: pl.DataFrame
+    equity: pl.DataFrame
+    metrics: Metrics
+    config: dict[str, Any]
+    markets: tuple[Market, ...] = field(default=(), repr=False)
+
+    @property
+    def cash(self) -> float:
+        """What the run started with."""
+        return float(self.config["backtest"]["cash"])
+
+    @property
+    def digest(self) -> str:
+        """Twelve digits that name everything the result follows from."""
+        return hashlib.sha256(_json(self.config).encode()).hexdigest()[:12]
+
+    def write(self, folder: Path) -> None:
+        """Write the four files into `folder`; the same inputs give the same bytes."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.trades.write_csv(folder / "trades.csv")
+            self.equity.write_parquet(
+                folder / "equity.parquet", compression="zstd", compression_level=1
+            )
+            (folder / "metrics.json").write_text(_json(self.metrics), encoding="utf-8")
+            (folder / "config.json").write_text(_json(self.config), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write results to {folder}: {error.strerror}") from None
+
+
+def new_folder(runs: Path, name: str) -> Path:
+    """A folder of its own below `runs`; a second run of the same second gets a number."""
+    for number in range(1, 10_000):
+        folder = runs / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UsageError(f"cannot write results to {folder}: {error.strerror}") from None
+        return folder
+    raise UsageError(f"{runs} is full of runs named {name}")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"

@@ -1,0 +1,141 @@
+"""One backtest: from a lake and a strategy to a result."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from cq.backtest import data
+from cq.backtest.account import Costs, Fill
+from cq.backtest.code import code_version
+from cq.backtest.data import Digest, Period
+from cq.backtest.engine import Rules, Simulation, simulate
+from cq.backtest.metrics import metrics
+from cq.backtest.result import BacktestResult
+from cq.strategies import Strategy
+from cq.utils.time import iso, parse_time
+
+if TYPE_CHECKING:
+    from cq.lake import Lake
+    from cq.utils.config import Backtest
+
+TRADES = {
+    "ts": pl.Int64,
+    "symbol": pl.String,
+    "side": pl.String,
+    "qty": pl.Float64,
+    "price": pl.Float64,
+    "fee": pl.Float64,
+    "slippage": pl.Float64,
+}
+
+
+def _silent(_: str) -> None:
+    return None
+
+
+def run(
+    lake: Lake,
+    strategy: Strategy,
+    settings: Backtest,
+    start: str | int | None = None,
+    end: str | int | None = None,
+    *,
+    quote: str = "BRL",
+    say: Callable[[str], None] = _silent,
+) -> BacktestResult:
+    """Trade `strategy` over the lake's bars that open in [start, end).
+
+    `settings` are those of `backtest:`, below what the strategy's file says. A base alone in its
+    symbols is traded against `quote`; what `say` is told are notes for the user.
+    """
+    settings = strategy.backtest(settings)
+    period = Period(_ns(start), _ns(end))
+    symbols, notes = data.symbols_of(lake, strategy, quote)
+    for note in notes:
+        say(note)
+    warmup = strategy.warmup if settings.warmup == "auto" else settings.warmup
+    bars = data.bars_of(lake, sorted(symbols), strategy, period, warmup - 1)
+    frame = data.with_own_targets(bars, strategy)
+    data.check_period(lake, symbols, strategy, period, frame)
+    parts = data.by_symbol(frame)
+    digest = Digest(parts)
+    markets = data.markets_of(parts, strategy)
+    for absent in sorted(set(symbols) - {one.symbol for one in markets}):
+        say(f"{absent}: no bars {period}")
+    rules = rules_of(strategy, settings)
+    first = period.start if period.start is not None else min(int(one.ts[0]) for one in markets)
+    made = simulate(markets, rules, first)
+    config = configuration(strategy, settings, symbols, quote, period)
+    config["data"] = data.description(lake, symbols, strategy, frame)
+    config["data"]["sha256"] = digest.result()
+    return BacktestResult(
+        name=strategy.name,
+        symbols=tuple(one.symbol for one in markets),
+        interval=rules.interval,
+        trades=trades_frame(made.fills),
+        equity=equity_frame(made),
+        metrics=metrics(
+            made.ts,
+            made.equity,
+            made.exposure,
+            made.fills,
+            cash=rules.cash,
+            interval=rules.interval,
+        ),
+        config=config,
+        markets=tuple(markets),
+    )
+
+
+def rules_of(strategy: Strategy, settings: Backtest) -> Rules:
+    """The engine's rules, from settings and from what the strategy says of its size."""
+    return Rules(
+        cash=settings.cash,
+        costs=Costs.of(settings),
+        interval=strategy.config.interval,
+        fill=settings.fill,
+        max_position=settings.max_position,
+        band=strategy.rebalance,
+    )
+
+
+def trades_frame(fills: list[Fill]) -> pl.DataFrame:
+    """Fills as rows, in the order in which they happened."""
+    columns = {name: [getattr(one, name) for one in fills] for name in TRADES}
+    return pl.DataFrame(columns, schema=TRADES)
+
+
+def equity_frame(made: Simulation) -> pl.DataFrame:
+    """The account at the close of every bar."""
+    return pl.DataFrame(
+        {"ts": made.ts, "equity": made.equity, "cash": made.cash, "exposure": made.exposure}
+    )
+
+
+def configuration(
+    strategy: Strategy, settings: Backtest, symbols: tuple[str, ...], quote: str, period: Period
+) -> dict[str, Any]:
+    """Everything that the result follows from, apart from the data."""
+    code = strategy.code
+    made_by = code_version()
+    if code is not None:
+        made_by["python"] = hashlib.sha256(code.read_bytes()).hexdigest()
+    return {
+        "strategy": strategy.config.model_dump(mode="json", exclude={"backtest"}),
+        "backtest": settings.model_dump(mode="json"),
+        "symbols": list(symbols),
+        "quote": quote,
+        "period": {
+            "start": None if period.start is None else iso(period.start),
+            "end": None if period.end is None else iso(period.end),
+        },
+        "code": made_by,
+    }
+
+
+def _ns(moment: str | int | None) -> int | None:
+    return parse_time(moment) if isinstance(moment, str) else moment

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cq.backtest.account import Fill
+from cq.backtest.metrics import (
+    DEFINITIONS,
+    annualized,
+    drawdown,
+    hit_rate,
+    max_drawdown,
+    metrics,
+    payoff,
+    round_trips,
+    sharpe,
+)
+
+HOUR = 3_600_000_000_000
+DAY = 24 * HOUR
+
+
+def hours(count, *, without=()):
+    return np.array([i * HOUR for i in range(count) if i not in without], dtype=np.int64)
+
+
+def fill(ts, side, qty, price, fee=0.0, symbol="A"):
+    return Fill(ts, symbol, side, qty, price, fee, 0.0)
+
+
+curves = st.lists(st.floats(1, 1e6), min_size=2, max_size=50)
+
+
+@given(curves)
+def test_sharpe_is_that_of_a_plain_loop(curve):
+    returns = [b / a - 1 for a, b in zip([curve[0], *curve[:-1]], curve, strict=True)]
+    found = sharpe(hours(len(curve)), np.array(curve), curve[0], "1h")
+    deviation = statistics.stdev(returns)
+    if found is None:
+        assert deviation < 1e-7
+    elif deviation > 1e-6:
+        expected = statistics.fmean(returns) / deviation * math.sqrt(8_760)
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def test_a_missing_bar_counts_as_a_bar_without_a_move():
+    whole = [100.0, 101.0, 101.0, 101.0, 99.0, 100.0]
+    seen = [100.0, 101.0, 99.0, 100.0]
+    gap = sharpe(hours(6, without=(2, 3)), np.array(seen), 100.0, "1h")
+    assert gap == pytest.approx(sharpe(hours(6), np.array(whole), 100.0, "1h"), rel=1e-12)
+
+
+def test_equity_that_never_moves_has_no_sharpe():
+    assert sharpe(hours(5), np.full(5, 100.0), 100.0, "1h") is None
+    assert sharpe(hours(1), np.array([100.0]), 100.0, "1h") is None
+
+
+def test_drawdown_is_the_fall_from_the_highest_point_so_far():
+    assert drawdown(np.array([100, 120, 90, 130, 117.0]), 100.0).tolist() == pytest.approx(
+        [0, 0, -0.25, 0, -0.1]
+    )
+    assert max_drawdown(np.array([100, 120, 90, 130, 117.0]), 100.0) == -0.25
+
+
+def test_a_fall_below_the_starting_cash_counts_from_the_first_bar():
+    assert max_drawdown(np.array([90.0, 95.0]), 100.0) == pytest.approx(-0.1)
+
+
+@given(curves, st.floats(0.01, 100))
+def test_drawdown_ignores_the_currency(curve, rate):
+    one = max_drawdown(np.array(curve), curve[0])
+    other = max_drawdown(np.array(curve) * rate, curve[0] * rate)
+    assert one == pytest.approx(other, rel=1e-9, abs=1e-12)
+    assert -1 <= one <= 0
+
+
+@given(curves)
+def test_drawdown_is_that_of_a_plain_loop(curve):
+    peak, worst = curve[0], 0.0
+    for value in curve:
+        peak = max(peak, value)
+        worst = min(worst, value / peak - 1)
+    assert max_drawdown(np.array(curve), curve[0]) == pytest.approx(worst, rel=1e-12, abs=1e-15)
+
+
+def test_growth_is_annualised_by_the_time_that_passed():
+    assert annualized(0.21, 2.0) == pytest.approx(0.1)
+    assert annualized(-1.0, 0.5) == -1.0
+    assert annualized(10.0, 1e-4) is None
+
+
+def test_a_round_trip_lasts_until_nothing_is_held():
+    trips = round_trips(
+        [
+            fill(1, "buy", 2.0, 10.0, 1.0),
+            fill(2, "sell", 1.0, 20.0, 1.0),
+            fill(3, "buy", 5.0, 1.0, symbol="B"),
+            fill(4, "buy", 1.0, 12.0, 1.0),
+            fill(5, "sell", 2.0, 15.0, 1.0),
+            fill(6, "buy", 1.0, 1.0),
+        ]
+    )
+    assert [(one.symbol, one.opened_ts, one.closed_ts, one.profit) for one in trips] == [
+        ("A", 1, 5, -20 + 20 - 12 + 30 - 4)
+    ]
+
+
+def test_binary_dust_does_not_keep_a_round_trip_open():
+    fills = [fill(0, "buy", 0.1, 1.0), fill(1, "buy", 0.2, 1.0), fill(2, "sell", 0.3, 2.0)]
+    assert len(round_trips(fills)) == 1
+
+
+def test_hits_and_payoff_of_no_trade_are_unknown():
+    assert hit_rate([]) is None
+    assert payoff([]) is None
+    assert payoff([1.0]) is None
+    assert hit_rate([3.0, -1.0, 0.0, 5.0]) == 0.5
+    assert payoff([3.0, -1.0, -3.0, 5.0]) == 2.0
+
+
+def test_every_metric_has_a_definition_and_the_other_way_round():
+    found = metrics(
+        hours(25), np.linspace(100, 110, 25), np.full(25, 0.5),
+        [fill(0, "buy", 1.0, 50.0, 2.0), fill(9, "sell", 1.0, 60.0, 3.0)],
+        cash=100.0, interval="1h",
+    )  # fmt: skip
+    assert list(found) == list(DEFINITIONS)
+    assert found["total_return"] == pytest.approx(0.1)
+    assert found["annualized_return"] == pytest.approx(1.1 ** (8_760 / 25) - 1)
+    assert found["turnover"] == pytest.approx(110 / 105 * 8_760 / 25)
+    assert (found["trades"], found["round_trips"], found["fees"]) == (2, 1, 5.0)
+    assert (found["hit_rate"], found["payoff"], found["exposure"]) == (1.0, None, 0.5)
