@@ -1,0 +1,107 @@
+"""Text tables: separator, banner, header; every field is read as text, so that none is lost."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import polars as pl
+
+SEPARATORS = ",;\t|"
+_VALUE = re.compile(
+    r"\s*([-+]?(\d[\d.,_]*|\.\d+)([eE][-+]?\d+)?|\d{4}[-/]\d\d[-/]\d\d.*|nan|null|none|true|false)?\s*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a delimited file is laid out: `banner` lines come before the header or the first row."""
+
+    separator: str
+    banner: int
+    header: tuple[str, ...] | None
+    width: int
+    first_row: str
+
+
+def shape_of(head: str, separator: str | None = None) -> Shape:
+    """The shape told by a file's first lines."""
+    lines = head.splitlines()
+    lines = lines[:-1] if len(lines) > 1 and not head.endswith(("\n", "\r")) else lines
+    lines = [line for line in lines[:200] if line.strip()]
+    separator = separator or max(SEPARATORS, key=lambda one: _typical(lines, one))
+    rows = list(csv.reader(lines[:200], delimiter=separator))
+    width = Counter(len(row) for row in rows).most_common(1)[0][0]
+    banner = next((n for n, row in enumerate(rows) if len(row) == width), 0)
+    first = rows[banner]
+    named = sum(not _VALUE.fullmatch(field) for field in first) >= max(1, (len(first) + 1) // 2)
+    header = tuple(field.strip() for field in first) if named and len(first) > 1 else None
+    return Shape(separator, banner, header, width, lines[banner])
+
+
+def _typical(lines: list[str], separator: str) -> tuple[int, int]:
+    counts = sorted(line.count(separator) for line in lines)
+    return (counts[len(counts) // 2], -SEPARATORS.index(separator)) if counts else (0, 0)
+
+
+def read_delimited(content: bytes, shape: Shape) -> tuple[pl.DataFrame, pl.Series]:
+    """Every field as text, and the lines that have more fields than there are columns.
+
+    Columns without a name are called `column_1`, `column_2` … by their position.
+    """
+    spoiled = pl.Series("row", [], pl.String)
+    try:
+        table = _parsed(content, shape)
+    except pl.exceptions.ComputeError:
+        content, spoiled = _without_long_lines(content, shape)
+        table = _parsed(content, shape)
+    table = table.select(pl.all().str.strip_chars())
+    return table.filter(~pl.all_horizontal(pl.all().is_null())), spoiled
+
+
+def _parsed(content: bytes, shape: Shape) -> pl.DataFrame:
+    names = unique_names(shape.header or ("",) * shape.width)
+    return pl.read_csv(
+        content,
+        has_header=False,
+        schema=dict.fromkeys(names, pl.String),
+        skip_lines=_lines_before(content, shape.banner + (shape.header is not None)),
+        separator=shape.separator,
+        encoding="utf8-lossy",
+        raise_if_empty=False,
+        truncate_ragged_lines=False,
+    )
+
+
+def _lines_before(content: bytes, rows: int) -> int:
+    """How many lines the first `rows` non-empty ones take, empty ones among them included."""
+    lines = 0
+    for line in content.split(b"\n", rows + 50)[: rows + 50]:
+        if rows == 0:
+            break
+        lines += 1
+        rows -= bool(line.strip())
+    return lines
+
+
+def _without_long_lines(content: bytes, shape: Shape) -> tuple[bytes, pl.Series]:
+    text = content.decode("utf-8", "replace")
+    lines = pl.Series("row", [text], pl.String).str.split("\n").explode(empty_as_null=False)
+    bare = lines.str.replace_all(r'"[^"]*"', "")
+    long = bare.str.count_matches(shape.separator, literal=True) >= shape.width
+    long &= pl.int_range(len(lines), eager=True) >= shape.banner + (shape.header is not None)
+    kept = lines.filter(~long).str.join("\n").item()
+    return kept.encode(), lines.filter(long).str.strip_chars()
+
+
+def unique_names(names: tuple[str, ...]) -> list[str]:
+    """`names` with the empty and the repeated ones called by their position."""
+    seen: set[str] = set()
+    unique = []
+    for position, name in enumerate(names, 1):
+        unique.append(name if name and name not in seen else f"column_{position}")
+        seen.add(name)
+    return unique

@@ -1,0 +1,72 @@
+"""JSON as tables of text: arrays of arrays, arrays of objects, objects of arrays.
+
+Numbers keep their digits on the way (a stamp of 19 digits never passes through a float), and
+nothing here loops over rows in Python.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cq.errors import UnknownLayout
+
+
+def matrix(path: Path, text: str, width: int) -> pl.DataFrame:
+    """`[[…], […]]` as columns `column_1` … ; a short row ends in nulls."""
+    rows = _decoded(path, pl.Series([text]), pl.List(pl.List(pl.String)))
+    return rows.select(
+        pl.col("value").list.get(place, null_on_oob=True).alias(f"column_{place + 1}")
+        for place in range(width)
+    )
+
+
+def records(path: Path, text: str, names: tuple[str, ...]) -> pl.DataFrame:
+    """`[{…}, {…}]` as one column for each of `names`."""
+    kind = pl.List(pl.Struct(dict.fromkeys(names, pl.String)))
+    return _decoded(path, pl.Series([text]), kind).unnest("value")
+
+
+def record_lines(path: Path, lines: pl.Series, names: tuple[str, ...]) -> pl.DataFrame:
+    """One `{…}` a line as one column for each of `names`."""
+    kind = pl.Struct(dict.fromkeys(names, pl.String))
+    return decode_lines(path, lines, kind).to_frame("value").unnest("value")
+
+
+def column_arrays(path: Path, value: dict[str, Any], names: tuple[str, ...]) -> pl.DataFrame:
+    """`{"t": […], "o": […]}` as columns of text; all must be of one length."""
+    arrays = {name: value[name] for name in names if isinstance(value.get(name), list)}
+    lengths = {len(array) for array in arrays.values()}
+    if len(arrays) < len(names) or len(lengths) > 1:
+        held = ", ".join(f"{name} ({len(array)})" for name, array in arrays.items()) or "none"
+        raise UnknownLayout(
+            path, f"expected arrays {', '.join(names)} of one length, found {held}"
+        )
+    return pl.DataFrame(
+        {
+            name: pl.Series(array, strict=False).cast(pl.String)
+            for name, array in arrays.items()
+        }
+    )
+
+
+def decode_lines(path: Path, lines: pl.Series, kind: pl.DataType) -> pl.Series:
+    """Each line of JSON as `kind`."""
+    try:
+        return lines.str.json_decode(kind)
+    except pl.exceptions.ComputeError as error:
+        raise UnknownLayout(path, f"holds a line that is not JSON ({_first(error)})") from None
+
+
+def _decoded(path: Path, text: pl.Series, kind: pl.DataType) -> pl.DataFrame:
+    try:
+        values = text.str.json_decode(kind)
+    except pl.exceptions.ComputeError as error:
+        raise UnknownLayout(path, f"is not whole JSON ({_first(error)}); fetch it again") from None
+    return values.alias("value").explode(empty_as_null=False).to_frame()
+
+
+def _first(error: Exception) -> str:
+    return str(error).splitlines()[0][:120]

@@ -1,0 +1,64 @@
+"""A layout as a value: what it is called, when a file is one, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from cq.ingest.delimited import read_delimited, unique_names
+from cq.ingest.json_forms import matrix, record_lines, records
+from cq.ingest.pieces import Piece, Request
+from cq.ingest.source import Source
+from cq.ingest.tables import Table, normalise
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which somebody writes `datasets`.
+
+    `matches` looks at the first bytes and the name only; `read` takes the whole file.
+    """
+
+    name: str
+    datasets: tuple[str, ...]
+    says: str
+    matches: Callable[[Source], bool]
+    read: Callable[[Source, Request], Piece]
+
+
+def fields(source: Source) -> int:
+    """How many columns a file without names has; 0 where that is not so."""
+    if source.kind == "delimited" and source.shape.header is None:
+        return source.shape.width
+    if source.kind == "json" and isinstance(source.first_record, list):
+        return len(source.first_record)
+    return 0
+
+
+def plain(name: str) -> str:
+    """A column's name without case, blanks and punctuation: `Kline open time` → `klineopentime`."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def raw_table(source: Source, only: tuple[str, ...] = ()) -> tuple[pl.DataFrame, pl.Series | None]:
+    """The file as a table, and the lines that fit into none; of binary files `only` some columns."""
+    if source.kind == "parquet":
+        return pl.read_parquet(source.path, columns=list(only) or None), None
+    if source.kind == "feather":
+        return pl.read_ipc(source.path, columns=list(only) or None), None
+    if source.kind == "delimited":
+        return read_delimited(source.content, source.shape)
+    if source.kind == "lines":
+        return record_lines(source.path, source.lines, tuple(unique_names(source.columns))), None
+    text = source.content.decode("utf-8", "replace")
+    if isinstance(source.first_record, list):
+        return matrix(source.path, text, len(source.first_record)), None
+    return records(source.path, text, source.columns), None
+
+
+def read_as(source: Source, table: Table, asked: Request) -> Piece:
+    """The whole file through one table."""
+    raw, spoiled = raw_table(source, tuple(dict.fromkeys(table.columns.values())))
+    return normalise(source.path, raw, table, asked, spoiled)

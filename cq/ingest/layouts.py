@@ -1,0 +1,50 @@
+"""All known layouts, and which of them a file is in."""
+
+from __future__ import annotations
+
+from cq.errors import UnknownLayout, UsageError
+from cq.ingest import bars, books, named, trade_files
+from cq.ingest.layout import Layout
+from cq.ingest.source import Source
+
+LAYOUTS: tuple[Layout, ...] = (
+    *books.LAYOUTS,
+    *bars.LAYOUTS,
+    *trade_files.LAYOUTS,
+    *named.LAYOUTS,
+)
+
+EXPECTED = {
+    "ohlcv": "columns ts, open, high, low, close, volume",
+    "trades": "columns ts, price, size (and side, trade_id)",
+    "orderbook_l2": "columns ts, side, price, size, or bid, bid_size, ask, ask_size",
+}
+
+
+def forced(name: str, dataset: str) -> Layout:
+    """The layout called `name`, for `--layout`."""
+    for layout in LAYOUTS:
+        if layout.name == name:
+            if dataset not in layout.datasets:
+                raise UsageError(f"layout {name} is of {', '.join(layout.datasets)}, not of {dataset}")
+            return layout
+    raise UsageError(f"no layout {name!r}; there is {', '.join(one.name for one in LAYOUTS)}")
+
+
+def recognised(source: Source, dataset: str) -> Layout:
+    """The first layout that the file is in; UnknownLayout says what was found and what was looked for."""
+    matching = [layout for layout in LAYOUTS if layout.matches(source)]
+    for layout in matching:
+        if dataset in layout.datasets:
+            return layout
+    if matching:
+        raise UnknownLayout(
+            source.path,
+            f"looks like {matching[0].name}, which holds {' or '.join(matching[0].datasets)}, not "
+            f"{dataset}; say --dataset {matching[0].datasets[0]}, or describe it with --mapping FILE",
+        )
+    raise UnknownLayout(
+        source.path,
+        f"is in no known layout: found {source.found()}; expected {EXPECTED[dataset]}; describe it "
+        "with --mapping FILE or force --layout NAME (`cq lake import --help` lists them)",
+    )

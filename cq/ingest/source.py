@@ -1,0 +1,180 @@
+"""A file as it lies on disk: what kind it is, and its bytes without the wrapping."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from cq.errors import NoSuchFile, UnknownLayout
+from cq.ingest.delimited import Shape, shape_of
+
+Kind = Literal["parquet", "feather", "json", "lines", "delimited"]
+
+HEAD = 65_536
+_LINES = re.compile(r"\d{9,20}(\.\d+)? ?:? ?\{|wss?://")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, unwrapped.
+
+    `name` is the file's own name, or that of the file inside a zip. `content` is its text; a
+    Parquet or feather file, which is read by column, has none.
+    """
+
+    path: Path
+    name: str
+    kind: Kind
+    content: bytes = b""
+
+    @cached_property
+    def head(self) -> str:
+        """The first characters."""
+        return self.content[:HEAD].decode("utf-8", "replace")
+
+    @cached_property
+    def shape(self) -> Shape:
+        """Separator, header and width of a delimited file."""
+        return shape_of(self.head)
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        """Names and types of a Parquet or feather file."""
+        read = pl.read_parquet_schema if self.kind == "parquet" else pl.read_ipc_schema
+        return pl.Schema(read(self.path))
+
+    @cached_property
+    def json(self) -> Any:
+        """The whole file as one JSON value."""
+        try:
+            return json.loads(self.content)
+        except ValueError as error:
+            raise UnknownLayout(
+                self.path, f"is not whole JSON ({error}); fetch it again"
+            ) from None
+
+    @cached_property
+    def first_record(self) -> Any:
+        """The first element of a JSON array, or the first line's JSON; None where there is none."""
+        start = self.head.lstrip()
+        if self.kind == "json" and start.startswith("{"):
+            return self.json
+        start = start[1:].lstrip() if self.kind == "json" and start.startswith("[") else start
+        try:
+            return json.JSONDecoder().raw_decode(start)[0]
+        except ValueError:
+            return None
+
+    @cached_property
+    def lines(self) -> pl.Series:
+        """The lines, without the empty ones."""
+        text = self.content.decode("utf-8", "replace")
+        lines = pl.Series("line", [text], pl.String).str.split("\n").explode(empty_as_null=False)
+        return lines.str.strip_chars().filter(lines.str.strip_chars() != "")
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, where the file has names."""
+        if self.kind in ("parquet", "feather"):
+            return tuple(self.schema)
+        if self.kind == "delimited":
+            return self.shape.header or ()
+        record = self.first_record
+        return tuple(record) if isinstance(record, dict) else ()
+
+    def found(self) -> str:
+        """What the file looks like, in words, for an error."""
+        if self.columns:
+            more = ", …" if len(self.columns) > 8 else ""
+            return f"columns {', '.join(name or '(unnamed)' for name in self.columns[:8])}{more}"
+        if self.kind == "delimited":
+            return f"{self.shape.width} columns without a header, {self.shape.first_row[:100]}"
+        return f"{self.kind} starting {' '.join(self.head[:60].split())}"
+
+
+def opened(path: Path) -> Source:
+    """The file at `path`, unwrapped from gzip or zip, with its kind told from its first bytes."""
+    if not path.is_file():
+        raise NoSuchFile(path)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(8)
+        if magic[:4] == b"PAR1":
+            return _binary(Source(path, path.name, "parquet"))
+        if magic[:6] == b"ARROW1":
+            return _binary(Source(path, path.name, "feather"))
+        if magic[:4] == b"FEA1":
+            raise UnknownLayout(path, "is feather version 1; write it again as version 2 or Parquet")
+        if magic[:2] == b"\x1f\x8b":
+            name = path.name.removesuffix(".gz")
+            return _text(path, name, gzip.decompress(path.read_bytes()))
+        if magic[:4] == b"PK\x03\x04":
+            return _text(path, *_unzipped(path))
+        return _text(path, path.name, path.read_bytes())
+    except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+        raise UnknownLayout(path, f"is cut short or damaged ({error}); fetch it again") from None
+    except OSError as error:
+        raise UnknownLayout(path, f"cannot be read ({error.strerror})") from None
+
+
+def _binary(source: Source) -> Source:
+    try:
+        _ = source.schema
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UnknownLayout(source.path, f"is a damaged {source.kind} file ({reason})") from None
+    return source
+
+
+def _unzipped(path: Path) -> tuple[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        members = [
+            one
+            for one in archive.infolist()
+            if not one.is_dir() and not one.filename.startswith("__MACOSX")
+        ]
+        if len(members) != 1:
+            raise UnknownLayout(
+                path, f"holds {len(members)} files; expected one, unpack it and import the folder"
+            )
+        return Path(members[0].filename).name, archive.read(members[0])
+
+
+def _text(path: Path, name: str, content: bytes) -> Source:
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    head = content[:HEAD]
+    if not head.strip():
+        raise UnknownLayout(path, "is empty")
+    if b"\x00" in head:
+        raise UnknownLayout(path, "is neither text nor Parquet, feather, gzip or zip")
+    return Source(path, name, _kind_of(head), content)
+
+
+def _kind_of(head: bytes) -> Kind:
+    text = head.decode("utf-8", "replace").lstrip()
+    if _LINES.match(text):
+        return "lines"
+    if text[0] not in "[{":
+        return "delimited"
+    first = io.StringIO(text).readline().strip()
+    if text[0] == "{" and "\n" in text.strip() and _whole(first):
+        return "lines"
+    return "json"
+
+
+def _whole(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

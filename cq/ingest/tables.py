@@ -1,0 +1,231 @@
+"""From a table with somebody's columns to rows in the lake's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from cq.errors import UnknownLayout, UsageError
+from cq.ingest.pieces import BROKEN, Piece, Request, as_written, decided
+from cq.ingest.stamps import GENESIS, Stamp, interval_of_step, most_common_step, nanoseconds
+from cq.ingest.symbols import mapping_of
+from cq.ingest.trade_rows import with_side_and_id
+from cq.utils.time import interval_ns, iso
+
+NUMBERS = {
+    "ohlcv": ("open", "high", "low", "close", "volume"),
+    "trades": ("price", "size"),
+}
+
+@dataclass(frozen=True)
+class Table:
+    """How the columns of a file become the lake's.
+
+    `columns` maps the lake's name to the file's. `symbol`, `exchange` and `interval` are what the
+    layout or the file's name says; an option wins over a column, a column over these.
+    `default_quote` completes symbols that name the base alone. `maker_side` says that the column
+    `side` tells whether the buyer was the maker.
+    """
+
+    columns: Mapping[str, str]
+    stamp: Stamp = field(default_factory=Stamp)
+    symbol: str | None = None
+    exchange: str | None = None
+    interval: str | None = None
+    default_quote: str | None = None
+    maker_side: bool = False
+    decimal: str = "."
+
+
+def normalise(
+    path: Path, raw: pl.DataFrame, table: Table, asked: Request, spoiled: pl.Series | None = None
+) -> Piece:
+    """`raw` in the columns of the asked dataset; rows that cannot be read go to `broken`.
+
+    `spoiled` are lines that did not even fit into columns.
+    """
+    _require(path, raw, table, asked.dataset)
+    symbol, said_symbol = _symbol(path, raw, table, asked)
+    exchange, said_exchange = decided(
+        path, "exchange", asked.exchange, _column(raw, table, "exchange"), table.exchange
+    )
+    zone = asked.timezone or table.stamp.timezone or asked.default_timezone
+    stamps = nanoseconds(raw[table.columns["ts"]], _stamp_in(table.stamp, zone), zone)
+    _not_before_bitcoin(path, stamps.ts, table)
+    numbers, unread = _numbers(raw, table, asked.dataset)
+    rows = pl.DataFrame([stamps.ts.alias("ts"), *numbers]).with_columns(
+        _named(symbol, "symbol"), _named(exchange, "exchange")
+    )
+    if asked.dataset == "ohlcv":
+        interval, said_interval = _interval(path, raw, rows, table, asked)
+        rows = rows.with_columns(_named(interval, "interval"))
+    else:
+        said_interval = ""
+        rows = with_side_and_id(
+            rows, _column(raw, table, "side"), _column(raw, table, "trade_id"), table.maker_side
+        )
+    late = _not_closed(rows, asked)
+    rules = {"ts_present": rows["ts"].is_null(), "not_a_number": unread, "bar_closed": late}
+    good, broken = _apart(rows, raw, rules, spoiled)
+    notes = (f"ts {stamps.said}", said_symbol, said_exchange, said_interval)
+    return Piece(good, broken, notes=tuple(note for note in notes if note))
+
+
+def _stamp_in(stamp: Stamp, zone: str) -> Stamp:
+    return Stamp(stamp.unit, stamp.pattern, zone, stamp.day_ns)
+
+
+def _require(path: Path, raw: pl.DataFrame, table: Table, dataset: str) -> None:
+    needed = {"ts": "ts"} | {name: name for name in NUMBERS[dataset]}
+    missing = [name for name in needed if name not in table.columns]
+    absent = [name for name in table.columns.values() if name not in raw.columns]
+    if not missing and not absent:
+        return
+    lacks = f"says nothing of {', '.join(missing)}" if missing else f"lacks {', '.join(absent)}"
+    raise UnknownLayout(
+        path,
+        f"{lacks}; found columns {', '.join(raw.columns[:10])}; "
+        "name another --layout or describe it with --mapping FILE",
+    )
+
+
+def _column(raw: pl.DataFrame, table: Table, name: str) -> pl.Series | None:
+    if name not in table.columns:
+        return None
+    return raw[table.columns[name]].cast(pl.String)
+
+
+def _named(value: pl.Series | str, name: str) -> pl.Expr | pl.Series:
+    return pl.lit(value).alias(name) if isinstance(value, str) else value.alias(name)
+
+
+def _symbol(
+    path: Path, raw: pl.DataFrame, table: Table, asked: Request
+) -> tuple[pl.Series | str, str]:
+    column = _column(raw, table, "symbol")
+    if column is not None:
+        known = mapping_of(column.unique().drop_nulls().to_list(), table.default_quote)
+        if any(name != symbol for name, symbol in known.items()):
+            column = column.replace_strict(known, default=None, return_dtype=pl.String)
+    return decided(path, "symbol", asked.symbol, column, table.symbol)
+
+
+def _numbers(
+    raw: pl.DataFrame, table: Table, dataset: str
+) -> tuple[list[pl.Series], pl.Series | None]:
+    """The numeric columns, and where a text was there that is no number."""
+    columns, unread = [], None
+    for name in NUMBERS[dataset]:
+        written = raw[table.columns[name]]
+        if written.dtype != pl.String:
+            columns.append(written.cast(pl.Float64, strict=False).alias(name))
+            continue
+        text = written.str.strip_chars()
+        if table.decimal == ",":
+            text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+        number = text.cast(pl.Float64, strict=False)
+        columns.append(number.alias(name))
+        bad = number.is_null() & (text != "").fill_null(value=False)
+        if bad.any():
+            unread = bad if unread is None else unread | bad
+    return columns, unread
+
+
+def _not_before_bitcoin(path: Path, ts: pl.Series, table: Table) -> None:
+    if table.stamp.unit != "auto" or table.stamp.pattern is not None:
+        return
+    middle = ts.drop_nulls().median()
+    if isinstance(middle, (int, float)) and middle < GENESIS:
+        raise UnknownLayout(
+            path,
+            f"{table.columns['ts']} read as a time lies about {iso(int(middle))}, before any "
+            "market here; say the unit or pattern in a --mapping FILE",
+        )
+
+
+def _interval(
+    path: Path, raw: pl.DataFrame, rows: pl.DataFrame, table: Table, asked: Request
+) -> tuple[pl.Series | str, str]:
+    if asked.interval is not None:
+        return asked.interval, ""
+    if "interval" in table.columns:
+        return raw[table.columns["interval"]].cast(pl.String), ""
+    if table.interval is not None:
+        return table.interval, f"interval {table.interval}"
+    if rows.is_empty():
+        return "1d", ""
+    step = most_common_step(rows)
+    name = interval_of_step(step) if step is not None else None
+    if name is None:
+        found = "there is one bar only" if step is None else f"bars lie {step / 1e9:g} s apart"
+        raise UnknownLayout(path, f"does not say its interval ({found}); add --interval, as in 1h")
+    return name, f"interval {name} (the most common step)"
+
+
+def _not_closed(rows: pl.DataFrame, asked: Request) -> pl.Series | None:
+    """Where a bar ends after now: it is still being made."""
+    if asked.dataset != "ohlcv" or rows.is_empty():
+        return None
+    late = pl.lit(value=False)
+    for interval in rows["interval"].unique().drop_nulls().to_list():
+        late = late | ((pl.col("interval") == interval) & (_end(interval) > asked.now_ns))
+    return rows.select(late.fill_null(value=False).alias("late"), "ts")["late"]
+
+
+def _end(interval: str) -> pl.Expr:
+    """When a bar closes; null for something that is no interval, which the lake's rules name."""
+    if interval == "1M":
+        return pl.from_epoch("ts", "ns").dt.offset_by("1mo").dt.epoch("ns")
+    try:
+        return pl.col("ts") + interval_ns(interval)
+    except UsageError:
+        return pl.lit(None, pl.Int64)
+
+
+def _apart(
+    rows: pl.DataFrame,
+    raw: pl.DataFrame,
+    rules: Mapping[str, pl.Series | None],
+    spoiled: pl.Series | None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Readable rows, and the unreadable ones as they were written, with the rules they broke."""
+    broken = pl.DataFrame(schema=BROKEN)
+    found = {name: bad for name, bad in rules.items() if bad is not None and bad.any()}
+    if found:
+        marks = pl.DataFrame([bad.alias(name) for name, bad in found.items()])
+        bad = marks.select(pl.any_horizontal(pl.all())).to_series()
+        names = [pl.when(pl.col(name)).then(pl.lit(name)) for name in found]
+        who = [name for name in ("ts", "symbol", "exchange", "interval") if name in rows.columns]
+        broken = pl.concat(
+            [
+                broken,
+                rows.filter(bad)
+                .select(who)
+                .with_columns(
+                    marks.filter(bad)
+                    .select(pl.concat_list(names).list.drop_nulls())
+                    .to_series()
+                    .alias("broken"),
+                    as_written(raw.filter(bad)),
+                ),
+            ],
+            how="diagonal",
+        )
+        rows = rows.filter(~bad)
+    if spoiled is not None and len(spoiled):
+        lines = pl.DataFrame({"row": spoiled}).with_columns(
+            broken=pl.lit(["field_count"], pl.List(pl.String)),
+            symbol=_only(rows, "symbol"),
+            exchange=_only(rows, "exchange"),
+        )
+        broken = pl.concat([broken, lines], how="diagonal")
+    return rows, broken
+
+
+def _only(rows: pl.DataFrame, name: str) -> pl.Expr:
+    """The one value of a column, for rows that could not say their own."""
+    values = rows[name].unique().to_list()
+    return pl.lit(values[0] if len(values) == 1 else None, pl.String)

@@ -1,0 +1,76 @@
+"""Layouts of trades, apart from captured streams."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from cq.ingest.bars import by_position
+from cq.ingest.hints import hints_of
+from cq.ingest.layout import Layout, fields, raw_table, read_as
+from cq.ingest.named import table_of
+from cq.ingest.pieces import Piece, Request
+from cq.ingest.source import Source
+from cq.ingest.stamps import Stamp
+from cq.ingest.tables import Table, normalise
+
+TRADES = ("trades",)
+BITCOINCHARTS = {"mrcd": "mercadobitcoin"}
+
+
+def _is_bitcoincharts(source: Source) -> bool:
+    return fields(source) == 3 and source.kind == "delimited"
+
+
+def _bitcoincharts(source: Source, asked: Request) -> Piece:
+    found = re.fullmatch(r"\.?([a-z0-9]+)([A-Z]{3})", source.name.split(".")[0])
+    table = Table(
+        by_position("ts price size"),
+        stamp=Stamp(unit="s"),
+        symbol=f"BTC-{found[2]}" if found else None,
+        exchange=BITCOINCHARTS.get(found[1], found[1]) if found else None,
+    )
+    return read_as(source, table, asked)
+
+
+def _is_mb_trades(source: Source) -> bool:
+    return source.kind == "json" and {"tid", "date", "type", "price", "amount"} <= set(source.columns)
+
+
+def _mb_trades(source: Source, asked: Request) -> Piece:
+    table = replace(
+        table_of(source, "trades"), symbol=hints_of(source).symbol, exchange="mercadobitcoin"
+    )
+    raw, spoiled = raw_table(source)
+    return normalise(source.path, raw, replace(table, stamp=Stamp(unit="s")), asked, spoiled)
+
+
+
+_BINANCE = {
+    7: by_position("trade_id price size - ts side -"),
+    8: by_position("trade_id price size - - ts side -"),
+}
+
+
+def _matches_binance(source: Source) -> bool:
+    width = fields(source)
+    if source.kind != "delimited" or width not in _BINANCE:
+        return False
+    return source.shape.first_row.lower().strip().split(",")[-2] in ("true", "false")
+
+
+def _binance(source: Source, asked: Request) -> Piece:
+    table = Table(
+        _BINANCE.get(fields(source), _BINANCE[7]),
+        symbol=hints_of(source).symbol,
+        exchange="binance",
+        maker_side=True,
+    )
+    return read_as(source, table, asked)
+
+
+LAYOUTS = (
+    Layout("bitcoincharts", TRADES, "bitcoincharts CSV without a header: unix seconds, price, amount (mrcdBRL)", _is_bitcoincharts, _bitcoincharts),
+    Layout("mercadobitcoin-trades", TRADES, "Mercado Bitcoin trades, v3 or v4 JSON: date, tid, type, price, amount", _is_mb_trades, _mb_trades),
+    Layout("binance-trades", TRADES, "Binance trades or aggTrades CSV without a header (7 or 8 columns)", _matches_binance, _binance),
+)  # fmt: skip
