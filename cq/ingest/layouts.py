@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cq.errors import UnknownLayout, UsageError
+from cq.errors import UsageError
 from cq.ingest import bars, books, named, trade_files
 from cq.ingest.layout import Layout
-from cq.ingest.source import Source
+from cq.ingest.source import Source, Unrecognised
 
 LAYOUTS: tuple[Layout, ...] = (
     *books.LAYOUTS,
@@ -32,18 +32,18 @@ def forced(name: str, dataset: str) -> Layout:
 
 
 def recognised(source: Source, dataset: str) -> Layout:
-    """The first layout that the file is in; UnknownLayout says what was found and what was looked for."""
+    """The first layout that the file is in; Unrecognised says what was found and what was looked for."""
     matching = [layout for layout in LAYOUTS if layout.matches(source)]
     for layout in matching:
         if dataset in layout.datasets:
             return layout
     if matching:
-        raise UnknownLayout(
+        raise Unrecognised(
             source.path,
             f"looks like {matching[0].name}, which holds {' or '.join(matching[0].datasets)}, not "
             f"{dataset}; say --dataset {matching[0].datasets[0]}, or describe it with --mapping FILE",
         )
-    raise UnknownLayout(
+    raise Unrecognised(
         source.path,
         f"is in no known layout: found {source.found()}; expected {EXPECTED[dataset]}; describe it "
         "with --mapping FILE or force --layout NAME (`cq lake import --help` lists them)",

@@ -24,6 +24,10 @@ HEAD = 65_536
 _LINES = re.compile(r"\d{9,20}(\.\d+)? ?:? ?\{|wss?://")
 
 
+class Unrecognised(UnknownLayout):
+    """A file that is simply something else; in a folder it is passed over."""
+
+
 @dataclass(frozen=True)
 class Source:
     """One file, unwrapped.
@@ -154,9 +158,9 @@ def _text(path: Path, name: str, content: bytes) -> Source:
     content = content.removeprefix(b"\xef\xbb\xbf")
     head = content[:HEAD]
     if not head.strip():
-        raise UnknownLayout(path, "is empty")
+        raise Unrecognised(path, "is empty")
     if b"\x00" in head:
-        raise UnknownLayout(path, "is neither text nor Parquet, feather, gzip or zip")
+        raise Unrecognised(path, "is neither text nor Parquet, feather, gzip or zip")
     return Source(path, name, _kind_of(head), content)
 
 

@@ -1,0 +1,186 @@
+"""`cq lake import`: other people's files into the lake."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cq.cli.app import App
+from cq.cli.output import note, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cq.ingest.files import FileReport, Progress
+
+DATASETS = ("ohlcv", "trades", "orderbook_l2")
+LAYOUTS = """
+\b
+binance-klines, binance-trades, binance-stream, bitcoincharts, bitfinex,
+bbo, coinbase-stream, coinmarketcap, cryptodatadownload, freqtrade-feather,
+hyperliquid-stream, lean, levels, mercadobitcoin-book, mercadobitcoin-candles,
+mercadobitcoin-day-summary, mercadobitcoin-stream, mercadobitcoin-trades,
+named-bars, named-trades, ohlc, six-columns
+"""
+
+
+@click.command(
+    "import",
+    help=f"""Import files as others wrote them, e.g. `cq lake import bars.csv --dataset ohlcv --symbol BTC-BRL --exchange binance`.
+
+    PATHS are files (CSV, JSON, JSON lines, Parquet, feather; gz and zip too) or folders, of which every
+    file that is recognised for the dataset is taken. What a file says of symbol, exchange and
+    interval is used; options win. Rows that cannot be read or break a rule are kept in `rejected`.
+    The same import again changes nothing.
+
+    Layouts, recognised by themselves or forced by --layout (docs/import.md describes each):
+    {LAYOUTS}
+    """,
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--dataset", required=True, type=click.Choice(DATASETS), help="What the files hold.")
+@click.option("--symbol", help="Market, BASE-QUOTE (BTC-BRL).")
+@click.option("--exchange", help="Whose market it is (binance).")
+@click.option("--interval", help="Length of the bars (1m, 1h, 1d).")
+@click.option("--tz", "timezone", help="Zone of stamps that name none; the setting `timezone` by default.")
+@click.option("--at", "at", metavar="TIME", help="When an order book without a stamp was taken.")
+@click.option("--depth", default=20, show_default=True, help="Levels kept on each side of a book.")
+@click.option("--layout", help="Force this layout.")
+@click.option("--mapping", type=click.Path(path_type=Path), help="YAML that describes the layout.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_obj
+def import_(
+    app: App,
+    paths: tuple[Path, ...],
+    dataset: str,
+    at: str | None,
+    as_json: bool,
+    timezone: str | None,
+    **options: Any,
+) -> None:
+    """Read, land, tell; the help of the command stands above."""
+    from cq.errors import DataError
+    from cq.ingest.files import import_files
+    from cq.utils.clock import now_ns
+    from cq.utils.time import parse_time
+
+    zone = app.settings.timezone
+    with _progress() as on_progress:
+        reports = import_files(
+            app.lake,
+            paths,
+            dataset,
+            now_ns=now_ns(),
+            timezone=timezone,
+            default_timezone=zone,
+            at_ns=parse_time(at, timezone or zone) if at else None,
+            on_progress=on_progress,
+            **options,
+        )
+    failed = [one.error for one in reports if one.error is not None]
+    taken = [one for one in reports if not one.skipped]
+    if len(reports) == 1 and failed and not as_json:
+        raise failed[0]
+    if any(one.report.landed for one in reports) and not app.lake.refresh_catalog():
+        note(f"{app.lake.catalog.name} is open elsewhere; its views were left as they are")
+    if as_json:
+        print_json(_as_json(dataset, reports))
+    else:
+        _print(dataset, reports)
+    if failed:
+        raise DataError(f"{len(failed)} of {len(reports)} files could not be read; {failed[0]}")
+    if not taken:
+        raise DataError(
+            f"none of {len(reports)} files holds {dataset}; the first: {reports[0].skipped}"
+        )
+
+
+def _print(dataset: str, reports: list[FileReport]) -> None:
+    from cq.ingest.files import total
+
+    taken = [one for one in reports if not one.skipped and one.error is None]
+    rows = [
+        (one.path.name, one.layout, *_counts(one.report), _rules(one.report.by_rule)) for one in taken
+    ]
+    if len(taken) > 1:
+        both = total(taken)
+        rows.append((f"total of {len(taken)} files", "", *_counts(both), _rules(both.by_rule)))
+    if rows:
+        columns = ("file", "layout", "read", "landed", "already there", "rejected", "by rule")
+        print_table(columns, rows, title=f"imported into {dataset}")
+    for notes, names in _by_notes(taken).items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        click.echo(f"{names[0]}{more}: {'; '.join(notes)}")
+    for one in reports:
+        if one.skipped:
+            note(f"skipped {one.path}: {one.skipped}")
+        if one.error is not None:
+            note(f"not read: {one.error}")
+
+
+def _counts(report: Any) -> tuple[int, int, int, int]:
+    return (report.read, report.landed, report.already_there, report.rejected)
+
+
+def _rules(by_rule: Any) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(by_rule.items())) or "–"
+
+
+def _by_notes(reports: list[FileReport]) -> dict[tuple[str, ...], list[str]]:
+    found: dict[tuple[str, ...], list[str]] = {}
+    for one in reports:
+        if one.notes:
+            found.setdefault(one.notes, []).append(one.path.name)
+    return found
+
+
+def _as_json(dataset: str, reports: list[FileReport]) -> dict[str, Any]:
+    from cq.ingest.files import total
+
+    def one_file(one: FileReport) -> dict[str, Any]:
+        if one.error is not None:
+            return {"file": str(one.path), "error": str(one.error)}
+        return {"file": str(one.path), "layout": one.layout, "notes": list(one.notes)} | _named(
+            one.report
+        )
+
+    return {
+        "dataset": dataset,
+        "files": [one_file(one) for one in reports if not one.skipped],
+        "skipped": [{"file": str(one.path), "why": one.skipped} for one in reports if one.skipped],
+        "total": _named(total(reports)),
+    }
+
+
+def _named(report: Any) -> dict[str, Any]:
+    names = ("read", "landed", "already_there", "rejected")
+    return dict(zip(names, _counts(report), strict=True)) | {"by_rule": dict(report.by_rule)}
+
+
+class _progress:  # noqa: N801  # reads as a block: with _progress() as on_progress
+    """A live line on a terminal; a plain line a file elsewhere, from the second file on."""
+
+    def __enter__(self) -> Callable[[Progress], None]:
+        self.live: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+
+            self.live = Console(stderr=True).status("importing")
+            self.live.start()
+        return self.tell
+
+    def __exit__(self, *_: object) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def tell(self, now: Progress) -> None:
+        """Say where the import is."""
+        where = f"{now.number} of {now.total}: {now.path.name}"
+        if self.live is not None:
+            self.live.update(f"{where}, {now.stage}")
+        elif now.done is not None and now.total > 1 and not now.done.skipped:
+            said = now.done.error or f"{now.done.report.landed:,} rows landed"
+            note(f"{where}, {said}")

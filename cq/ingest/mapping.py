@@ -1,0 +1,192 @@
+"""Any other layout, described by a small YAML file; `docs/import.md` shows one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from cq.errors import ConfigError, UnknownLayout
+from cq.ingest.delimited import Shape, read_delimited, shape_of, unique_names
+from cq.ingest.json_forms import column_arrays, matrix, record_lines, records
+from cq.ingest.layout import Layout
+from cq.ingest.pieces import Piece, Request
+from cq.ingest.source import Kind, Source
+from cq.ingest.stamps import Stamp, Unit
+from cq.ingest.tables import NUMBERS, Table, normalise
+from cq.utils.time import interval_ns
+from cq.utils.yamls import read_yaml
+
+FORMATS: dict[str, Kind] = {
+    "csv": "delimited",
+    "json": "json",
+    "lines": "lines",
+    "parquet": "parquet",
+    "feather": "feather",
+}
+
+
+class Stamps(BaseModel):
+    """How the column of `ts` says time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: Unit = Field("auto", description="of numbers; auto tells it by magnitude")
+    format: str | None = Field(None, description="strftime pattern of text, such as %d/%m/%Y %H:%M")
+    timezone: str | None = Field(None, description="of stamps without one, such as America/Sao_Paulo")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (KeyError, ValueError, OSError):
+                raise ValueError(f"{name!r} is no time zone; expected a name such as UTC") from None
+        return name
+
+
+class Mapping(BaseModel):
+    """A layout in words: where the file's rows are, and which of its columns is which of ours."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    columns: dict[str, str | int] = Field(
+        description="our names and the file's; a number is a position, from 1"
+    )
+    dataset: Literal["ohlcv", "trades"] | None = Field(None, description="refuse any other --dataset")
+    format: Literal["csv", "json", "lines", "parquet", "feather"] | None = Field(
+        None, description="told from the content by default"
+    )
+    separator: str | None = Field(None, min_length=1, max_length=1, description="of a CSV")
+    decimal: Literal[".", ","] = Field(".", description="a comma makes the point a separator")
+    header: bool | None = Field(None, description="whether a CSV names its columns")
+    skip_rows: int = Field(0, ge=0, description="lines before the header or the first row")
+    rows: str | None = Field(None, alias="json", description="path to the rows, such as data.result")
+    ts: Stamps = Stamps.model_construct(unit="auto", format=None, timezone=None)
+    maker_side: bool = Field(False, description="side says whether the buyer was the maker")
+    symbol: str | None = Field(None, description="of all rows, BASE-QUOTE")
+    exchange: str | None = Field(None, description="of all rows")
+    interval: str | None = Field(None, description="of all bars")
+
+    @field_validator("columns")
+    @classmethod
+    def _ours(cls, columns: dict[str, str | int]) -> dict[str, str | int]:
+        known = {"ts", "symbol", "exchange", "interval", "side", "trade_id"}.union(*NUMBERS.values())
+        if strangers := sorted(set(columns) - known):
+            raise ValueError(f"{', '.join(strangers)} is no column here; ours are {', '.join(sorted(known))}")
+        if places := [name for name, at in columns.items() if isinstance(at, int) and at < 1]:
+            raise ValueError(f"{places[0]}: positions count from 1")
+        return columns
+
+    @field_validator("interval")
+    @classmethod
+    def _an_interval(cls, interval: str | None) -> str | None:
+        if interval is not None:
+            try:
+                interval_ns(interval)
+            except Exception as error:
+                raise ValueError(str(error)) from None
+        return interval
+
+    def table(self, names: list[str]) -> Table:
+        """The table over a file whose columns are `names`."""
+        columns = {
+            ours: theirs if isinstance(theirs, str) else self._named(names, ours, theirs)
+            for ours, theirs in self.columns.items()
+        }
+        return Table(
+            columns,
+            Stamp(self.ts.unit, self.ts.format, self.ts.timezone),
+            symbol=self.symbol,
+            exchange=self.exchange,
+            interval=self.interval,
+            maker_side=self.maker_side,
+            decimal=self.decimal,
+        )
+
+    @staticmethod
+    def _named(names: list[str], ours: str, place: int) -> str:
+        return names[place - 1] if place <= len(names) else f"column {place} ({ours})"
+
+
+def read_mapping(path: Path) -> Mapping:
+    """The mapping in a YAML file; ConfigError names file, line and key of what is wrong."""
+    document = read_yaml(path)
+    try:
+        return Mapping.model_validate(document.value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = tuple(str(key) for key in first["loc"] if key not in ("str", "int"))
+        raise ConfigError(document.where(keys), _problem(first, keys)) from None
+
+
+def _problem(error: Any, keys: tuple[str, ...]) -> str:
+    key = ".".join(keys)
+    if error["type"] == "extra_forbidden":
+        model = Stamps if keys[:-1] == ("ts",) else Mapping
+        known = [field.alias or name for name, field in model.model_fields.items()]
+        return f"unknown key {key}; there is {', '.join(known)}"
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    return f"{key}: {str(error['msg']).removeprefix('Value error, ')}"
+
+
+def layout_of(path: Path, mapping: Mapping) -> Layout:
+    """The layout that a mapping describes."""
+
+    def read(source: Source, asked: Request) -> Piece:
+        if mapping.dataset is not None and mapping.dataset != asked.dataset:
+            raise ConfigError(str(path), f"describes {mapping.dataset}, not {asked.dataset}")
+        if mapping.format is not None:
+            source = replace(source, kind=FORMATS[mapping.format])
+        raw, spoiled = _raw(source, mapping)
+        return normalise(source.path, raw, mapping.table(raw.columns), asked, spoiled)
+
+    return Layout(f"mapping {path.name}", ("ohlcv", "trades"), "a mapping", lambda _: True, read)
+
+
+def _raw(source: Source, mapping: Mapping) -> tuple[pl.DataFrame, pl.Series | None]:
+    if source.kind in ("parquet", "feather"):
+        read = pl.read_parquet if source.kind == "parquet" else pl.read_ipc
+        return read(source.path), None
+    if source.kind == "delimited":
+        return read_delimited(source.content, _shape(source, mapping))
+    if source.kind == "lines":
+        return record_lines(source.path, source.lines, tuple(unique_names(source.columns))), None
+    return _json_rows(source, mapping.rows), None
+
+
+def _shape(source: Source, mapping: Mapping) -> Shape:
+    lines = source.head.splitlines(keepends=True)
+    told = shape_of("".join(lines[mapping.skip_rows :]), mapping.separator)
+    shape = replace(told, banner=told.banner + mapping.skip_rows)
+    if mapping.header is False:
+        return replace(shape, header=None)
+    if mapping.header and shape.header is None:
+        return replace(shape, header=tuple(told.first_row.split(told.separator)))
+    return shape
+
+
+def _json_rows(source: Source, where: str | None) -> pl.DataFrame:
+    value = source.json
+    for key in where.split(".") if where else ():
+        if not isinstance(value, dict) or key not in value:
+            held = ", ".join(value) if isinstance(value, dict) else "no keys"
+            raise UnknownLayout(source.path, f"has no {key!r} of json: {where}; there is {held}")
+        value = value[key]
+    if isinstance(value, dict):
+        return column_arrays(
+            source.path, value, tuple(name for name in value if isinstance(value[name], list))
+        )
+    first = value[0] if isinstance(value, list) and value else None
+    if isinstance(first, list):
+        return matrix(source.path, json.dumps(value), len(first))
+    if isinstance(first, dict):
+        return records(source.path, json.dumps(value), tuple(first))
+    raise UnknownLayout(source.path, "holds no rows there; say where they are with json: in the mapping")
