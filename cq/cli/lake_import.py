@@ -17,35 +17,38 @@ if TYPE_CHECKING:
     from cq.ingest.files import FileReport, Progress
 
 DATASETS = ("ohlcv", "trades", "orderbook_l2")
-LAYOUTS = """
+HELP = """Import files as others wrote them.
+
+For example `cq lake import bars.csv --dataset ohlcv --symbol BTC-BRL --exchange binance`.
+
+PATHS are files (CSV, JSON, JSON lines, Parquet, feather; gz and zip too) or folders, of which
+every file that is recognised for the dataset is taken. What a file says of symbol, exchange and
+interval is used; options win. Rows that cannot be read or break a rule are kept in `rejected`.
+The same import again changes nothing.
+
+Layouts, recognised by themselves or forced with --layout; docs/import.md describes them:
+
 \b
-binance-klines, binance-trades, binance-stream, bitcoincharts, bitfinex,
-bbo, coinbase-stream, coinmarketcap, cryptodatadownload, freqtrade-feather,
-hyperliquid-stream, lean, levels, mercadobitcoin-book, mercadobitcoin-candles,
-mercadobitcoin-day-summary, mercadobitcoin-stream, mercadobitcoin-trades,
-named-bars, named-trades, ohlc, six-columns
+  bars         binance-klines, bitfinex, coinmarketcap, cryptodatadownload,
+               freqtrade-feather, lean, mercadobitcoin-candles,
+               mercadobitcoin-day-summary, named-bars, ohlc, six-columns
+  trades       binance-trades, bitcoincharts, mercadobitcoin-trades,
+               named-trades
+  order books  bbo, levels, mercadobitcoin-book
+  captures     binance-stream, coinbase-stream, hyperliquid-stream,
+               mercadobitcoin-stream
 """
 
 
-@click.command(
-    "import",
-    help=f"""Import files as others wrote them, e.g. `cq lake import bars.csv --dataset ohlcv --symbol BTC-BRL --exchange binance`.
-
-    PATHS are files (CSV, JSON, JSON lines, Parquet, feather; gz and zip too) or folders, of which every
-    file that is recognised for the dataset is taken. What a file says of symbol, exchange and
-    interval is used; options win. Rows that cannot be read or break a rule are kept in `rejected`.
-    The same import again changes nothing.
-
-    Layouts, recognised by themselves or forced by --layout (docs/import.md describes each):
-    {LAYOUTS}
-    """,
-)
+@click.command("import", help=HELP)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--dataset", required=True, type=click.Choice(DATASETS), help="What the files hold.")
 @click.option("--symbol", help="Market, BASE-QUOTE (BTC-BRL).")
 @click.option("--exchange", help="Whose market it is (binance).")
 @click.option("--interval", help="Length of the bars (1m, 1h, 1d).")
-@click.option("--tz", "timezone", help="Zone of stamps that name none; the setting `timezone` by default.")
+@click.option(
+    "--tz", "timezone", help="Zone of stamps that name none; the setting `timezone` by default."
+)
 @click.option("--at", "at", metavar="TIME", help="When an order book without a stamp was taken.")
 @click.option("--depth", default=20, show_default=True, help="Levels kept on each side of a book.")
 @click.option("--layout", help="Force this layout.")
@@ -54,6 +57,7 @@ named-bars, named-trades, ohlc, six-columns
 @click.pass_obj
 def import_(
     app: App,
+    /,
     paths: tuple[Path, ...],
     dataset: str,
     at: str | None,
@@ -102,15 +106,19 @@ def _print(dataset: str, reports: list[FileReport]) -> None:
     from cq.ingest.files import total
 
     taken = [one for one in reports if not one.skipped and one.error is None]
-    rows = [
-        (one.path.name, one.layout, *_counts(one.report), _rules(one.report.by_rule)) for one in taken
-    ]
+    rows = [(one.path.name, one.layout, *_counts(one.report)) for one in taken]
     if len(taken) > 1:
-        both = total(taken)
-        rows.append((f"total of {len(taken)} files", "", *_counts(both), _rules(both.by_rule)))
+        rows.append((f"total of {len(taken)} files", "", *_counts(total(taken))))
     if rows:
-        columns = ("file", "layout", "read", "landed", "already there", "rejected", "by rule")
+        columns = ("file", "layout", "read", "landed", "already there", "rejected")
         print_table(columns, rows, title=f"imported into {dataset}")
+    broken = [
+        (one.path.name, rule, count)
+        for one in taken
+        for rule, count in sorted(one.report.by_rule.items())
+    ]
+    if broken:
+        print_table(("file", "rejected by rule", "rows"), broken)
     for notes, names in _by_notes(taken).items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         click.echo(f"{names[0]}{more}: {'; '.join(notes)}")
@@ -123,10 +131,6 @@ def _print(dataset: str, reports: list[FileReport]) -> None:
 
 def _counts(report: Any) -> tuple[int, int, int, int]:
     return (report.read, report.landed, report.already_there, report.rejected)
-
-
-def _rules(by_rule: Any) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(by_rule.items())) or "–"
 
 
 def _by_notes(reports: list[FileReport]) -> dict[tuple[str, ...], list[str]]:

@@ -1,14 +1,12 @@
-"""Captured streams: one message a line, mixed kinds; here the trades in them, and the lines' forms."""
+"""Captured streams: messages of several kinds, one a line; their form, and their trades."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
 
 from cq.ingest.json_forms import decode_lines
-from cq.ingest.layout import Layout
 from cq.ingest.pieces import BROKEN, Piece, Request
 from cq.ingest.source import Source
 from cq.ingest.stamps import Stamp
@@ -84,7 +82,8 @@ def with_cut_lines(piece: Piece, cut: pl.Series) -> Piece:
 def is_binance(source: Source) -> bool:
     """Lines of a Binance stream."""
     return source.kind == "lines" and any(
-        mark in source.head for mark in ('"e":"trade"', '"e":"depthUpdate"', "@bookTicker", "@trade")
+        mark in source.head
+        for mark in ('"e":"trade"', '"e":"depthUpdate"', "@bookTicker", "@trade")
     )
 
 
@@ -119,7 +118,12 @@ def hyperliquid_trades(source: Source, asked: Request) -> Piece:
     trades = pl.List(pl.Struct(_texts("coin side px sz time tid")))
     rows = decoded(source, found, data=trades).select("data").explode("data", empty_as_null=False)
     raw = rows.unnest("data").select(
-        ts="time", price="px", size="sz", side="side", trade_id="tid", symbol=pl.col("coin") + "-USD"
+        ts="time",
+        price="px",
+        size="sz",
+        side="side",
+        trade_id="tid",
+        symbol=pl.col("coin") + "-USD",
     )
     table = Table(TRADES, Stamp(unit="ms"), exchange="hyperliquid")
     return _trades(source, asked, raw, table, messages.cut)
@@ -172,17 +176,3 @@ def turned(ids: pl.Series) -> pl.Series:
     """Quote-first ids (`BRLBTC`) as `BASE-QUOTE`."""
     known = {one: quote_first(one) or one for one in ids.unique().drop_nulls().to_list()}
     return ids.replace_strict(known, default=None, return_dtype=pl.String)
-
-
-Reader = Callable[[Source, Request], Piece]
-
-
-def stream(
-    name: str, says: str, matches: Callable[[Source], bool], trades: Reader, books: Reader
-) -> Layout:
-    """A capture that holds trades and books: which are read depends on the dataset."""
-
-    def read(source: Source, asked: Request) -> Piece:
-        return (trades if asked.dataset == "trades" else books)(source, asked)
-
-    return Layout(name, ("trades", "orderbook_l2"), says, matches, read)

@@ -25,7 +25,7 @@ DATASETS = ("ohlcv", "trades", "orderbook_l2")
 
 @dataclass(frozen=True)
 class FileReport:
-    """What became of one file: counts, or why it was not read (`error`) or passed over (`skipped`)."""
+    """What became of one file: counts, or its `error`, or why it was `skipped`."""
 
     path: Path
     layout: str = ""

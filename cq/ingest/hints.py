@@ -9,7 +9,22 @@ from pathlib import PurePath
 from cq.ingest.source import Source
 from cq.ingest.symbols import in_name, normalised
 
-_INTERVAL = re.compile(r"(?<![A-Za-z0-9])(\d{1,3}(?:min|[mhdw])|1M|d|daily|hour|minute)(?![A-Za-z0-9])")
+_INTERVAL = re.compile(
+    r"(?<![A-Za-z0-9])(\d{1,3}(?:min|[mhdw])|1M|d|daily|hour|minute)(?![A-Za-z0-9])"
+)
+EXCHANGES = (
+    "binance",
+    "bitfinex",
+    "bitstamp",
+    "bybit",
+    "coinbase",
+    "gemini",
+    "kraken",
+    "kucoin",
+    "mercadobitcoin",
+    "okx",
+    "poloniex",
+)
 _WORDS = {"d": "1d", "daily": "1d", "hour": "1h", "minute": "1m"}
 
 
@@ -59,3 +74,8 @@ def hints_in(path: PurePath) -> Hints:
         first_word=re.split(r"[_\-]", stem)[0],
         folders=tuple(path.parts[:-1]),
     )
+
+
+def exchange_of(folders: tuple[str, ...]) -> str | None:
+    """An exchange that one of the last folders is named after: `data/binance/BTC_USDT-1h.json`."""
+    return next((name for name in reversed(folders[-3:]) if name in EXCHANGES), None)

@@ -41,14 +41,9 @@ def column_arrays(path: Path, value: dict[str, Any], names: tuple[str, ...]) -> 
     lengths = {len(array) for array in arrays.values()}
     if len(arrays) < len(names) or len(lengths) > 1:
         held = ", ".join(f"{name} ({len(array)})" for name, array in arrays.items()) or "none"
-        raise UnknownLayout(
-            path, f"expected arrays {', '.join(names)} of one length, found {held}"
-        )
+        raise UnknownLayout(path, f"expected arrays {', '.join(names)} of one length, found {held}")
     return pl.DataFrame(
-        {
-            name: pl.Series(array, strict=False).cast(pl.String)
-            for name, array in arrays.items()
-        }
+        {name: pl.Series(array, strict=False).cast(pl.String) for name, array in arrays.items()}
     )
 
 

@@ -28,6 +28,14 @@ class Layout:
     read: Callable[[Source, Request], Piece]
 
 
+def by_position(names: str) -> dict[str, str]:
+    """`ts open high` as columns 1, 2, 3; a dash is a column of no interest."""
+    return {name: f"column_{place}" for place, name in enumerate(names.split(), 1) if name != "-"}
+
+
+KLINES = by_position("ts open high low close volume")
+
+
 def fields(source: Source) -> int:
     """How many columns a file without names has; 0 where that is not so."""
     if source.kind == "delimited" and source.shape.header is None:
@@ -43,7 +51,7 @@ def plain(name: str) -> str:
 
 
 def raw_table(source: Source, only: tuple[str, ...] = ()) -> tuple[pl.DataFrame, pl.Series | None]:
-    """The file as a table, and the lines that fit into none; of binary files `only` some columns."""
+    """The file as a table, and the lines that fit into none; `only` limits binary files."""
     if source.kind == "parquet":
         return pl.read_parquet(source.path, columns=list(only) or None), None
     if source.kind == "feather":

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from cq.errors import UsageError
-from cq.ingest import bars, books, named, trade_files
+from cq.ingest import bars, books, lean, mercado_bitcoin, named, six_columns, streams, trade_files
 from cq.ingest.layout import Layout
 from cq.ingest.source import Source, Unrecognised
 
 LAYOUTS: tuple[Layout, ...] = (
+    *streams.LAYOUTS,
     *books.LAYOUTS,
     *bars.LAYOUTS,
+    *lean.LAYOUTS,
+    *mercado_bitcoin.LAYOUTS,
+    *six_columns.LAYOUTS,
     *trade_files.LAYOUTS,
     *named.LAYOUTS,
 )
@@ -26,13 +30,15 @@ def forced(name: str, dataset: str) -> Layout:
     for layout in LAYOUTS:
         if layout.name == name:
             if dataset not in layout.datasets:
-                raise UsageError(f"layout {name} is of {', '.join(layout.datasets)}, not of {dataset}")
+                raise UsageError(
+                    f"layout {name} is of {', '.join(layout.datasets)}, not of {dataset}"
+                )
             return layout
     raise UsageError(f"no layout {name!r}; there is {', '.join(one.name for one in LAYOUTS)}")
 
 
 def recognised(source: Source, dataset: str) -> Layout:
-    """The first layout that the file is in; Unrecognised says what was found and what was looked for."""
+    """The first layout that the file is in; Unrecognised says what was found and expected."""
     matching = [layout for layout in LAYOUTS if layout.matches(source)]
     for layout in matching:
         if dataset in layout.datasets:
@@ -40,11 +46,12 @@ def recognised(source: Source, dataset: str) -> Layout:
     if matching:
         raise Unrecognised(
             source.path,
-            f"looks like {matching[0].name}, which holds {' or '.join(matching[0].datasets)}, not "
-            f"{dataset}; say --dataset {matching[0].datasets[0]}, or describe it with --mapping FILE",
+            f"looks like {matching[0].name}, which holds {' or '.join(matching[0].datasets)}, "
+            f"not {dataset}; say --dataset {matching[0].datasets[0]}, or describe it with "
+            "--mapping FILE",
         )
     raise Unrecognised(
         source.path,
         f"is in no known layout: found {source.found()}; expected {EXPECTED[dataset]}; describe it "
-        "with --mapping FILE or force --layout NAME (`cq lake import --help` lists them)",
+        "with --mapping FILE or force --layout NAME (see `cq lake import --help`)",
     )

@@ -38,7 +38,9 @@ class Stamps(BaseModel):
 
     unit: Unit = Field("auto", description="of numbers; auto tells it by magnitude")
     format: str | None = Field(None, description="strftime pattern of text, such as %d/%m/%Y %H:%M")
-    timezone: str | None = Field(None, description="of stamps without one, such as America/Sao_Paulo")
+    timezone: str | None = Field(
+        None, description="of stamps without one, such as America/Sao_Paulo"
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -59,7 +61,9 @@ class Mapping(BaseModel):
     columns: dict[str, str | int] = Field(
         description="our names and the file's; a number is a position, from 1"
     )
-    dataset: Literal["ohlcv", "trades"] | None = Field(None, description="refuse any other --dataset")
+    dataset: Literal["ohlcv", "trades"] | None = Field(
+        None, description="refuse any other --dataset"
+    )
     format: Literal["csv", "json", "lines", "parquet", "feather"] | None = Field(
         None, description="told from the content by default"
     )
@@ -67,7 +71,9 @@ class Mapping(BaseModel):
     decimal: Literal[".", ","] = Field(".", description="a comma makes the point a separator")
     header: bool | None = Field(None, description="whether a CSV names its columns")
     skip_rows: int = Field(0, ge=0, description="lines before the header or the first row")
-    rows: str | None = Field(None, alias="json", description="path to the rows, such as data.result")
+    rows: str | None = Field(
+        None, alias="json", description="path to the rows, such as data.result"
+    )
     ts: Stamps = Stamps.model_construct(unit="auto", format=None, timezone=None)
     maker_side: bool = Field(False, description="side says whether the buyer was the maker")
     symbol: str | None = Field(None, description="of all rows, BASE-QUOTE")
@@ -77,9 +83,13 @@ class Mapping(BaseModel):
     @field_validator("columns")
     @classmethod
     def _ours(cls, columns: dict[str, str | int]) -> dict[str, str | int]:
-        known = {"ts", "symbol", "exchange", "interval", "side", "trade_id"}.union(*NUMBERS.values())
+        known = {"ts", "symbol", "exchange", "interval", "side", "trade_id"}.union(
+            *NUMBERS.values()
+        )
         if strangers := sorted(set(columns) - known):
-            raise ValueError(f"{', '.join(strangers)} is no column here; ours are {', '.join(sorted(known))}")
+            raise ValueError(
+                f"{', '.join(strangers)} is no column here; ours are {', '.join(sorted(known))}"
+            )
         if places := [name for name, at in columns.items() if isinstance(at, int) and at < 1]:
             raise ValueError(f"{places[0]}: positions count from 1")
         return columns
@@ -189,4 +199,6 @@ def _json_rows(source: Source, where: str | None) -> pl.DataFrame:
         return matrix(source.path, json.dumps(value), len(first))
     if isinstance(first, dict):
         return records(source.path, json.dumps(value), tuple(first))
-    raise UnknownLayout(source.path, "holds no rows there; say where they are with json: in the mapping")
+    raise UnknownLayout(
+        source.path, "holds no rows there; say where they are with json: in the mapping"
+    )

@@ -42,7 +42,7 @@ NEEDED = {
 
 
 def columns_of(names: tuple[str, ...], dataset: str) -> dict[str, str]:
-    """Our names and the file's, as far as they can be told; several volumes: the base's is taken."""
+    """Our names and the file's, as far as they can be told; of several volumes the base's."""
     by_plain: dict[str, str] = {}
     for name in names:
         by_plain.setdefault(plain(name), name)
@@ -86,7 +86,9 @@ def _read(source: Source, asked: Request) -> Piece:
     table = table_of(source, asked.dataset)
     piece = read_as(source, table, asked)
     took = [f"{ours} from {theirs}" for ours, theirs in table.columns.items() if ours in _TOLD]
-    others = [name for name in source.columns if plain(name) in TIME and name != table.columns["ts"]]
+    others = [
+        name for name in source.columns if plain(name) in TIME and name != table.columns["ts"]
+    ]
     ignored = f"{', '.join(others)} ignored" if others else ""
     told = [one for one in took if one.split(" from ")[0] != one.split(" from ")[1]]
     return piece.noting(", ".join(told), ignored)

@@ -120,7 +120,11 @@ def _books(messages: pl.DataFrame, told: Told) -> Iterator[tuple[int, int | None
 
 
 def _reaches_beyond(difference: Message, last_id: int | None) -> bool:
-    return last_id is not None and difference["last_id"] is not None and difference["last_id"] > last_id
+    return (
+        last_id is not None
+        and difference["last_id"] is not None
+        and difference["last_id"] > last_id
+    )
 
 
 def _full_books(messages: pl.DataFrame, depth: int) -> pl.DataFrame:
@@ -196,20 +200,29 @@ def books_of(messages: pl.DataFrame, asked: Request) -> Piece:
     messages = messages.select(*MESSAGE)
     if asked.at_ns is not None:
         messages = messages.with_columns(pl.col("ts").fill_null(asked.at_ns))
-    unread = pl.any_horizontal(pl.col(side).list.eval(pl.element().is_null()).list.any() for side in SIDES)
+    unread = pl.any_horizontal(
+        pl.col(side).list.eval(pl.element().is_null()).list.any() for side in SIDES
+    )
     marks = messages.select(
         not_a_number=unread.fill_null(value=True), ts_present=pl.col("ts").is_null()
     )
     bad = marks["not_a_number"] | marks["ts_present"]
     names = [pl.when(pl.col(name)).then(pl.lit(name)) for name in marks.columns]
-    broken = messages.filter(bad).select(
-        "ts",
-        "symbol",
-        "exchange",
-        marks.filter(bad).select(pl.concat_list(names).list.drop_nulls()).to_series().alias("broken"),
-        as_written(messages.filter(bad)),
-        interval=pl.lit(None, pl.String),
-    ).select(*BROKEN)
+    broken = (
+        messages.filter(bad)
+        .select(
+            "ts",
+            "symbol",
+            "exchange",
+            marks.filter(bad)
+            .select(pl.concat_list(names).list.drop_nulls())
+            .to_series()
+            .alias("broken"),
+            as_written(messages.filter(bad)),
+            interval=pl.lit(None, pl.String),
+        )
+        .select(*BROKEN)
+    )
     frames, notes = [_no_books()], []
     for part in messages.filter(~bad).partition_by("exchange", "symbol", maintain_order=True):
         books, told = replay(part, asked.depth)
@@ -220,11 +233,19 @@ def books_of(messages: pl.DataFrame, asked: Request) -> Piece:
         )
         notes += [f"{who[0]}: {note}" for note in told.notes()]
         if folded := len(books) - len(final):
-            notes.append(f"{who[0]}: {folded:,} books share a stamp with a later one, which is kept")
+            notes.append(
+                f"{who[0]}: {folded:,} books share a stamp with a later one, which is kept"
+            )
     return Piece(pl.concat(frames), broken, notes=tuple(notes))
 
 
 def _no_books() -> pl.DataFrame:
     return pl.DataFrame(
-        schema={"ts": pl.Int64, "bids": LEVELS, "asks": LEVELS, "symbol": pl.String, "exchange": pl.String}
+        schema={
+            "ts": pl.Int64,
+            "bids": LEVELS,
+            "asks": LEVELS,
+            "symbol": pl.String,
+            "exchange": pl.String,
+        }
     )

@@ -63,9 +63,7 @@ class Source:
         try:
             return json.loads(self.content)
         except ValueError as error:
-            raise UnknownLayout(
-                self.path, f"is not whole JSON ({error}); fetch it again"
-            ) from None
+            raise UnknownLayout(self.path, f"is not whole JSON ({error}); fetch it again") from None
 
     @cached_property
     def first_record(self) -> Any:
@@ -118,7 +116,9 @@ def opened(path: Path) -> Source:
         if magic[:6] == b"ARROW1":
             return _binary(Source(path, path.name, "feather"))
         if magic[:4] == b"FEA1":
-            raise UnknownLayout(path, "is feather version 1; write it again as version 2 or Parquet")
+            raise UnknownLayout(
+                path, "is feather version 1; write it again as version 2 or Parquet"
+            )
         if magic[:2] == b"\x1f\x8b":
             name = path.name.removesuffix(".gz")
             return _text(path, name, gzip.decompress(path.read_bytes()))

@@ -61,7 +61,7 @@ def nanoseconds(column: pl.Series, stamp: Stamp, timezone: str = "UTC") -> Stamp
     text = text.set(text == "", None)
     if stamp.pattern is None:
         numbers = text.cast(pl.Decimal(38, 9), strict=False)
-        if text.count() and numbers.count() * 2 >= text.count() or stamp.unit != "auto":
+        if stamp.unit != "auto" or 0 < text.count() <= 2 * numbers.count():
             return _from_numbers(numbers, stamp)
     return _from_text(text, stamp.pattern, zone)
 
@@ -83,15 +83,18 @@ def _from_numbers(numbers: pl.Series, stamp: Stamp) -> Stamps:
         ts = _times(numbers, UNITS[stamp.unit]) + stamp.day_ns
         return Stamps(ts.alias("ts"), f"epoch {SHOWN[stamp.unit]}")
     whole = numbers.cast(pl.Int64, strict=False)
+    ends = _unit_of(pl.Series([whole.min(), whole.max()], dtype=pl.Int64)).to_list()
+    if ends[0] == ends[1]:
+        said = ends[0] or "s"
+        return Stamps(_times(numbers, UNITS[said]).alias("ts"), f"epoch {SHOWN[said]}")
     unit = _unit_of(whole)
     counts = dict(unit.drop_nulls().value_counts().iter_rows())
-    if len(counts) <= 1:
-        said = next(iter(counts), "s")
-        return Stamps(_times(numbers, UNITS[said]).alias("ts"), f"epoch {SHOWN[said]}")
     ts = pl.Series("ts", [None] * len(numbers), pl.Int64)
     for name in counts:
         ts = _times(numbers, UNITS[name]).zip_with((unit == name).fill_null(False), ts)
-    rows = " and ".join(f"{SHOWN[name]} ({counts[name]:,} rows)" for name in UNITS if name in counts)
+    rows = " and ".join(
+        f"{SHOWN[name]} ({counts[name]:,} rows)" for name in UNITS if name in counts
+    )
     return Stamps(ts.alias("ts"), f"epoch {rows}")
 
 
@@ -116,7 +119,7 @@ def _unit_of(whole: pl.Series) -> pl.Series:
 def _are_days(numbers: pl.Series) -> bool:
     whole = numbers.drop_nulls()
     low, high = whole.min(), whole.max()
-    if low is None or not (19_900_000 < float(str(low)) and float(str(high)) < 21_000_000):
+    if low is None or float(str(low)) < 19_900_000 or float(str(high)) > 21_000_000:
         return False
     days = whole.cast(pl.Int64, strict=False).cast(pl.String)
     return days.str.to_datetime("%Y%m%d", strict=False).null_count() == 0
@@ -125,11 +128,17 @@ def _are_days(numbers: pl.Series) -> bool:
 def _times(numbers: pl.Series, factor: int) -> pl.Series:
     """`numbers` × `factor` in integers; a fraction of a unit keeps its nanoseconds."""
     if numbers.dtype.is_integer():
-        return numbers.cast(pl.Int64, strict=False) * factor if factor > 1 else numbers.cast(pl.Int64)
+        return (
+            numbers.cast(pl.Int64, strict=False) * factor if factor > 1 else numbers.cast(pl.Int64)
+        )
     whole = numbers.floor().cast(pl.Int64, strict=False)
-    rest = ((numbers - numbers.floor()).cast(pl.Float64) * factor).round().cast(pl.Int64, strict=False)
+    rest = (
+        ((numbers - numbers.floor()).cast(pl.Float64) * factor).round().cast(pl.Int64, strict=False)
+    )
     in_range = whole.abs() <= (2**63 - 1) // factor
-    return (whole * factor + rest).zip_with(in_range.fill_null(False), pl.Series([None], dtype=pl.Int64))
+    return (whole * factor + rest).zip_with(
+        in_range.fill_null(False), pl.Series([None], dtype=pl.Int64)
+    )
 
 
 def _from_text(text: pl.Series, pattern: str | None, zone: str) -> Stamps:

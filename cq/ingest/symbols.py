@@ -6,24 +6,29 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-FIAT: Final = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FIAT: Final = _words(
     "ARS AUD BRL CAD CHF CLP COP CZK EUR GBP HKD IDR INR JPY KRW MXN NGN NZD PLN RON RUB SGD TRY "
-    "UAH USD ZAR".split()
+    "UAH USD ZAR"
 )
-QUOTES: Final = FIAT | frozenset(
-    "BNB BTC BUSD DAI ETH EURC FDUSD PAX TUSD USDC USDD USDP USDT UST XBT".split()
+QUOTES: Final = FIAT | _words(
+    "BNB BTC BUSD DAI ETH EURC FDUSD PAX TUSD USDC USDD USDP USDT UST XBT"
 )
-BASES: Final = QUOTES - FIAT | frozenset(
-    "1INCH AAVE ADA ALGO APE APT ARB ATOM AVAX AXS BAND BAT BCH BONK BSV CHZ COMP CRO CRV DASH DOGE "
-    "DOT ENJ EOS ETC FET FIL FLOW FTM FTT GALA GRT HBAR ICP IMX INJ IOTA KSM LDO LINK LTC LUNA MANA "
-    "MATIC MKR NEAR NEO NMR NU OMG OP PAXG PEPE POL QTUM REN RNDR SAND SEI SHIB SKL SNX SOL STETH "
-    "STX SUI SUSHI TIA TON TRX UNI VET WBTC WIF WLD XLM XMR XRP XTZ YFI ZEC ZRX".split()
+BASES: Final = (QUOTES - FIAT) | _words(
+    "1INCH AAVE ADA ALGO APE APT ARB ATOM AVAX AXS BAND BAT BCH BONK BSV CHZ COMP CRO CRV DASH "
+    "DOGE DOT ENJ EOS ETC FET FIL FLOW FTM FTT GALA GRT HBAR ICP IMX INJ IOTA KSM LDO LINK LTC "
+    "LUNA MANA MATIC MKR NEAR NEO NMR NU OMG OP PAXG PEPE POL QTUM REN RNDR SAND SEI SHIB SKL SNX "
+    "SOL STETH STX SUI SUSHI TIA TON TRX UNI VET WBTC WIF WLD XLM XMR XRP XTZ YFI ZEC ZRX"
 )
 
 _PAIR: Final = re.compile(r"([A-Z0-9]{1,20})[-_/ ]([A-Z0-9]{2,10})")
 _LONGEST_FIRST: Final = sorted(QUOTES, key=lambda quote: (-len(quote), quote))
 _IN_NAME: Final = re.compile(
-    r"(?<![A-Za-z0-9])([A-Z0-9]{2,16}[-_]?(?:%s))(?![A-Za-z0-9])" % "|".join(_LONGEST_FIRST)
+    rf"(?<![A-Za-z0-9])([A-Z0-9]{{2,16}}[-_]?(?:{'|'.join(_LONGEST_FIRST)}))(?![A-Za-z0-9])"
 )
 
 
@@ -55,7 +60,7 @@ def normalised(text: str, default_quote: str | None = None) -> str | None:
 
 
 def quote_first(text: str) -> str | None:
-    """`BASE-QUOTE` of a name that puts the quote first, as Mercado Bitcoin's socket does: `BRLBTC`."""
+    """`BASE-QUOTE` of a name with the quote first, as on Mercado Bitcoin's socket: `BRLBTC`."""
     name = text.strip().upper()
     return f"{name[3:]}-{name[:3]}" if re.fullmatch(r"BRL[A-Z0-9]{1,17}", name) else None
 

@@ -13,12 +13,13 @@ from cq.ingest.pieces import BROKEN, Piece, Request, as_written, decided
 from cq.ingest.stamps import GENESIS, Stamp, interval_of_step, most_common_step, nanoseconds
 from cq.ingest.symbols import mapping_of
 from cq.ingest.trade_rows import with_side_and_id
-from cq.utils.time import interval_ns, iso
+from cq.utils.time import YEAR, interval_ns, iso
 
 NUMBERS = {
     "ohlcv": ("open", "high", "low", "close", "volume"),
     "trades": ("price", "size"),
 }
+
 
 @dataclass(frozen=True)
 class Table:
@@ -137,11 +138,11 @@ def _numbers(
 def _not_before_bitcoin(path: Path, ts: pl.Series, table: Table) -> None:
     if table.stamp.unit != "auto" or table.stamp.pattern is not None:
         return
-    middle = ts.drop_nulls().median()
-    if isinstance(middle, (int, float)) and middle < GENESIS:
+    newest = ts.max()
+    if isinstance(newest, int) and newest < GENESIS:
         raise UnknownLayout(
             path,
-            f"{table.columns['ts']} read as a time lies about {iso(int(middle))}, before any "
+            f"{table.columns['ts']} read as a time ends at {iso(newest)}, before any "
             "market here; say the unit or pattern in a --mapping FILE",
         )
 
@@ -167,7 +168,8 @@ def _interval(
 
 def _not_closed(rows: pl.DataFrame, asked: Request) -> pl.Series | None:
     """Where a bar ends after now: it is still being made."""
-    if asked.dataset != "ohlcv" or rows.is_empty():
+    newest = rows["ts"].max()
+    if asked.dataset != "ohlcv" or not isinstance(newest, int) or newest + YEAR <= asked.now_ns:
         return None
     late = pl.lit(value=False)
     for interval in rows["interval"].unique().drop_nulls().to_list():

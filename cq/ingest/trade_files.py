@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
-from cq.ingest.bars import by_position
 from cq.ingest.hints import hints_of
-from cq.ingest.layout import Layout, fields, raw_table, read_as
-from cq.ingest.named import table_of
+from cq.ingest.layout import Layout, by_position, fields, read_as
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Source
 from cq.ingest.stamps import Stamp
-from cq.ingest.tables import Table, normalise
+from cq.ingest.tables import Table
 
 TRADES = ("trades",)
 BITCOINCHARTS = {"mrcd": "mercadobitcoin"}
@@ -31,19 +28,6 @@ def _bitcoincharts(source: Source, asked: Request) -> Piece:
         exchange=BITCOINCHARTS.get(found[1], found[1]) if found else None,
     )
     return read_as(source, table, asked)
-
-
-def _is_mb_trades(source: Source) -> bool:
-    return source.kind == "json" and {"tid", "date", "type", "price", "amount"} <= set(source.columns)
-
-
-def _mb_trades(source: Source, asked: Request) -> Piece:
-    table = replace(
-        table_of(source, "trades"), symbol=hints_of(source).symbol, exchange="mercadobitcoin"
-    )
-    raw, spoiled = raw_table(source)
-    return normalise(source.path, raw, replace(table, stamp=Stamp(unit="s")), asked, spoiled)
-
 
 
 _BINANCE = {
@@ -70,7 +54,18 @@ def _binance(source: Source, asked: Request) -> Piece:
 
 
 LAYOUTS = (
-    Layout("bitcoincharts", TRADES, "bitcoincharts CSV without a header: unix seconds, price, amount (mrcdBRL)", _is_bitcoincharts, _bitcoincharts),
-    Layout("mercadobitcoin-trades", TRADES, "Mercado Bitcoin trades, v3 or v4 JSON: date, tid, type, price, amount", _is_mb_trades, _mb_trades),
-    Layout("binance-trades", TRADES, "Binance trades or aggTrades CSV without a header (7 or 8 columns)", _matches_binance, _binance),
-)  # fmt: skip
+    Layout(
+        "bitcoincharts",
+        TRADES,
+        "bitcoincharts CSV without a header: unix seconds, price, amount (mrcdBRL)",
+        _is_bitcoincharts,
+        _bitcoincharts,
+    ),
+    Layout(
+        "binance-trades",
+        TRADES,
+        "Binance trades or aggTrades CSV without a header (7 or 8 columns)",
+        _matches_binance,
+        _binance,
+    ),
+)

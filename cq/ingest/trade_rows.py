@@ -16,7 +16,7 @@ MAKER_IS_BUYER: Final = {"true": "sell", "false": "buy", "1": "sell", "0": "buy"
 def with_side_and_id(
     trades: pl.DataFrame, side: pl.Series | None, ids: pl.Series | None, maker_side: bool = False
 ) -> pl.DataFrame:
-    """`trades` with `side` (buy, sell, null where unsaid) and `trade_id` (made where there is none).
+    """`trades` with `side` (buy, sell, null where unsaid) and `trade_id` (made where absent).
 
     A side in other words stays as it is, for the lake's rule to name.
     """
