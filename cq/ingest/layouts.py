@@ -40,6 +40,7 @@ def forced(name: str, dataset: str) -> Layout:
 def recognised(source: Source, dataset: str) -> Layout:
     """The first layout that the file is in; Unrecognised says what was found and expected."""
     matching = [layout for layout in LAYOUTS if layout.matches(source)]
+    matching = [layout for layout in matching if layout not in named.LAYOUTS] or matching
     for layout in matching:
         if dataset in layout.datasets:
             return layout
