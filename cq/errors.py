@@ -21,6 +21,7 @@
     │   │   ├── Unavailable
     │   │   └── Unreachable
     │   └── Refused
+    │       └── NoSuchMarket
     └── RiskStopped                      5
 
 A message is one line: what was found, what was expected, what to type next.
@@ -197,6 +198,18 @@ class Refused(ExchangeError):
     def __init__(self, path: str, status: int, code: str, message: str) -> None:
         self.path, self.status, self.code, self.message = path, status, code, message
         super().__init__(f"{path}: the exchange refused with {status} {code}: {message}")
+
+
+class NoSuchMarket(Refused):
+    """The exchange does not know the symbol."""
+
+    def __init__(self, symbol: str, path: str, status: int, code: str, message: str) -> None:
+        super().__init__(path, status, code, message)
+        self.symbol = symbol
+        self.args = (
+            f"{symbol}: the exchange has no such market ({code}: {message}); "
+            "expected BASE-QUOTE as it lists them, such as BTC-BRL",
+        )
 
 
 class RiskStopped(CqError):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from exchange import Exchange
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +16,19 @@ def shared() -> Path:
         if (folder / "shared" / "market").is_dir():
             return folder / "shared"
     pytest.skip("no ../shared beside the project")
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Replies of the exchange that are part of the project."""
+    return Path(__file__).resolve().parent / "recordings" / "mercado_bitcoin"
+
+
+@pytest.fixture
+def exchange() -> Iterator[Exchange]:
+    """A loopback exchange, listening; see tests/exchange.py."""
+    with Exchange() as one:
+        yield one
 
 
 def _around() -> Iterator[Path]:

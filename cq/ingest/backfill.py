@@ -1,0 +1,233 @@
+"""Bars from an exchange into the lake: paged, resumable, closed bars only, gaps asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import polars as pl
+
+from cq.exchanges.market import MarketData, native
+from cq.ingest import coverage
+from cq.ingest.pages import Pages, Range, buckets, settled
+from cq.lake import Lake, WriteReport
+from cq.lake.datasets import COVERAGE, OHLCV
+from cq.utils.time import interval_ns
+
+PAGES_A_FILE: Final = 20
+"""Pages land together, so that files stay few; a kill loses at most this many requests' answers."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of one symbol; `fetched == landed + already_there + rejected` once it has landed.
+
+    `differing` rows are among the rejected: the lake has their key with other values.
+    `empty_buckets` had no trade, by the exchange's word. `asked_ns` and `answered_ns` say how much
+    time was to be filled and how much of it is.
+    """
+
+    symbol: str
+    interval: str
+    start_ns: int
+    end_ns: int
+    asked_ns: int = 0
+    answered_ns: int = 0
+    requests: int = 0
+    fetched: int = 0
+    landed: int = 0
+    already_there: int = 0
+    rejected: int = 0
+    differing: int = 0
+    empty_buckets: int = 0
+
+    def plus(self, written: WriteReport) -> Ingested:
+        """Counted on by what was written."""
+        return replace(
+            self,
+            landed=self.landed + written.landed,
+            already_there=self.already_there + written.already_there,
+            rejected=self.rejected + written.rejected,
+            differing=self.differing + written.conflicts,
+        )
+
+
+Progress = Callable[[Ingested], None]
+
+
+@dataclass(frozen=True)
+class Newest:
+    """What a poll brought: the reports, and the opening (ts, open) of bars still in progress."""
+
+    reports: Sequence[Ingested]
+    forming: Mapping[str, tuple[int, float]]
+
+
+def backfill(
+    lake: Lake,
+    market: MarketData,
+    symbols: Sequence[str],
+    interval: str,
+    since_ns: int,
+    until_ns: int | None = None,
+    *,
+    now_ns: int,
+    page_bars: int = 1000,
+    refetch: bool = False,
+    on_progress: Progress | None = None,
+) -> list[Ingested]:
+    """Bring the closed bars that open in [since_ns, until_ns) into the lake; a report a symbol.
+
+    What coverage says is known already is not asked for, unless `refetch`. Coverage is written
+    after the bars it speaks of, so a run that is killed anywhere is completed by the next one.
+    What has been answered lands even when a later request fails; the error follows.
+    """
+    native(interval, market.intervals, market.name)
+    reports = []
+    for symbol in symbols:
+        end = min(now_ns if until_ns is None else until_ns, settled(now_ns, interval))
+        target = (max(0, since_ns), max(0, since_ns, end))
+        reach = now_ns if until_ns is None or until_ns >= now_ns else 0
+        fill = _Fill(lake, market, symbol, interval, target, now_ns, on_progress)
+        fill.run(fill.missing(refetch=refetch), page_bars, reach)
+        reports.append(fill.report)
+    return reports
+
+
+def newest(
+    market: MarketData,
+    lake: Lake,
+    symbols: Sequence[str],
+    interval: str,
+    now_ns: int,
+    *,
+    bars: int = 1000,
+    page_bars: int = 1000,
+) -> Newest:
+    """Bring what is missing of the last `bars` closed bars into the lake; and the bars in progress.
+
+    The live loop's poll: at least one request a symbol, each reaching to now.
+    """
+    native(interval, market.intervals, market.name)
+    reports, forming = [], {}
+    for symbol in symbols:
+        end = settled(now_ns, interval)
+        target = (max(0, end - bars * interval_ns(interval)), end)
+        fill = _Fill(lake, market, symbol, interval, target, now_ns, None)
+        fill.run(fill.missing() or [(end, now_ns + 1)], page_bars, now_ns + 1)
+        reports.append(fill.report)
+        if fill.forming is not None:
+            forming[symbol] = fill.forming
+    return Newest(reports, forming)
+
+
+class _Fill:
+    """One symbol's way into the lake."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        market: MarketData,
+        symbol: str,
+        interval: str,
+        target: Range,
+        now_ns: int,
+        on_progress: Progress | None,
+    ) -> None:
+        self.lake, self.market, self.now_ns, self.on_progress = lake, market, now_ns, on_progress
+        self.report = Ingested(symbol, interval, *target)
+        self.forming: tuple[int, float] | None = None
+        self.source = f"{market.name} candles"
+        self._frames: list[pl.DataFrame] = []
+        self._answered: list[tuple[int, int, int]] = []
+        self._pages = 0
+
+    def missing(self, *, refetch: bool = False) -> list[Range]:
+        """What of the target has never been answered."""
+        one = self.report
+        target = (one.start_ns, one.end_ns)
+        known = coverage.covered(self.lake, OHLCV.name, self.market.name, one.symbol, one.interval)
+        return coverage.gaps(target, [] if refetch else known)
+
+    def run(self, ranges: Sequence[Range], page_bars: int, reach_ns: int) -> None:
+        """Ask for `ranges` and land the answers; on the way out too, whatever the reason."""
+        one = self.report
+        asked_ns = sum(end - start for start, end in ranges)
+        self.report = replace(one, asked_ns=asked_ns)
+        pages = Pages(one.interval, ranges, page_bars, reach_ns)
+        try:
+            while (asked := pages.next()) is not None:
+                rows = self.market.candles(one.symbol, one.interval, *asked)
+                known_until = pages.parts[0].start
+                proven = pages.answer(asked, rows["ts"])
+                self._take(rows.filter(pl.col("ts") >= known_until), proven)
+        finally:
+            self._land()
+
+    def _take(self, rows: pl.DataFrame, proven: Range | None) -> None:
+        """Keep the closed bars of a reply, and the range that it proves, until they land."""
+        interval = self.report.interval
+        clock_ns = min(self.now_ns, self.market.time_ns(self.now_ns))
+        closed = _end(interval) <= clock_ns
+        open_bars = rows.filter(~closed, pl.col("open").is_not_null()).sort("ts")
+        limit = settled(clock_ns, interval)
+        if open_bars.height:
+            limit = min(limit, open_bars.item(0, "ts"))
+            self.forming = (open_bars.item(-1, "ts"), open_bars.item(-1, "open"))
+        bars = rows.filter(closed)
+        self._frames.append(bars)
+        if proven is not None and proven[0] < min(proven[1], limit):
+            self._cover(proven[0], min(proven[1], limit), bars)
+        self._pages += 1
+        self.report = replace(
+            self.report,
+            requests=self.report.requests + 1,
+            fetched=self.report.fetched + bars.height,
+        )
+        if self._pages >= PAGES_A_FILE:
+            self._land()
+        self._tell()
+
+    def _cover(self, start: int, end: int, bars: pl.DataFrame) -> None:
+        stamps = set(bars["ts"].filter(bars["ts"].is_between(start, end - 1)))
+        self._answered.append((start, end, len(stamps)))
+        empty = buckets(start, end, self.report.interval, min(stamps, default=0)) - len(stamps)
+        self.report = replace(
+            self.report,
+            answered_ns=self.report.answered_ns + end - start,
+            empty_buckets=self.report.empty_buckets + max(0, empty),
+        )
+
+    def _land(self) -> None:
+        """Write the bars, then what they cover: never the other way round."""
+        frames, answered = self._frames, self._answered
+        self._frames, self._answered, self._pages = [], [], 0
+        bars = pl.concat(frames) if frames else pl.DataFrame()
+        if bars.height:
+            written = self.lake.write(OHLCV.name, bars, source=self.source, now_ns=self.now_ns)
+            self.report = self.report.plus(written)
+        if answered:
+            rows = coverage.rows_of(
+                answered,
+                dataset=OHLCV.name,
+                exchange=self.market.name,
+                symbol=self.report.symbol,
+                interval=self.report.interval,
+                asked_ns=self.now_ns,
+                source=self.source,
+            )
+            self.lake.write(COVERAGE.name, rows, source=self.source, now_ns=self.now_ns)
+        if frames or answered:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.on_progress is not None:
+            self.on_progress(self.report)
+
+
+def _end(interval: str) -> pl.Expr:
+    """When each bar closes; a month is as long as the calendar says from the day it begins."""
+    if interval == "1M":
+        return pl.from_epoch("ts", "ns").dt.offset_by("1mo").dt.epoch("ns")
+    return pl.col("ts") + interval_ns(interval)
