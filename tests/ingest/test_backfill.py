@@ -264,7 +264,7 @@ class Mortal(Lake):
         return report
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_whatever_interrupts_it_the_lake_ends_up_as_the_exchange(tmp_path_factory, shop, data):
     shop.forget()
