@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 from exchange import Exchange
+from hypothesis import settings
+
+settings.register_profile("cq", deadline=None)
+settings.load_profile("cq")
 
 
 @pytest.fixture(scope="session")

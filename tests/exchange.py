@@ -47,6 +47,15 @@ class Fault:
     kind: Literal["answer", "drop", "half", "silent", "drip"] = "answer"
 
 
+class Server(ThreadingHTTPServer):
+    """A client that dies in the middle is no news here."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @dataclass
 class Exchange:
     """`with Exchange() as one:` listens on `one.url`; `markets[symbol, interval]` are its bars."""
@@ -66,8 +75,7 @@ class Exchange:
 
     def __enter__(self) -> Self:
         self.closing = Event()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), _handler(self))
         self.thread = Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
         return self

@@ -15,7 +15,7 @@ from cq.cli.app import App
 from cq.cli.output import note, print_json, print_table
 from cq.errors import CqError, Refused, UsageError
 from cq.utils.clock import now_ns
-from cq.utils.time import iso, parse_time
+from cq.utils.time import SECOND, iso, parse_time
 
 if TYPE_CHECKING:
     from cq.exchanges import MarketData
@@ -26,6 +26,9 @@ COLUMNS = (
     *("symbol", "interval", "from", "to", "requests", "fetched", "landed"),
     *("already there", "rejected", "differing", "no trade"),
 )
+
+MOST_SKEW_S = 30
+"""A clock this far from the exchange's is worth a word; bars count as closed by the later one."""
 
 
 @click.command()
@@ -68,7 +71,11 @@ def ingest(
         app.lake.prepare()
         run = Run(app, market, interval, end, now, refetch, progress)
         error = run.all(starts)
+        skew_s = (now - market.time_ns(now)) / SECOND
     say(run.reports, dataset, error, as_json=as_json)
+    if abs(skew_s) > MOST_SKEW_S:
+        side = "ahead of" if skew_s > 0 else "behind"
+        note(f"this machine's clock is {abs(skew_s):,.0f} s {side} the exchange's; set it right")
     if not app.lake.catalog.exists():
         app.lake.refresh_catalog()
     if error is not None:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -222,6 +223,13 @@ def test_a_range_without_any_bar_is_said(cq_lake_ingest):
     code, _, err = cq_lake_ingest("BTC-BRL", "--since", "2020-01-01", "--until", "2020-02-01")
     assert code == 0
     assert "BTC-BRL: the exchange has no bar in this range" in err
+
+
+@pytest.mark.parametrize(("ahead", "said"), [(-5, "ahead of"), (5, "behind")])
+def test_a_clock_that_is_wrong_is_said(exchange, cq_lake_ingest, ahead, said):
+    exchange.clock = lambda: time.time_ns() + ahead * MINUTE
+    _, _, err = cq_lake_ingest("BTC-BRL", "--since", SINCE, "--until", UNTIL)
+    assert re.search(rf"clock is (299|30\d) s {said} the exchange's; set it right", err)
 
 
 def test_a_missing_lake_db_is_made(project, cq_lake_ingest):

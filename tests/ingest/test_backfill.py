@@ -227,6 +227,19 @@ def test_what_was_answered_before_the_exchange_failed_has_landed(lake, btc, faul
     assert stored(lake) == as_floats(btc.closed(*BTC))
 
 
+def test_what_was_answered_before_ctrl_c_has_landed(lake, btc):
+    def interrupt(report):
+        if report.requests == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fill(lake, btc, page_bars=20, on_progress=interrupt)
+    assert len(stored(lake)) == 20 + 19 + 19 - 3
+    assert known(lake)[0][0] == START
+    fill(lake, btc)
+    assert stored(lake) == as_floats(btc.closed(*BTC))
+
+
 def test_progress_is_told_after_every_page_and_only_grows(lake, btc):
     said = []
     fill(lake, btc, page_bars=10, on_progress=said.append)
