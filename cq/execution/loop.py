@@ -128,6 +128,19 @@ class Trader:
         self._record(answers, now_ns)
         return _fills(answers)
 
+    def watch(self, symbols: Collection[str], now_ns: int) -> dict[str, str]:
+        """Symbols whose newest bar is too old to trade on, and why; each is an alert once."""
+        found = {}
+        for symbol in symbols:
+            ts = self.seen.get(symbol, 0)
+            prospect = self._prospect(ts, symbol, 0.0, self.equity, now_ns)
+            if no := verdict(self.rules.of_decisions, prospect):
+                rule, reason = no
+                found[symbol] = reason if symbol in self.seen else "no closed bar has come yet"
+                with self.journal.transaction():
+                    self._alert(ts, symbol, rule, found[symbol])
+        return found
+
     # ---- filling
 
     def _fill(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cq.backtest.account import Account, Costs, Fill, Intent, filled, in_order, sized
 from cq.execution.orders import Order, exact
 from cq.execution.risk import Prospect, Rule, verdict
 from cq.utils.ids import client_id
 from cq.utils.time import bar_end
+
+if TYPE_CHECKING:
+    from cq.strategies import Strategy
+    from cq.utils.config import Backtest
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,18 @@ class Terms:
     fill: Literal["next_open", "next_close"] = "next_open"
     max_position: float = 1.0
     rebalance: float = 0.0
+
+    @classmethod
+    def of(cls, strategy: Strategy, backtest: Backtest) -> Terms:
+        """The terms of `strategy` under the settings of its backtest."""
+        return cls(
+            interval=strategy.config.interval,
+            cash=backtest.cash,
+            costs=Costs.of(backtest),
+            fill=backtest.fill,
+            max_position=backtest.max_position,
+            rebalance=strategy.rebalance,
+        )
 
     def fill_ts(self, ts: int) -> int:
         """When an order that the bar at `ts` fills is filled: at its open, or at its end."""

@@ -3,21 +3,53 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cq.errors import JournalBusy, JournalDiffers, LakeUnwritable
 from cq.execution.journal import Journal
 from cq.utils.ids import digest
 from cq.utils.time import from_ns
 
+if TYPE_CHECKING:
+    from cq.execution.plan import Terms
+    from cq.strategies import Strategy
+
 COMPARED = ("mode", "strategy", "costs", "fill", "max_position", "cash", "since", "until")
 """What a restart must agree on; anything else (risk limits, poll interval) may change."""
+
+
+def described(
+    mode: Literal["paper", "replay"],
+    strategy: Strategy,
+    symbols: Sequence[str],
+    terms: Terms,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+) -> dict[str, Any]:
+    """What a session is made of, as a journal remembers it."""
+    said = strategy.config.model_dump(mode="json", exclude={"backtest"})
+    code = strategy.code
+    if code is not None:
+        said["python_sha256"] = hashlib.sha256(code.read_bytes()).hexdigest()
+    return {
+        "mode": mode,
+        "strategy": said | {"symbols": list(symbols)},
+        "costs": asdict(terms.costs),
+        "fill": terms.fill,
+        "max_position": terms.max_position,
+        "cash": terms.cash,
+        "since": since,
+        "until": until,
+    }
 
 
 @contextmanager

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from cq import signals
+from cq.errors import StrategyError
 from cq.execution.loop import Wish
+from cq.utils.time import iso
 
 if TYPE_CHECKING:
     from cq.strategies import Strategy
@@ -60,6 +63,10 @@ class Windows:
         """The opening time of the newest bar, by symbol."""
         return {symbol: int(times[-1]) for symbol, times in self._times.items() if len(times)}
 
+    def after(self, symbol: str, ts: int) -> pl.DataFrame:
+        """The bars of `symbol` that are held and open after `ts`."""
+        return self._bars[symbol].filter(pl.col("ts") > ts)
+
     def wishes(self, ts: int, symbols: Collection[str]) -> Mapping[str, Wish]:
         """What the strategy wants of `symbols` at the close of their bars that opened at `ts`."""
         pieces, asked = [], False
@@ -75,4 +82,15 @@ class Windows:
         last = found.collect(engine="in-memory")
         here = np.flatnonzero(last["ts"].to_numpy() == ts).tolist()
         rows = (last.row(row, named=True) for row in here)
-        return {r["symbol"]: Wish(r["signal"], r["target"]) for r in rows if r["symbol"] in symbols}
+        return {r["symbol"]: self._wish(r) for r in rows if r["symbol"] in symbols}
+
+    def _wish(self, row: Mapping[str, Any]) -> Wish:
+        """One row of targets; StrategyError when its target is no number."""
+        target = row["target"]
+        if target is not None and not math.isfinite(target):
+            raise StrategyError(
+                str(self.strategy.code or self.strategy.name),
+                f"the target of {row['symbol']} at {iso(row['ts'])} is {target}; "
+                "expected a fraction of equity, or null",
+            )
+        return Wish(row["signal"], target)

@@ -1,0 +1,206 @@
+"""`cq live`: a strategy on paper money, now or over bars that the lake already has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cq.cli.app import App
+from cq.cli.output import note, print_json
+from cq.errors import UsageError
+
+if TYPE_CHECKING:
+    from cq.execution.start import Setup
+    from cq.strategies import Strategy
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--paper", is_flag=True, help="Trade on paper: real bars, no real money.")
+@click.option("--live", "real", is_flag=True, help="Refused for now; says what is missing.")
+@click.option("--once", is_flag=True, help="One look at the newest bars, then end.")
+@click.option("--replay", is_flag=True, help="Step through bars already in the lake; no network.")
+@click.option("--since", help="First bar of a replay, such as 2026-01-01.")
+@click.option("--until", help="End of a replay (that moment not included).")
+@click.option("--journal", type=click.Path(path_type=Path), help="Another journal file.")
+@click.option("--fresh", is_flag=True, help="Put the old journal aside and begin anew.")
+@click.option("--cash", type=click.FloatRange(min=0, min_open=True), help="Cash to begin with.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One parameter, as in fast=5."
+)
+@click.option("--status", is_flag=True, help="Show where the journal stands; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+@click.pass_obj
+def live(app: App, file: Path | None, **options: Any) -> None:
+    """Trade the strategy in FILE on paper, e.g. `cq live --paper configs/strategies/mine.yaml`.
+
+    FILE may be left out where the project has only one. Every decision, order and fill is
+    written down as it happens; Ctrl-C stops cleanly, and the same command goes on.
+
+    \b
+    cq live --paper --once configs/strategies/crossover_btc.yaml
+    cq live --paper --replay --since 2026-01-01 configs/strategies/crossover_btc.yaml
+    cq live --status
+    """
+    as_json: bool = options["as_json"]
+    if options["status"]:
+        _show(options["journal"] or app.settings.live.journal, as_json)
+        return
+    _check(app, options)
+    setup = _setup(app, _strategy(app, file, options["overrides"]), options)
+    if options["replay"]:
+        _replay(app, setup, options)
+    else:
+        _paper(app, setup, once=options["once"], as_json=as_json)
+
+
+def _check(app: App, options: dict[str, Any]) -> None:
+    """Refuse what makes no sense together, and real money."""
+    paper, real, replay = options["paper"], options["real"], options["replay"]
+    if paper and real:
+        raise UsageError("--paper and --live exclude each other; say --paper")
+    if real:
+        raise UsageError("\n".join(_missing_for_real_money(app)))
+    if not paper:
+        raise UsageError("say --paper: real bars, no real money (`cq live --paper FILE`)")
+    if options["once"] and replay:
+        raise UsageError("--once looks at the exchange, --replay at the lake; say one of them")
+    if not replay and (options["since"] or options["until"]):
+        raise UsageError("--since and --until are the period of a --replay; add --replay")
+
+
+def _missing_for_real_money(app: App) -> list[str]:
+    settings, found = app.settings, ["--live is refused:"]
+    if settings.paper_trading:
+        found.append("  paper_trading is true; the configuration's consent is paper_trading: false")
+    if not (settings.credentials.client_id and settings.credentials.client_secret):
+        found.append(
+            "  no key in the environment (CQ_CREDENTIALS__CLIENT_ID, CQ_CREDENTIALS__CLIENT_SECRET)"
+        )
+    if settings.live.max_daily_loss is None:
+        found.append("  live.max_daily_loss is null; real money demands a limit")
+    return [*found, "  this version trades on paper only; use `cq live --paper FILE`"]
+
+
+def _strategy(app: App, file: Path | None, overrides: tuple[str, ...]) -> Strategy:
+    from cq.strategies import load
+
+    if file is None:
+        folder = app.project / "configs" / "strategies"
+        known = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+        if len(known) != 1:
+            names = ", ".join(str(one.relative_to(app.project)) for one in known)
+            raise UsageError(f"which strategy? {names or f'none in {folder}'}: name a FILE")
+        file = known[0]
+        note(f"strategy: {file.relative_to(app.project)}")
+    return load(file, overrides)
+
+
+def _setup(app: App, strategy: Strategy, options: dict[str, Any]) -> Setup:
+    from cq.execution.start import Setup
+    from cq.utils import clock, log
+
+    settings = app.settings
+    log.configure(settings)
+    backtest = strategy.backtest(settings.backtest)
+    if options["cash"] is not None:
+        backtest = backtest.model_copy(update={"cash": options["cash"]})
+
+    def say(action: str, *, level: str = "INFO", **fields: Any) -> None:
+        if options["replay"] and level == "INFO":
+            level = "DEBUG"  # a year of fills is in the journal
+        log.event("live", action, level=level, **fields)
+
+    return Setup(
+        lake=app.lake,
+        strategy=strategy,
+        backtest=backtest,
+        live=settings.live,
+        now_ns=clock.now_ns(),
+        quote=settings.quote,
+        journal=options["journal"],
+        fresh=options["fresh"],
+        say=say,
+        note=note,
+    )
+
+
+def _replay(app: App, setup: Setup, options: dict[str, Any]) -> None:
+    from cq.cli import live_output
+    from cq.execution.replay import replay
+    from cq.execution.start import replaying
+    from cq.execution.stopping import until_told
+    from cq.execution.summary import summary
+    from cq.utils.time import parse_time
+
+    since, until = (
+        parse_time(text, app.settings.timezone) if text else None
+        for text in (options["since"], options["until"])
+    )
+    if since is not None and until is not None and since >= until:
+        raise UsageError(f"--since {options['since']} is not before --until {options['until']}")
+    with until_told(_stopping) as told, replaying(setup, since, until) as (trader, bars):
+        done = replay(trader, bars, stop=told.is_set, on_step=live_output.progress())
+        found = summary(trader.journal) | {"finished": done.finished, "bars": done.total}
+    note(live_output.how_far(done, found["last_bar"]))
+    _print(found, options["as_json"])
+
+
+def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
+    from cq.cli import live_output
+    from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
+    from cq.execution.polling import run
+    from cq.execution.start import polling
+    from cq.execution.stopping import until_told
+    from cq.execution.summary import summary
+    from cq.utils import clock
+
+    ingestion, settings = app.settings.ingestion, app.settings
+    out: Callable[[str], None] = note if as_json else click.echo
+    with (
+        until_told(_stopping) as told,
+        MercadoBitcoin(Rest(ingestion)) as market,
+        polling(
+            setup, market, exclusions=settings.exclusions, page_bars=ingestion.page_bars
+        ) as poller,
+    ):
+        journal = poller.trader.journal
+        if once:
+            live_output.say_polled(poller.poll(clock.now_ns()), out)
+        else:
+            out(live_output.opening(poller, journal.path))
+            run(
+                poller,
+                clock=clock.now_ns,
+                wait=told.wait,
+                interval_s=settings.live.poll_interval_seconds,
+                on_poll=lambda polled: live_output.say_polled(polled, out),
+            )
+            note(f"stopped; all is in {journal.path}, the same command goes on from there")
+        found = summary(journal)
+    _print(found, as_json)
+
+
+def _stopping() -> None:
+    note("stopping after this step (once more to stop at once)")
+
+
+def _show(path: Path, as_json: bool) -> None:
+    from cq.execution.journal import Journal
+    from cq.execution.summary import summary
+
+    with Journal.read(path) as journal:
+        found = summary(journal)
+    _print(found, as_json)
+
+
+def _print(found: dict[str, Any], as_json: bool) -> None:
+    from cq.cli import live_output
+
+    if as_json:
+        print_json(found)
+    else:
+        live_output.print_summary(found)

@@ -1,0 +1,108 @@
+"""What `cq live` says: a line for what happens, tables for where the account stands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cq.cli.output import print_table
+from cq.utils.time import from_ns, iso
+
+if TYPE_CHECKING:
+    from cq.backtest.account import Fill
+    from cq.execution.loop import Stepped
+    from cq.execution.polling import Polled, Poller
+    from cq.execution.replay import Replayed
+
+EVERY = 500
+"""Steps between two lines of progress where there is no terminal."""
+
+
+def opening(poller: Poller, path: Path) -> str:
+    """The first line of a paper session."""
+    config = poller.strategy.config
+    return (
+        f"{poller.strategy.name} on paper: {', '.join(poller.symbols)} {config.interval} from "
+        f"{poller.market.name}; journal {path}; Ctrl-C stops"
+    )
+
+
+def say_polled(polled: Polled, out: Callable[[str], None]) -> None:
+    """A line for each thing that a look brought."""
+    for stepped in polled.steps:
+        for line in lines_of(stepped):
+            out(line)
+    for fill in polled.fills:
+        out(f"{_minute(fill.ts)}  {fill_line(fill)}")
+    for symbol, reason in polled.stale.items():
+        out(f"{_minute(polled.now_ns)}  no order in {symbol}: {reason}")
+    if polled.failed:
+        out(f"{_minute(polled.now_ns)}  no answer ({polled.failed}); trying again")
+
+
+def lines_of(stepped: Stepped) -> list[str]:
+    """What a step did, the account's worth last."""
+    at = _minute(stepped.ts)
+    found = [f"{at}  {fill_line(fill)}" for fill in stepped.fills]
+    for one in stepped.decisions:
+        if one.state == "pending":
+            found.append(f"{at}  {one.symbol}: {one.target:.4g} of equity at the next bar")
+        elif one.state == "blocked":
+            found.append(f"{at}  {one.symbol}: {one.target:.4g} of equity blocked: {one.reason}")
+    return [*found, f"{at}  equity {stepped.equity:,.2f}  cash {stepped.cash:,.2f}"]
+
+
+def fill_line(fill: Fill) -> str:
+    """One trade in words."""
+    verb = "bought" if fill.side == "buy" else "sold"
+    return f"{verb} {fill.qty:.8g} {fill.symbol} at {fill.price:,.8g} (fee {fill.fee:,.2f})"
+
+
+def progress() -> Callable[[Stepped, int, int], None]:
+    """Says how far a replay has come: in one changing line on a terminal, else now and then."""
+    terminal = sys.stderr.isatty()
+
+    def say(stepped: Stepped, done: int, total: int) -> None:
+        if terminal and (done % 20 == 0 or done == total):
+            end = "\n" if done == total else ""
+            text = f"\r{done * 100 // total:3d} %  {iso(stepped.ts)}  {stepped.equity:,.2f}{end}"
+            click.echo(text, err=True, nl=False)
+        elif not terminal and done % EVERY == 0:
+            click.echo(f"{done} of {total} bars, {iso(stepped.ts)}", err=True)
+
+    return say
+
+
+def how_far(done: Replayed, last_bar: str | None) -> str:
+    """The last line of a replay."""
+    if not done.finished:
+        return (
+            f"stopped after {done.before + done.steps} of {done.total} bars ({last_bar}); "
+            "the same command goes on from there"
+        )
+    if not done.steps:
+        return f"all {done.total} bars were replayed before; --fresh replays them again"
+    went_on = f", {done.before} of them before" if done.before else ""
+    return f"replayed {done.total} bars{went_on}"
+
+
+def print_summary(found: dict[str, Any]) -> None:
+    """Where the account stands, in tables."""
+    rows = [
+        (name.replace("_", " "), found[name])
+        for name in ("strategy", "mode", "journal", "started", "last_bar")
+    ]
+    rows += [(name, f"{found[name]:,.2f}") for name in ("equity", "cash", "fees", "slippage")]
+    rows += [("return", f"{found['total_return']:+.2%}"), ("trades", f"{found['trades']:,}")]
+    print_table(("", ""), rows)
+    for title in ("positions", "pending", "decisions", "alerts"):
+        if part := found[title]:
+            print_table(tuple(part[0]), [tuple(one.values()) for one in part], title)
+
+
+def _minute(ts: int) -> str:
+    return f"{from_ns(ts):%Y-%m-%d %H:%M}"

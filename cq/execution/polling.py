@@ -1,0 +1,157 @@
+"""Live paper: look for new bars, step through them, wait, look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from cq.backtest.account import Fill
+from cq.errors import LakeBusy, Transient
+from cq.execution.loop import Look, Stepped, Trader, Wish
+from cq.execution.replay import moments
+from cq.execution.windows import Windows
+from cq.ingest.backfill import newest
+from cq.utils.time import interval_ns
+
+if TYPE_CHECKING:
+    from cq.exchanges import MarketData
+    from cq.lake import Lake
+    from cq.strategies import Strategy
+
+
+@dataclass(frozen=True)
+class Polled:
+    """What one look brought: steps over closed bars, fills at bars in progress, what is stale."""
+
+    now_ns: int
+    steps: Sequence[Stepped] = ()
+    fills: Sequence[Fill] = ()
+    stale: Mapping[str, str] = field(default_factory=dict)
+    failed: str = ""
+
+
+class Poller:
+    """Brings the exchange's newest bars into the lake and through the trader's step.
+
+    The tail that the strategy looks at stays in memory; a poll reads only what is newer.
+    """
+
+    def __init__(
+        self,
+        make_trader: Callable[[Look], Trader],
+        strategy: Strategy,
+        symbols: Collection[str],
+        lake: Lake,
+        market: MarketData,
+        *,
+        page_bars: int = 1000,
+    ) -> None:
+        self.trader = make_trader(self._look)
+        self.strategy, self.symbols = strategy, sorted(symbols)
+        self.lake, self.market, self.page_bars = lake, market, page_bars
+        self._length = interval_ns(strategy.config.interval)
+        self._windows: Windows | None = None
+
+    def _look(self, ts: int, symbols: Collection[str]) -> Mapping[str, Wish]:
+        assert self._windows is not None, "look only after bars were read"
+        return self._windows.wishes(ts, symbols)
+
+    def poll(self, now_ns: int) -> Polled:
+        """One look: fetch, step through bars that closed since the last one, fill what waits."""
+        interval = self.strategy.config.interval
+        found = newest(
+            self.market,
+            self.lake,
+            self.symbols,
+            interval,
+            now_ns,
+            bars=self._reach(now_ns),
+            page_bars=self.page_bars,
+        )
+        now_ns = self.market.time_ns(now_ns)
+        windows = self._read(now_ns)
+        steps = self._catch_up(windows, now_ns)
+        fills: list[Fill] = []
+        for ts in sorted({ts for ts, _ in found.forming.values()}):
+            opens = {symbol: at for symbol, (when, at) in found.forming.items() if when == ts}
+            fills += self.trader.fill_forming(ts, opens, now_ns)
+        return Polled(now_ns, steps, fills, self.trader.watch(self.symbols, now_ns))
+
+    def _reach(self, now_ns: int) -> int:
+        """How many bars back the lake must be complete: two windows, and all of a pause."""
+        seen = [self.trader.seen[one] for one in self.symbols if one in self.trader.seen]
+        missed = (now_ns - min(seen)) // self._length if seen else 0
+        return 2 * self.strategy.warmup + max(0, missed) + 2
+
+    def _read(self, now_ns: int) -> Windows:
+        """The tail in memory, with what the lake has that is newer."""
+        exchange, interval = self.market.name, self.strategy.config.interval
+        if self._windows is None:
+            bars = self.lake.bars_before(
+                self.symbols, interval, now_ns, self._reach(now_ns), exchange=exchange
+            )
+            self._windows = Windows(self.strategy, bars.collect())
+            return self._windows
+        known = self._windows.newest()
+        since = min(known.get(symbol, 0) for symbol in self.symbols) + 1
+        newer = self.lake.bars(self.symbols, interval, since, exchange=exchange)
+        self._windows.extend(newer.collect())
+        return self._windows
+
+    def _catch_up(self, windows: Windows, now_ns: int) -> list[Stepped]:
+        """Step through what closed since the last look.
+
+        Only a symbol's newest bar is decided on; bars that passed unseen fill what waited for
+        them. A symbol that was never seen begins at its newest bar: the past is not traded.
+        """
+        last, seen = windows.newest(), self.trader.seen
+        frames = [
+            windows.after(symbol, seen.get(symbol, last[symbol] - 1))
+            for symbol in self.symbols
+            if symbol in last
+        ]
+        if not frames:
+            return []
+        self._say_missed(last, now_ns)
+        return [
+            self.trader.step(ts, bars, now_ns, [one for one in bars if last[one] == ts])
+            for ts, bars in moments(pl.concat(frames))
+        ]
+
+    def _say_missed(self, last: Mapping[str, int], now_ns: int) -> None:
+        for symbol, ts in last.items():
+            seen = self.trader.seen.get(symbol)
+            if seen is not None and (ts - seen) // self._length > 1:
+                self.trader.say(
+                    "catch_up",
+                    level="WARNING",
+                    symbol=symbol,
+                    status="missed",
+                    reason=f"up to {(ts - seen) // self._length - 1} bars passed unseen; "
+                    "only the newest is decided on",
+                )
+
+
+def run(
+    poller: Poller,
+    *,
+    clock: Callable[[], int],
+    wait: Callable[[float], bool],
+    interval_s: float,
+    on_poll: Callable[[Polled], None],
+) -> None:
+    """Poll until `wait` says to stop; a look that fails for the moment is tried again in turn."""
+    while True:
+        now_ns = clock()
+        try:
+            polled = poller.poll(now_ns)
+        except (Transient, LakeBusy) as error:
+            poller.trader.say("poll", level="WARNING", status="failed", reason=str(error))
+            stale = poller.trader.watch(poller.symbols, now_ns)
+            polled = Polled(now_ns, stale=stale, failed=str(error))
+        on_poll(polled)
+        if wait(interval_s):
+            return

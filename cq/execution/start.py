@@ -1,0 +1,124 @@
+"""From settings and a strategy to a session that can be stepped: a replay, or live paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from cq.backtest import data
+from cq.backtest.data import Period
+from cq.errors import UsageError
+from cq.execution.loop import Look, Say, Trader
+from cq.execution.paper import PaperBroker
+from cq.execution.plan import Terms
+from cq.execution.polling import Poller
+from cq.execution.risk import Rules
+from cq.execution.session import described, opened
+from cq.execution.windows import Windows
+from cq.strategies import with_quote
+from cq.utils.ids import digest
+
+if TYPE_CHECKING:
+    from cq.exchanges import MarketData
+    from cq.execution.journal import Journal
+    from cq.lake import Lake
+    from cq.strategies import Strategy
+    from cq.utils.config import Backtest, Live
+
+
+def _silent(*_: object, **__: object) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a session needs to know before it begins.
+
+    `backtest` are the settings with what the strategy's file says otherwise; `quote` completes
+    symbols named by their base alone. `journal` None takes the one that the settings name, or for
+    a replay one of its own beside it; `fresh` puts an older one aside.
+    """
+
+    lake: Lake
+    strategy: Strategy
+    backtest: Backtest
+    live: Live
+    now_ns: int
+    quote: str = "BRL"
+    journal: Path | None = None
+    fresh: bool = False
+    say: Say = _silent
+    note: Callable[[str], None] = _silent
+
+    @property
+    def terms(self) -> Terms:
+        """How the session trades."""
+        return Terms.of(self.strategy, self.backtest)
+
+    def trader(self, journal: Journal, look: Look) -> Trader:
+        """A paper trader on `journal`, where that one ends."""
+        terms = self.terms
+        broker, rules = PaperBroker(terms.costs), Rules.of(self.live)
+        trader = Trader(journal, terms, look, broker, rules, self.say)
+        trader.resume(self.now_ns)
+        return trader
+
+
+@contextmanager
+def replaying(
+    setup: Setup, start: int | None = None, end: int | None = None
+) -> Iterator[tuple[Trader, pl.DataFrame]]:
+    """A trader and the lake's bars that open in [start, end), for `cq.execution.replay.replay`.
+
+    The bars are those of a backtest over the same period, checked the same way.
+    """
+    strategy, period = setup.strategy, Period(start, end)
+    symbols, notes = data.symbols_of(setup.lake, strategy, setup.quote)
+    for one in notes:
+        setup.note(one)
+    warmup = setup.backtest.warmup
+    history = (strategy.warmup if warmup == "auto" else warmup) - 1
+    bars = data.bars_of(setup.lake, sorted(symbols), strategy, period, history).collect()
+    checked = data.with_own_targets(bars.lazy(), strategy)
+    data.check_period(setup.lake, symbols, strategy, period, checked)
+    session = described("replay", strategy, symbols, setup.terms, since=start, until=end)
+    own = setup.live.journal.parent / f"replay-{strategy.name}-{digest(session)[:8]}.db"
+    windows = Windows(strategy, bars)
+    with opened(setup.journal or own, session, now_ns=setup.now_ns, fresh=setup.fresh) as journal:
+        inside = bars if start is None else bars.filter(pl.col("ts") >= start)
+        yield setup.trader(journal, windows.wishes), inside
+
+
+@contextmanager
+def polling(
+    setup: Setup, market: MarketData, *, exclusions: tuple[str, ...] = (), page_bars: int = 1000
+) -> Iterator[Poller]:
+    """A poller of `market` for the strategy's symbols, on the journal of the settings."""
+    strategy = setup.strategy
+    if strategy.config.exchange not in (None, market.name):
+        raise UsageError(
+            f"{strategy.name} is for {strategy.config.exchange}, but paper trading looks at "
+            f"{market.name}; leave `exchange` out, or replay with --replay"
+        )
+    wanted = with_quote(strategy.config.symbols, setup.quote)
+    symbols = [one for one in wanted if one not in exclusions]
+    for one in sorted(set(wanted) - set(symbols)):
+        setup.note(f"{one} is among `exclusions`: not traded")
+    if not symbols:
+        raise UsageError(f"{strategy.name}: every symbol is among `exclusions`; nothing to trade")
+    session = described("paper", strategy, symbols, setup.terms)
+    path = setup.journal or setup.live.journal
+    with opened(path, session, now_ns=setup.now_ns, fresh=setup.fresh) as journal:
+        yield Poller(
+            lambda look: setup.trader(journal, look),
+            strategy,
+            symbols,
+            setup.lake,
+            market,
+            page_bars=page_bars,
+        )
