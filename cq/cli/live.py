@@ -152,8 +152,7 @@ def _replay(app: App, setup: Setup, options: dict[str, Any]) -> None:
 def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
     from cq.cli import live_output
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
-    from cq.execution.polling import run
-    from cq.execution.start import polling
+    from cq.execution.polling import polling, run
     from cq.execution.stopping import until_told
     from cq.execution.summary import summary
     from cq.utils import clock

@@ -92,13 +92,18 @@ def how_far(done: Replayed, last_bar: str | None) -> str:
 
 def print_summary(found: dict[str, Any]) -> None:
     """Where the account stands, in tables."""
-    rows = [
-        (name.replace("_", " "), found[name])
-        for name in ("strategy", "mode", "journal", "started", "last_bar")
-    ]
-    rows += [(name, f"{found[name]:,.2f}") for name in ("equity", "cash", "fees", "slippage")]
-    rows += [("return", f"{found['total_return']:+.2%}"), ("trades", f"{found['trades']:,}")]
-    print_table(("", ""), rows)
+    said = {
+        "strategy": found["strategy"],
+        "mode": found["mode"],
+        "journal": found["journal"],
+        "last bar": found["last_bar"] or "none yet",
+        "equity": f"{found['equity']:,.2f} ({found['total_return']:+.2%})",
+        "cash": f"{found['cash']:,.2f}",
+        "trades": f"{found['trades']:,} (fees {found['fees']:,.2f}, "
+        f"slippage {found['slippage']:,.2f})",
+    }
+    for name, value in said.items():
+        click.echo(f"{name:<10}{value}")
     for title in ("positions", "pending", "decisions", "alerts"):
         if part := found[title]:
             print_table(tuple(part[0]), [tuple(one.values()) for one in part], title)

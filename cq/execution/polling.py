@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from cq.backtest.account import Fill
-from cq.errors import LakeBusy, Transient
+from cq.errors import LakeBusy, Transient, UsageError
 from cq.execution.loop import Look, Stepped, Trader, Wish
 from cq.execution.replay import moments
+from cq.execution.session import described, opened
+from cq.execution.start import Setup
 from cq.execution.windows import Windows
 from cq.ingest.backfill import newest
+from cq.strategies import Strategy, with_quote
 from cq.utils.time import interval_ns
 
 if TYPE_CHECKING:
     from cq.exchanges import MarketData
     from cq.lake import Lake
-    from cq.strategies import Strategy
+
+
+NOTHING = {"symbol": pl.String}
+"""The shape of no bars at all."""
 
 
 @dataclass(frozen=True)
@@ -81,24 +88,33 @@ class Poller:
         return Polled(now_ns, steps, fills, self.trader.watch(self.symbols, now_ns))
 
     def _reach(self, now_ns: int) -> int:
-        """How many bars back the lake must be complete: two windows, and all of a pause."""
+        """How many bars back the lake must be complete: two windows, and all of a pause.
+
+        At least a page, which costs one request all the same, and reaches over silent hours.
+        """
         seen = [self.trader.seen[one] for one in self.symbols if one in self.trader.seen]
         missed = (now_ns - min(seen)) // self._length if seen else 0
-        return 2 * self.strategy.warmup + max(0, missed) + 2
+        return max(self.page_bars, 2 * self.strategy.warmup + max(0, missed) + 2)
 
     def _read(self, now_ns: int) -> Windows:
         """The tail in memory, with what the lake has that is newer."""
-        exchange, interval = self.market.name, self.strategy.config.interval
-        if self._windows is None:
-            bars = self.lake.bars_before(
-                self.symbols, interval, now_ns, self._reach(now_ns), exchange=exchange
+        interval, exchange = self.strategy.config.interval, self.market.name
+        stored = set(self.lake.stored().rows())
+        there = [one for one in self.symbols if (exchange, one, interval) in stored]
+        known = {} if self._windows is None else self._windows.newest()
+        frames = [
+            self.lake.bars(one, interval, known[one] + 1, exchange=exchange)
+            if one in known
+            else self.lake.bars_before(
+                one, interval, now_ns, self._reach(now_ns), exchange=exchange
             )
-            self._windows = Windows(self.strategy, bars.collect())
-            return self._windows
-        known = self._windows.newest()
-        since = min(known.get(symbol, 0) for symbol in self.symbols) + 1
-        newer = self.lake.bars(self.symbols, interval, since, exchange=exchange)
-        self._windows.extend(newer.collect())
+            for one in there
+        ]
+        newer = pl.concat(frames).collect() if frames else pl.DataFrame(schema=NOTHING)
+        if self._windows is None:
+            self._windows = Windows(self.strategy, newer)
+        else:
+            self._windows.extend(newer)
         return self._windows
 
     def _catch_up(self, windows: Windows, now_ns: int) -> list[Stepped]:
@@ -155,3 +171,33 @@ def run(
         on_poll(polled)
         if wait(interval_s):
             return
+
+
+@contextmanager
+def polling(
+    setup: Setup, market: MarketData, *, exclusions: tuple[str, ...] = (), page_bars: int = 1000
+) -> Iterator[Poller]:
+    """A poller of `market` for the strategy's symbols, on the journal of the settings."""
+    strategy = setup.strategy
+    if strategy.config.exchange not in (None, market.name):
+        raise UsageError(
+            f"{strategy.name} is for {strategy.config.exchange}, but paper trading looks at "
+            f"{market.name}; leave `exchange` out, or replay with --replay"
+        )
+    wanted = with_quote(strategy.config.symbols, setup.quote)
+    symbols = [one for one in wanted if one not in exclusions]
+    for one in sorted(set(wanted) - set(symbols)):
+        setup.note(f"{one} is among `exclusions`: not traded")
+    if not symbols:
+        raise UsageError(f"{strategy.name}: every symbol is among `exclusions`; nothing to trade")
+    session = described("paper", strategy, symbols, setup.terms)
+    path = setup.journal or setup.live.journal
+    with opened(path, session, now_ns=setup.now_ns, fresh=setup.fresh) as journal:
+        yield Poller(
+            lambda look: setup.trader(journal, look),
+            strategy,
+            symbols,
+            setup.lake,
+            market,
+            page_bars=page_bars,
+        )

@@ -1,4 +1,4 @@
-"""From settings and a strategy to a session that can be stepped: a replay, or live paper."""
+"""From settings and a strategy to a session that can be stepped."""
 
 from __future__ import annotations
 
@@ -12,19 +12,15 @@ import polars as pl
 
 from cq.backtest import data
 from cq.backtest.data import Period
-from cq.errors import UsageError
 from cq.execution.loop import Look, Say, Trader
 from cq.execution.paper import PaperBroker
 from cq.execution.plan import Terms
-from cq.execution.polling import Poller
 from cq.execution.risk import Rules
 from cq.execution.session import described, opened
 from cq.execution.windows import Windows
-from cq.strategies import with_quote
 from cq.utils.ids import digest
 
 if TYPE_CHECKING:
-    from cq.exchanges import MarketData
     from cq.execution.journal import Journal
     from cq.lake import Lake
     from cq.strategies import Strategy
@@ -92,33 +88,3 @@ def replaying(
     with opened(setup.journal or own, session, now_ns=setup.now_ns, fresh=setup.fresh) as journal:
         inside = bars if start is None else bars.filter(pl.col("ts") >= start)
         yield setup.trader(journal, windows.wishes), inside
-
-
-@contextmanager
-def polling(
-    setup: Setup, market: MarketData, *, exclusions: tuple[str, ...] = (), page_bars: int = 1000
-) -> Iterator[Poller]:
-    """A poller of `market` for the strategy's symbols, on the journal of the settings."""
-    strategy = setup.strategy
-    if strategy.config.exchange not in (None, market.name):
-        raise UsageError(
-            f"{strategy.name} is for {strategy.config.exchange}, but paper trading looks at "
-            f"{market.name}; leave `exchange` out, or replay with --replay"
-        )
-    wanted = with_quote(strategy.config.symbols, setup.quote)
-    symbols = [one for one in wanted if one not in exclusions]
-    for one in sorted(set(wanted) - set(symbols)):
-        setup.note(f"{one} is among `exclusions`: not traded")
-    if not symbols:
-        raise UsageError(f"{strategy.name}: every symbol is among `exclusions`; nothing to trade")
-    session = described("paper", strategy, symbols, setup.terms)
-    path = setup.journal or setup.live.journal
-    with opened(path, session, now_ns=setup.now_ns, fresh=setup.fresh) as journal:
-        yield Poller(
-            lambda look: setup.trader(journal, look),
-            strategy,
-            symbols,
-            setup.lake,
-            market,
-            page_bars=page_bars,
-        )

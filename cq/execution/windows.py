@@ -18,6 +18,9 @@ from cq.utils.time import iso
 if TYPE_CHECKING:
     from cq.strategies import Strategy
 
+READ = ("ts", "symbol", "open", "close")
+"""What a step and cq's own strategies read of a bar."""
+
 KEPT_WINDOWS = 4
 """How many windows of bars are kept before the oldest are let go."""
 
@@ -45,14 +48,15 @@ class Windows:
         ).items():
             known = self._bars.get(str(symbol))
             if known is not None:
-                newer = frame.filter(pl.col("ts") > known["ts"][-1])
+                newer = frame.select(known.columns).filter(pl.col("ts") > known["ts"][-1])
                 frame = pl.concat([known, newer]).tail(
                     max(KEPT_WINDOWS * self.strategy.warmup, newer.height + self.strategy.warmup)
                 )
             self._keep(str(symbol), frame)
 
     def _keep(self, symbol: str, frame: pl.DataFrame) -> None:
-        self._bars[symbol] = frame.rechunk()
+        own = self.strategy.code is not None  # a user's own strategy may read any column
+        self._bars[symbol] = (frame if own else frame.select(READ)).rechunk()
         self._times[symbol] = frame["ts"].to_numpy()
 
     def height(self, symbol: str) -> int:

@@ -1,0 +1,312 @@
+"""Live paper: the newest bar decides, the bar in progress fills, nothing of the past is traded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from cq.backtest.run import run as backtest
+from cq.errors import Refused, Unavailable, UsageError
+from cq.execution.journal import Journal
+from cq.execution.polling import Polled, Poller, polling, run
+from cq.execution.start import Setup
+from cq.execution.summary import trades
+from cq.lake import Lake
+from cq.strategies import load
+from cq.utils.config import Settings, defaults
+from cq.utils.time import HOUR, parse_time
+
+BEGIN = parse_time("2026-03-01")
+FIRST_LOOK = BEGIN + 40 * HOUR + 1
+"""Forty bars are closed, the next is in progress."""
+
+
+@dataclass
+class Exchange:
+    """Bars that become visible as the clock goes on; `silent` ones never do."""
+
+    bars: pl.DataFrame
+    now_ns: int = 0
+    name: str = "mercadobitcoin"
+    intervals: tuple[str, ...] = ("1m", "1h", "1d")
+    fails: list[Exception] = field(default_factory=list)
+
+    def candles(self, symbol: str, interval: str, start_ns: int, end_ns: int) -> pl.DataFrame:
+        if self.fails:
+            raise self.fails.pop(0)
+        seen = pl.col("ts").is_between(start_ns, min(end_ns - 1, self.now_ns))
+        return self.bars.filter(seen, pl.col("symbol") == symbol)
+
+    def time_ns(self, now_ns: int) -> int:
+        return now_ns
+
+
+def hours(symbol: str, closes: list[float]) -> pl.DataFrame:
+    opens = [closes[0], *closes[:-1]]
+    return pl.DataFrame(
+        {
+            "ts": [BEGIN + n * HOUR for n in range(len(closes))],
+            "open": opens,
+            "high": [max(pair) for pair in zip(opens, closes, strict=True)],
+            "low": [min(pair) for pair in zip(opens, closes, strict=True)],
+            "close": closes,
+            "volume": 1.0,
+            "symbol": symbol,
+            "exchange": "mercadobitcoin",
+            "interval": "1h",
+        }
+    )
+
+
+def waves(symbol: str, count: int, length: int) -> pl.DataFrame:
+    """Prices that rise for `length` hours and fall for as long, again and again."""
+    rising = [n // length % 2 == 0 for n in range(count)]
+    closes, price = [], 100.0
+    for up in rising:
+        price += 2.0 if up else -1.5
+        closes.append(price)
+    return hours(symbol, closes)
+
+
+TWO = pl.concat([waves("BTC-BRL", 120, 7), waves("ETH-BRL", 120, 11)])
+TEXT = "kind: crossover\nsymbols: [BTC, ETH]\ninterval: 1h\nfast: 2\nslow: 4\n"
+
+
+@dataclass
+class Place:
+    root: Path
+    settings: Settings
+    exchange: Exchange
+    said: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    text: str = TEXT
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "paper.db"
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.root / "lake")
+
+    def setup(self) -> Setup:
+        path = self.root / "two.yaml"
+        path.write_text(self.text)
+        strategy = load(path)
+        return Setup(
+            self.lake,
+            strategy,
+            strategy.backtest(self.settings.backtest),
+            self.settings.live,
+            now_ns=1,
+            journal=self.journal,
+            say=lambda action, **fields: self.said.append({"action": action, **fields}),
+            note=self.notes.append,
+        )
+
+    @contextmanager
+    def poller(self, **options: Any):
+        with polling(self.setup(), self.exchange, **options) as poller:
+            yield poller
+
+    def look(self, poller: Poller, now_ns: int) -> Polled:
+        self.exchange.now_ns = now_ns
+        return poller.poll(now_ns)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with Journal.read(self.journal) as journal:
+            return journal.rows(query)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "default.yaml").write_text("{}\n")
+    return Place(tmp_path, defaults(tmp_path), Exchange(TWO))
+
+
+def test_it_begins_at_the_newest_closed_bar_and_trades_no_past(place: Place) -> None:
+    with place.poller() as poller:
+        polled = place.look(poller, FIRST_LOOK)
+    assert [one.ts for one in polled.steps] == [BEGIN + 39 * HOUR]
+    assert place.rows("select distinct ts from decisions") == [(BEGIN + 39 * HOUR,)]
+    assert place.lake.bars("BTC-BRL", "1h").collect().height >= 8  # its window landed
+
+
+def test_a_decision_is_filled_in_the_same_look_at_the_bar_in_progress(place: Place) -> None:
+    place.exchange.bars = hours("BTC-BRL", [100.0 + n for n in range(60)])
+    place.text = TEXT.replace(", ETH", "")
+    with place.poller() as poller:
+        polled = place.look(poller, FIRST_LOOK)
+        (fill,) = polled.fills
+        assert (fill.ts, fill.side) == (BEGIN + 40 * HOUR, "buy")
+        assert fill.price == 139.0 * (1 + 5 / 10_000)
+        again = place.look(poller, FIRST_LOOK + 1)
+        assert (again.steps, again.fills) == ([], [])
+
+
+def test_hour_by_hour_it_makes_the_trades_of_a_backtest(place: Place) -> None:
+    with place.poller() as poller:
+        for hour in range(28):
+            place.look(poller, FIRST_LOOK + hour * HOUR)
+    with Journal.read(place.journal) as journal:
+        made = trades(journal)
+    setup = place.setup()
+    expected = backtest(
+        place.lake,
+        setup.strategy,
+        place.settings.backtest,
+        BEGIN + 39 * HOUR,
+        BEGIN + 67 * HOUR,
+    ).trades
+    fills_at_last_open = made.filter(pl.col("ts") >= BEGIN + 67 * HOUR).height
+    assert expected.height >= 4
+    assert_frame_equal(made.head(made.height - fills_at_last_open), expected, rel_tol=1e-9)
+
+
+def test_restarted_at_every_look_it_makes_the_same_trades(place: Place, tmp_path: Path) -> None:
+    with place.poller() as poller:
+        for hour in range(14):
+            place.look(poller, FIRST_LOOK + hour * HOUR)
+    whole = place.rows("select ts, symbol, side, quantity, price from fills order by id")
+    other = replace(place, root=tmp_path / "other")
+    other.root.mkdir()
+    for hour in range(14):
+        with other.poller() as poller:
+            other.look(poller, FIRST_LOOK + hour * HOUR)
+    assert other.rows("select ts, symbol, side, quantity, price from fills order by id") == whole
+    assert len(whole) >= 2
+
+
+def test_two_looks_in_the_same_bar_decide_once(place: Place) -> None:
+    with place.poller() as poller:
+        for second in range(5):
+            place.look(poller, FIRST_LOOK + second)
+    assert place.rows("select count(*) from decisions") == [(2,)]
+
+
+def test_after_a_pause_only_the_newest_bar_is_decided_on(place: Place) -> None:
+    place.text = TEXT + "backtest: {fill: next_close}\n"  # so that the decision has to wait
+    with place.poller() as poller:
+        for hour in range(12):
+            place.look(poller, FIRST_LOOK + hour * HOUR)
+            if poller.trader.pending:
+                break
+        (waiting, *_) = poller.trader.pending.values()
+        place.said.clear()
+        polled = place.look(poller, FIRST_LOOK + (hour + 9) * HOUR)
+    newest = BEGIN + (39 + hour + 9) * HOUR
+    assert {one.ts for step in polled.steps for one in step.decisions} == {newest}
+    fills = place.rows(f"select ts from fills where symbol = '{waiting.symbol}' order by id")
+    assert (waiting.decided_ts + 2 * HOUR,) in fills  # the true next bar's close, not the newest's
+    missed = [one for one in place.said if one["action"] == "catch_up"]
+    assert {one["symbol"] for one in missed} == {"BTC-BRL", "ETH-BRL"}
+    assert "8 bars passed unseen" in missed[0]["reason"]
+    assert place.rows("select count(*) from equity") == [(hour + 10,)]  # the curve has no hole
+
+
+def test_a_silent_market_is_an_alert_once_and_no_order(place: Place) -> None:
+    place.exchange.bars = TWO.filter(pl.col("ts") < BEGIN + 40 * HOUR)
+    with place.poller() as poller:
+        first = place.look(poller, FIRST_LOOK + 10 * HOUR)
+        assert set(first.stale) == {"BTC-BRL", "ETH-BRL"}
+        assert "10.0 intervals ago" in first.stale["BTC-BRL"]
+        assert place.look(poller, FIRST_LOOK + 11 * HOUR).stale.keys() == first.stale.keys()
+    assert place.rows("select count(*) from orders") == [(0,)]
+    assert sorted(place.rows("select symbol, rule from alerts")) == [
+        ("BTC-BRL", "stale_data"),
+        ("ETH-BRL", "stale_data"),
+    ]
+    assert len([one for one in place.said if one["action"] == "alert"]) == 2
+
+
+def test_a_market_without_any_bar_is_waited_for(place: Place) -> None:
+    place.exchange.bars = TWO.filter(pl.col("symbol") == "BTC-BRL")
+    with place.poller() as poller:
+        polled = place.look(poller, FIRST_LOOK)
+        assert polled.stale == {"ETH-BRL": "no closed bar has come yet"}
+        assert [[d.symbol for d in one.decisions] for one in polled.steps] == [["BTC-BRL"]]
+        place.exchange.bars = TWO.filter(
+            (pl.col("symbol") == "BTC-BRL") | (pl.col("ts") >= BEGIN + 40 * HOUR)
+        )
+        assert place.look(poller, FIRST_LOOK + HOUR).stale == {}
+    place.exchange.bars = TWO.head(0)
+    empty = replace(place, root=place.root / "empty")
+    empty.root.mkdir()
+    with empty.poller() as poller:
+        assert set(empty.look(poller, FIRST_LOOK).stale) == {"BTC-BRL", "ETH-BRL"}
+
+
+def test_a_symbol_that_lags_is_decided_on_at_its_own_newest_bar(place: Place) -> None:
+    late = (pl.col("symbol") == "BTC-BRL") | (pl.col("ts") < BEGIN + 38 * HOUR)
+    place.exchange.bars = TWO.filter(late)
+    with place.poller() as poller:
+        polled = place.look(poller, FIRST_LOOK)
+    assert [(one.ts, [d.symbol for d in one.decisions]) for one in polled.steps] == [
+        (BEGIN + 37 * HOUR, ["ETH-BRL"]),
+        (BEGIN + 39 * HOUR, ["BTC-BRL"]),
+    ]
+
+
+def test_a_failed_look_is_said_and_tried_again(place: Place) -> None:
+    seen: list[Polled] = []
+    with place.poller() as poller:
+        place.exchange.now_ns = FIRST_LOOK
+        place.exchange.fails = [Unavailable("/candles", 503)]
+        run(
+            poller,
+            clock=lambda: FIRST_LOOK,
+            wait=lambda _: len(seen) == 2,
+            interval_s=15,
+            on_poll=seen.append,
+        )
+    assert "status 503" in seen[0].failed
+    assert (seen[1].failed, len(seen[1].steps)) == ("", 1)
+    assert [one["status"] for one in place.said if one["action"] == "poll"] == ["failed"]
+
+
+def test_what_no_other_try_mends_ends_it(place: Place) -> None:
+    with place.poller() as poller:
+        place.exchange.fails = [Refused("/candles", 400, "X", "no")]
+        with pytest.raises(Refused):
+            run(
+                poller,
+                clock=lambda: FIRST_LOOK,
+                wait=lambda _: True,
+                interval_s=15,
+                on_poll=lambda _: None,
+            )
+
+
+def test_excluded_symbols_are_not_traded(place: Place) -> None:
+    with place.poller(exclusions=("ETH-BRL",)) as poller:
+        assert poller.symbols == ["BTC-BRL"]
+    assert place.notes == ["ETH-BRL is among `exclusions`: not traded"]
+    with (
+        pytest.raises(UsageError, match="nothing to trade"),
+        place.poller(exclusions=("ETH-BRL", "BTC-BRL")),
+    ):
+        pass
+
+
+def test_a_strategy_for_another_exchange_is_refused(place: Place) -> None:
+    place.text = TEXT + "exchange: binance\n"
+    with pytest.raises(UsageError, match="two is for binance, but"), place.poller():
+        pass
+
+
+def test_the_tail_in_memory_serves_look_after_look(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with place.poller() as poller:
+        place.look(poller, FIRST_LOOK)
+        tail: Callable[..., Any] = Lake.bars_before
+        monkeypatch.setattr(Lake, "bars_before", lambda *_, **__: pytest.fail(f"{tail} read"))
+        assert len(place.look(poller, FIRST_LOOK + HOUR).steps) == 1
