@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--status", is_flag=True, help="Show where the journal stands; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 @click.pass_obj
-def live(app: App, file: Path | None, **options: Any) -> None:
+def live(app: App, /, file: Path | None, **options: Any) -> None:
     """Trade the strategy in FILE on paper, e.g. `cq live --paper configs/strategies/mine.yaml`.
 
     FILE may be left out where the project has only one. Every decision, order and fill is
