@@ -42,4 +42,5 @@ class App:
         return Lake(
             self.settings.data_root,
             partitions={name: one.path for name, one in self.settings.partitions.items()},
+            sql_root=self.project / "sql",
         )

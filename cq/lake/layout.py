@@ -35,6 +35,7 @@ NOBODY = "none"
 UNKNOWN = "unknown"
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_OURS = re.compile(r"-[0-9a-f]{12}\.parquet$")
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
@@ -44,6 +45,11 @@ class Part:
 
     when: tuple[int, ...]
     path: Path
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its name says that cq wrote it, and so that its rows are in time order."""
+        return bool(_OURS.search(self.path.name))
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ class Bars:
         rows = rows.filter(pl.col("ts") >= start, pl.col("ts") < end)
         names = {name: pl.lit(value, pl.String) for name, value in series.owner.items()}
         rows = rows.select("ts", "open", "high", "low", "close", "volume").with_columns(**names)
-        if len({part.when for part in parts}) == len(parts):
+        if len({part.when for part in parts}) == len(parts) and all(p.is_ours for p in parts):
             return rows.set_sorted("ts")
         return rows.sort("ts")
 

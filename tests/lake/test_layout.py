@@ -1,0 +1,170 @@
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cq.errors import ConfigError
+from cq.lake.datasets import DATASETS
+from cq.lake.layout import DEFAULT_PARTITIONS, Layout, safe
+from cq.utils.resources import resource_root
+from cq.utils.time import DAY, HOUR, parse_time
+
+SPEC = "{dataset}/{symbol}/{YYYY}/{MM}/{DD}/file-{HHmmss}.parquet"
+WHO = {"exchange": "x", "symbol": "BTC-BRL", "interval": "1h"}
+TEMPLATES = [*DEFAULT_PARTITIONS.values(), SPEC]
+
+
+def layout(template: str) -> Layout:
+    return Layout(template.split("/")[0].replace("{dataset}", "ohlcv"), template)
+
+
+def touch(root: Path, one: Layout, *moments: str, **who: str) -> None:
+    for moment in moments:
+        ts = parse_time(moment)
+        path = root / one.folder(WHO | who, ts) / one.file_name(ts, "0123456789ab")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_the_defaults_are_those_of_the_settings():
+    shipped = yaml.safe_load((resource_root() / "configs/default.yaml").read_text())["partitions"]
+    assert {name: one["path"] for name, one in shipped.items()} == DEFAULT_PARTITIONS
+    assert {name: one["keys"] for name, one in shipped.items()} == {
+        name: Layout(name, template).fields for name, template in DEFAULT_PARTITIONS.items()
+    }
+    assert set(DEFAULT_PARTITIONS) == set(DATASETS)
+
+
+def test_a_template_becomes_a_folder_and_a_file_name():
+    one = layout(DEFAULT_PARTITIONS["ohlcv"])
+    ts = parse_time("2024-03-05T07:08:09")
+    assert one.folder(WHO, ts) == Path("ohlcv/exchange=x/symbol=BTC-BRL/interval=1h/year=2024")
+    assert one.file_name(ts, "abc") == "file-070809-abc.parquet"
+    assert layout(SPEC).folder(WHO, ts) == Path("ohlcv/BTC-BRL/2024/03/05")
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("ohlcv/{coin}/x.parquet", "unknown {coin}"),
+        ("bars/{symbol}/x.parquet", "start with the folder ohlcv/"),
+        ("ohlcv/{symbol}/x.csv", "ending in .parquet"),
+        ("ohlcv/../{symbol}/x.parquet", "relative path"),
+        ("ohlcv/{HHmmss}/x.parquet", "belongs into the file's name"),
+        ("ohlcv/{MM}/{YYYY}/x.parquet", "out of order"),
+        ("ohlcv/{DD}/x.parquet", "out of order"),
+        ("x.parquet", "start with the folder"),
+    ],
+)
+def test_a_template_that_cannot_work_is_refused_by_name(template, problem):
+    with pytest.raises(ConfigError, match=r"partitions\.ohlcv\.path: .*" + problem):
+        Layout("ohlcv", template)
+
+
+def test_folders_that_are_all_named_give_columns_to_a_query():
+    assert layout(DEFAULT_PARTITIONS["trades"]).hive == {
+        "exchange": "exchange",
+        "symbol": "symbol",
+        "year": "YYYY",
+        "month": "MM",
+    }
+    assert layout(SPEC).hive == {}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_range_names_the_files_that_can_hold_it(tmp_path, template):
+    one = layout(template)
+    touch(tmp_path, one, "2023-12-31T23:00", "2024-01-01T00:00", "2024-01-02", "2025-06-01")
+    everything = one.files(tmp_path, WHO)
+    assert len(everything) == len(one.files(tmp_path)) > 0
+    assert [part.when for part in everything] == sorted(part.when for part in everything)
+    some = one.files(tmp_path, WHO, parse_time("2024-01-02"), parse_time("2024-01-03"))
+    assert {part.when for part in some} == {(2024, 1, 2)[: one.depth]}
+
+
+def test_the_end_of_a_range_is_not_part_of_it(tmp_path):
+    one = layout(DEFAULT_PARTITIONS["ohlcv"])
+    touch(tmp_path, one, "2024-05-05", "2025-05-05")
+    until = one.files(tmp_path, WHO, 0, parse_time("2025-01-01"))
+    assert [part.when for part in until] == [(2024,)]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_only_the_owners_own_files_are_named(tmp_path, template):
+    one = layout(template)
+    touch(tmp_path, one, "2024-05-05")
+    touch(tmp_path, one, "2024-05-05", symbol="ETH-BRL")
+    assert len(one.files(tmp_path)) == 2
+    assert len(one.files(tmp_path, WHO)) == 1
+    assert one.files(tmp_path, WHO | {"symbol": "SOL-BRL"}) == []
+
+
+def test_owners_come_from_folder_names(tmp_path):
+    one = layout(DEFAULT_PARTITIONS["ohlcv"])
+    touch(tmp_path, one, "2024-05-05", "2025-05-05")
+    touch(tmp_path, one, "2024-05-05", symbol="ETH-BRL", interval="1m")
+    assert one.owners(tmp_path) == [WHO, WHO | {"symbol": "ETH-BRL", "interval": "1m"}]
+    touch(tmp_path, layout(SPEC), "2024-05-05")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_anchors_temporaries_and_strange_folders_are_nobodys_files(tmp_path, template):
+    one = layout(template)
+    anchor = tmp_path / one.anchor()
+    anchor.parent.mkdir(parents=True)
+    anchor.touch()
+    folder = tmp_path / one.folder(WHO, 0)
+    folder.mkdir(parents=True)
+    (folder / "file-000000-0123456789ab.77.parquet.tmp").touch()
+    (tmp_path / one.dataset / "notes").mkdir(exist_ok=True)
+    (tmp_path / one.dataset / "stray.txt").touch()
+    assert one.files(tmp_path) == []
+    assert one.owners(tmp_path) == []
+
+
+def test_a_lake_that_is_not_there_has_no_files(tmp_path):
+    assert layout(SPEC).files(tmp_path / "nowhere") == []
+
+
+@settings(deadline=None)
+@given(
+    first=st.integers(0, 4 * 365 * DAY),
+    length=st.integers(0, 400 * DAY),
+    template=st.sampled_from(["{YYYY}", "{YYYY}/{MM}", "{YYYY}/{MM}/{DD}", "all"]),
+)
+def test_between_two_cuts_all_rows_share_a_folder(first, length, template):
+    one = Layout("ohlcv", f"ohlcv/{template}/x-{{HHmmss}}.parquet")
+    cuts = one.cuts(first, first + length)
+    edges = [first, *cuts, first + length + 1]
+    assert edges == sorted(set(edges))
+    for start, end in pairwise(edges):
+        assert one.folder(WHO, start) == one.folder(WHO, end - 1)
+    for cut in cuts:
+        assert one.folder(WHO, cut) != one.folder(WHO, cut - 1)
+
+
+def test_hours_may_be_folders_too():
+    one = Layout("trades", "trades/{symbol}/{YYYY}/{MM}/{DD}/{HH}/x.parquet")
+    assert one.cuts(0, 2 * HOUR) == [HOUR, 2 * HOUR]
+
+
+@given(st.text())
+def test_any_text_becomes_a_harmless_folder_name(text):
+    name = safe(text)
+    assert "/" not in name
+    assert not name.startswith(".")
+    assert 0 < len(name) <= 64
+
+
+def test_nothing_and_nonsense_are_called_unknown():
+    assert [safe(None), safe(".."), safe("a/b"), safe("BTC-BRL")] == ["unknown"] * 3 + ["BTC-BRL"]
+
+
+def test_only_names_with_a_digest_are_trusted_to_be_in_order(tmp_path):
+    one = layout(DEFAULT_PARTITIONS["ohlcv"])
+    touch(tmp_path, one, "2024-05-05")
+    (tmp_path / one.folder(WHO, parse_time("2024-05-05")) / "mine.parquet").touch()
+    assert [part.is_ours for part in one.files(tmp_path)] == [True, False]
