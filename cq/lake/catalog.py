@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 STORAGE = "v1.0.0"  # the oldest that every 1.x and 2.x command line opens
 PATIENCE_S = 1.5
 STATE = ".catalog.json"
+MADE = "select view_name from duckdb_views() where not internal"
 
 
 class Catalog:
@@ -105,6 +106,10 @@ class Catalog:
             if len(later) == len(waiting):
                 raise ConfigError(str(later[0][0].path), first_line(later[0][1]))
             waiting = [view for view, _ in later]
+        made = {name for (name,) in connection.execute(MADE).fetchall()}
+        for view in self.views:
+            if view.name not in made:
+                raise ConfigError(str(view.path), f"makes no view called {view.name}")
         return done
 
     def refresh(self) -> bool:

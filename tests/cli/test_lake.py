@@ -1,0 +1,159 @@
+"""`cq lake status`, `sql` and `quality`, as typed."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cq.cli.lake import COMMANDS
+from cq.cli.lake_sql import columns, csv
+from cq.cli.lake_status import size, span
+from cq.cli.main import run
+from cq.lake import Lake
+from cq.utils.time import DAY, HOUR, MINUTE, SECOND, parse_time
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/default.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def lake(project):
+    hours = parse_time("2024-01-01") + pl.int_range(48, eager=True) * HOUR
+    rows = pl.DataFrame({"ts": hours}).with_columns(
+        open=pl.lit(2.0),
+        high=pl.lit(3.0),
+        low=pl.lit(1.0),
+        close=pl.lit(2.5),
+        volume=pl.lit(0.000012),
+        symbol=pl.lit("BTC-BRL"),
+        exchange=pl.lit("mercadobitcoin"),
+        interval=pl.lit("1h"),
+    )
+    lake = Lake(project / "lake")
+    lake.write("ohlcv", rows, source="test", now_ns=1)
+    return lake
+
+
+def said(capsys) -> str:
+    return capsys.readouterr().out
+
+
+def test_status_of_an_empty_lake_says_what_to_type_next(project, capsys):
+    assert run(["lake", "status"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "cq lake import PATH" in shown.err
+    assert (project / "lake.db").exists()
+
+
+def test_status_shows_each_series(lake, capsys):
+    assert run(["lake", "status"]) == 0
+    assert re.search(r"ohlcv +mercadobitcoin +BTC-BRL +1h +2024-01-01 00:00", said(capsys))
+    assert run(["lake", "status", "--json"]) == 0
+    found = json.loads(said(capsys))
+    assert found["lake"] == str(lake.root)
+    assert found["series"][0]["rows"] == 48
+
+
+def test_sql_answers_in_a_table_json_and_csv(lake, capsys):
+    query = "select symbol, ts, volume, 1.5 as d from bars order by ts limit 1"
+    assert run(["lake", "sql", query]) == 0
+    assert re.search(r"BTC-BRL +1704067200000000000 +1\.2e-05 +1\.5", said(capsys))
+    assert run(["lake", "sql", "--json", query]) == 0
+    assert json.loads(said(capsys)) == [
+        {"symbol": "BTC-BRL", "ts": 1704067200000000000, "volume": 1.2e-05, "d": 1.5}
+    ]
+    assert run(["lake", "sql", "--csv", "select symbol, ts from bars order by ts limit 1"]) == 0
+    assert said(capsys) == "symbol,ts\nBTC-BRL,1704067200000000000\n"
+
+
+def test_sql_works_before_the_first_row(project, capsys):
+    assert run(["lake", "sql", "--json", "select count(*) as n from bars"]) == 0
+    assert json.loads(said(capsys)) == [{"n": 0}]
+
+
+def test_a_wrong_question_ends_in_one_line_and_exit_2(project, capsys):
+    assert run(["lake", "sql", "selec 1"]) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    assert shown.err.startswith("cq: sql: ")
+    assert run(["lake", "sql", "--json", "--csv", "select 1"]) == 2
+
+
+def test_quality_finds_nothing_wrong_in_whole_data(lake, capsys):
+    assert run(["lake", "quality"]) == 0
+    shown = capsys.readouterr()
+    assert re.search(r"missing_bars +error +0", shown.out)
+    assert "quality_report.json" in shown.err
+
+
+def test_quality_ends_in_exit_1_when_something_is_wrong(lake, capsys):
+    late = (
+        lake.bars("BTC-BRL", "1h")
+        .collect()
+        .tail(1)
+        .with_columns(pl.col("ts") + 7 * HOUR, interval=pl.lit("1h"))
+    )
+    lake.write("ohlcv", late, source="test", now_ns=1)
+    assert run(["lake", "quality", "--json"]) == 1
+    shown = capsys.readouterr()
+    report = json.loads(shown.out)
+    assert report["errors"] == 6
+    assert "6 rows at fault: missing_bars" in shown.err
+    assert json.loads(Path(report["report"]).read_text())["errors"] == 6
+    assert run(["lake", "quality", "BTC-BRL", "--since", "2024-02-01"]) == 0
+    assert run(["lake", "quality", "ETH-BRL"]) == 3
+
+
+def test_the_projects_own_checks_run_too(lake, project, capsys):
+    (project / "sql/checks").mkdir(parents=True)
+    (project / "sql/checks/cheap.sql").write_text(
+        "-- One row per bar below 10.\n-- severity: warn\ncreate or replace view cheap as\n"
+        "select exchange, symbol, interval, ts, 1 as rows, 'cheap' as detail from bars;"
+    )
+    assert run(["lake", "quality"]) == 0
+    assert re.search(r"cheap +warn +48 +BTC-BRL", said(capsys))
+
+
+def test_a_lake_db_that_is_open_elsewhere_is_left_alone_and_said(
+    lake, project, capsys, monkeypatch
+):
+    monkeypatch.setattr("cq.lake.lake.Lake.refresh_catalog", lambda _: False)
+    assert run(["lake", "status"]) == 0
+    assert "open elsewhere" in capsys.readouterr().err
+
+
+def test_every_command_of_the_group_has_a_line():
+    assert list(COMMANDS) == ["ingest", "import", "quality", "status", "sql"]
+
+
+def test_help_of_the_group_imports_nothing_heavy():
+    code = (
+        "import sys; from cq.cli.main import run; run(['lake', '--help']); "
+        "sys.exit(any(m in sys.modules for m in ('polars', 'duckdb', 'pyarrow', 'rich')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_sizes_and_spans_are_for_people():
+    assert [size(one) for one in (0, 999, 1500, 2_340_000, 5 * 10**9)] == [
+        *("0 B", "999 B", "1.5 kB", "2.34 MB", "5.0 GB"),
+    ]
+    assert [span(one) for one in (3 * SECOND, 5 * MINUTE, 47 * HOUR, 49 * HOUR, 3 * DAY)] == [
+        *("3 s", "5 min", "47 h", "2 d", "3 d"),
+    ]
+
+
+def test_nothing_is_lost_in_text():
+    answer = pl.DataFrame({"n": [1, 10], "x": [1e-7, None], "l": [[1], []]})
+    assert columns(answer) == [[" 1", "10"], ["1e-07", "    –"], ["[1]", "[]"]]
+    assert csv(answer) == "n,x,l\n1,1e-7,[1]\n10,,[]\n"

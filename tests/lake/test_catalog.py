@@ -1,0 +1,237 @@
+import shutil
+import subprocess
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from cq.errors import DataError, UsageError
+from cq.lake import DATASETS, Lake, catalog
+
+SHELL = Path(sysconfig.get_path("scripts")) / "duckdb"
+COUNT = "select symbol, count(*) from bars group by 1 order by 1"
+
+
+def put(lake: Lake, rows: pl.DataFrame) -> None:
+    lake.write("ohlcv", rows, source="test", now_ns=1)
+
+
+def shell(lake: Lake, query: str) -> list[str]:
+    """What an older DuckDB command line says, started in another directory."""
+    if not SHELL.exists():
+        pytest.skip("no duckdb command line (duckdb-cli) here")
+    done = subprocess.run(
+        [SHELL, "-csv", "-noheader", lake.catalog, query],
+        capture_output=True, text=True, cwd="/", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_an_empty_lake_can_be_asked(lake):
+    assert lake.sql("select count(*) from bars").item() == 0
+    assert lake.scan("trades").collect().is_empty()
+    assert lake.refresh_catalog()
+    assert shell(lake, "select count(*) from bars") == ["0"]
+
+
+def test_lake_db_sees_rows_that_come_later_without_being_written_again(lake, bars):
+    lake.refresh_catalog()
+    before = lake.catalog.read_bytes()
+    assert shell(lake, COUNT) == []
+    put(lake, bars(3))
+    put(lake, bars(2, "ETH-BRL", since="2022-01-01"))
+    assert shell(lake, COUNT) == ["BTC-BRL,3", "ETH-BRL,2"]
+    assert lake.refresh_catalog()
+    assert lake.catalog.read_bytes() == before
+
+
+def test_every_view_answers_in_an_older_command_line(lake, bars):
+    put(lake, bars(50))
+    lake.refresh_catalog()
+    names = [view.name for view in lake.views.views] + [f"raw.{name}" for name in DATASETS]
+    query = " union all ".join(f"select '{name}', count(*) from {name}" for name in names)
+    assert len(shell(lake, query)) == len(names)
+    grain = shell(lake, "select comment from duckdb_views() where view_name = 'bars'")
+    assert " ".join(grain).startswith('"One row per exchange, symbol, interval')
+
+
+def test_lake_db_opens_in_this_library_too(lake, bars):
+    put(lake, bars(4))
+    lake.refresh_catalog()
+    with duckdb.connect(str(lake.catalog), read_only=True) as connection:
+        assert connection.sql(COUNT).fetchall() == [("BTC-BRL", 4)]
+        tag = "select tags['storage_version'] from duckdb_databases() where not internal"
+        assert "v1.0.0" in str(connection.sql(tag).fetchall()[0][0])
+
+
+HOLDS = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1], config={"storage_compatibility_version": "v1.0.0"})
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_while_somebody_has_it_open_the_lake_goes_on_without(lake, bars, monkeypatch):
+    monkeypatch.setattr(catalog, "PATIENCE_S", 0.05)
+    lake.refresh_catalog()
+    (lake.root / catalog.STATE).unlink()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, lake.catalog], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"open\n"
+        assert not lake.refresh_catalog()
+        put(lake, bars(2))
+        assert lake.sql("select count(*) from bars").item() == 2
+        other.communicate()
+    assert lake.refresh_catalog()
+
+
+def test_what_somebody_saved_in_lake_db_stays(lake):
+    lake.refresh_catalog()
+    with duckdb.connect(str(lake.catalog)) as connection:
+        connection.execute("create table notes as select 'mine' as note")
+        connection.execute("create view old_view as select 1")
+    (lake.root / catalog.STATE).write_text('{"digest": "other", "views": ["old_view", "bars"]}')
+    assert lake.refresh_catalog()
+    with duckdb.connect(str(lake.catalog), read_only=True) as connection:
+        names = {name for (name,) in connection.sql("show tables").fetchall()}
+    assert "notes" in names
+    assert "old_view" not in names
+
+
+def test_a_moved_lake_gets_its_views_anew(lake, bars, tmp_path):
+    put(lake, bars(3))
+    lake.refresh_catalog()
+    shutil.move(lake.root, tmp_path / "moved")
+    shutil.move(lake.catalog, tmp_path / "moved.db")
+    moved = Lake(tmp_path / "moved")
+    assert moved.refresh_catalog()
+    assert shell(moved, COUNT) == ["BTC-BRL,3"]
+
+
+def test_a_broken_lake_db_says_what_to_do(lake):
+    lake.prepare()
+    lake.catalog.write_text("this is not a database" * 1000)
+    with pytest.raises(DataError, match="holds views only: move it away"):
+        lake.refresh_catalog()
+
+
+def test_a_spoilt_note_about_lake_db_only_costs_a_rewrite(lake):
+    lake.refresh_catalog()
+    for content in ("{", "[]"):
+        (lake.root / catalog.STATE).write_text(content)
+        assert lake.refresh_catalog()
+
+
+@pytest.mark.parametrize("engine", ["streaming", "in-memory"])
+def test_one_scan_serves_twice_in_a_query_and_in_threads(lake, bars, engine):
+    put(lake, bars(3000))
+    frame = lake.scan("bars")
+    joined = frame.join(frame, on=["symbol", "ts"]).select(pl.len())
+    assert joined.collect(engine=engine).item() == 3000
+    both = pl.collect_all([frame.select(pl.len()), frame.filter(pl.col("close") > 1101)])
+    assert [both[0].item(), both[1].height] == [3000, 1999]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: frame.collect(engine=engine).height, range(8)))
+    assert found == [3000] * 8
+
+
+def test_a_scan_takes_part_in_lazy_work(lake, bars, tmp_path):
+    put(lake, bars(500))
+    frame = lake.scan("bars").sort("ts")
+    days = frame.group_by_dynamic("ts", every=f"{86_400_000_000_000}i").agg(pl.len()).collect()
+    assert days["len"].sum() == 500
+    later = frame.select(ts=pl.col("ts") + 1, volume="volume").join_asof(
+        frame.select("ts", "close"), on="ts"
+    )
+    assert later.collect()["close"].null_count() == 0
+    frame.sink_parquet(tmp_path / "out.parquet")
+    assert_frame_equal(pl.read_parquet(tmp_path / "out.parquet"), frame.collect())
+
+
+def test_a_scan_made_before_the_first_row_sees_the_rows(lake, bars):
+    lake.prepare()
+    frame = lake.scan("bars")
+    assert frame.collect().is_empty()
+    put(lake, bars(3))
+    assert frame.collect().height == 3
+
+
+def test_a_lake_that_becomes_one_is_seen(tmp_path, bars):
+    lake = Lake(tmp_path / "lake")
+    assert lake.sql("select count(*) from bars").item() == 0
+    put(Lake(tmp_path / "lake"), bars(3))
+    assert lake.sql("select count(*) from bars").item() == 3
+
+
+def test_sums_of_whole_numbers_are_whole_numbers(lake, bars):
+    put(lake, bars(3))
+    answer = lake.sql("select sum(1) as n, sum(ts::hugeint) * 10000000 as big from bars")
+    assert answer["n"].dtype == pl.Int64
+    assert answer["big"].item() == sum(bars(3)["ts"]) * 10_000_000
+
+
+def test_a_question_takes_parameters_and_may_answer_nothing(lake):
+    assert lake.sql("select $x + 1 as y", {"x": 2}).item() == 3
+    assert lake.sql("select ? as y", [4]).item() == 4
+    assert lake.sql("set threads = 2").is_empty()
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("selec 1", "syntax error"),
+        ("from candles", "candles does not exist"),
+        ("select clse from bars", "clse"),
+        ("select 'x'::int", "Could not convert"),
+    ],
+)
+def test_a_wrong_question_is_one_clear_line(lake, query, problem):
+    with pytest.raises(UsageError, match=problem) as caught:
+        lake.sql(query)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_spoilt_file_is_an_error_of_the_data(lake, bars):
+    put(lake, bars(3))
+    with pytest.raises(DataError):
+        lake.sql("from read_parquet('/nowhere.parquet')")
+
+
+def test_times_are_utc_for_people_and_nanoseconds_for_programs(lake, bars):
+    put(lake, bars(1, since="2024-07-01T12:00"))
+    row = lake.sql("select time, ts, strftime(time, '%H:%M') as clock from bars").row(0, named=True)
+    assert row["clock"] == "12:00"
+    assert row["time"].isoformat() == "2024-07-01T12:00:00"
+    assert row["ts"] == bars(1, since="2024-07-01T12:00")["ts"][0]
+
+
+def test_the_marts_answer_their_questions(lake, bars):
+    put(lake, pl.concat([bars(48), bars(60, interval="1m", since="2024-02-01")]))
+    assert lake.sql("select close, interval from latest order by 2").rows() == [
+        (148.0, "1h"),
+        (160.0, "1m"),
+    ]
+    assert lake.sql("select bars, interval from series order by 2").rows() == [
+        (48, "1h"),
+        (60, "1m"),
+    ]
+    days = lake.sql("select open, high, low, close from bars_1d order by ts")
+    assert days.rows() == [(100.0, 125.0, 98.0, 124.0), (124.0, 149.0, 122.0, 148.0)]
+    book = {
+        "ts": [1, 2],
+        "bids": [[{"price": 99.0, "size": 2.0}], []],
+        "asks": [[{"price": 101.0, "size": 1.0}]] * 2,
+    }
+    who = {"symbol": pl.lit("BTC-BRL"), "exchange": pl.lit("x")}
+    lake.write("orderbook_l2", pl.DataFrame(book).with_columns(**who), source="t", now_ns=1)
+    top = lake.sql("select bid, ask, mid, spread_bps from book_top order by ts").rows()
+    assert top == [(99.0, 101.0, 100.0, pytest.approx(200.0)), (None, 101.0, None, None)]

@@ -1,0 +1,66 @@
+import os
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from cq.errors import LakeUnwritable
+from cq.lake import DATASETS, parquet
+
+
+def test_times_are_delta_coded_and_only_text_has_dictionaries(bars, tmp_path):
+    path = parquet.place(parquet.encoded(bars(1000)), tmp_path, "x.parquet")
+    group = pq.read_metadata(path).row_group(0)
+    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    assert "DELTA_BINARY_PACKED" in columns["ts"].encodings
+    assert not columns["close"].has_dictionary_page
+    assert columns["symbol"].has_dictionary_page
+    assert {one.compression for one in columns.values()} == {"ZSTD"}
+    assert columns["ts"].statistics.min == bars(1000)["ts"][0]
+
+
+def test_row_groups_are_small_enough_to_skip(bars, tmp_path):
+    path = parquet.place(parquet.encoded(bars(300_000, interval="1m")), tmp_path, "x.parquet")
+    assert pq.read_metadata(path).num_row_groups == 3
+
+
+def test_what_goes_in_comes_out_for_every_dataset(tmp_path):
+    for name, one in DATASETS.items():
+        path = parquet.place(parquet.encoded(one.empty()), tmp_path, f"{name}.parquet")
+        assert pl.read_parquet(path).schema == one.schema
+
+
+def test_equal_rows_have_equal_digests(bars):
+    first, second, other = (parquet.digest(parquet.encoded(bars(n))) for n in (9, 9, 8))
+    assert first == second != other
+    assert len(first) == 12
+
+
+def test_a_file_that_cannot_be_renamed_leaves_nothing(bars, tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("pathlib.Path.replace", refused)
+    with pytest.raises(LakeUnwritable, match="Read-only file system"):
+        parquet.place(parquet.encoded(bars(1)), tmp_path, "x.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_what_the_dead_left_is_swept(tmp_path):
+    mine, theirs, strange = (
+        tmp_path / f"file-{pid}.parquet.tmp" for pid in (f"1.{os.getpid()}", "2.999999999", "3")
+    )
+    for path in (mine, theirs, strange):
+        path.touch()
+    parquet.sweep(tmp_path)
+    assert mine.exists()
+    assert strange.exists()
+    assert not theirs.exists()
+
+
+def test_a_process_of_somebody_else_is_alive(monkeypatch):
+    def refused(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refused)
+    assert parquet.alive(1)

@@ -1,0 +1,201 @@
+import json
+
+import polars as pl
+import pytest
+
+from cq.errors import ConfigError, LakeUnwritable, UnknownSymbol
+from cq.lake import Lake, parquet
+from cq.lake.datasets import OHLCV, TRADES
+from cq.lake.quality import run_checks, write_report
+from cq.utils.time import DAY, HOUR, MINUTE, parse_time
+
+JANUARY = parse_time("2024-01-01")
+NOW = JANUARY + 400 * DAY
+
+
+def put(lake: Lake, rows: pl.DataFrame, dataset: str = "ohlcv") -> None:
+    lake.write(dataset, rows, source="test", now_ns=1)
+
+
+def slip_in(lake: Lake, rows: pl.DataFrame, contract=OHLCV) -> None:
+    """Put a file into the lake past the writer, as somebody else's program might."""
+    lake.prepare()
+    rows = contract.conform(rows)
+    owner = {name: rows.item(0, name) for name in contract.owner}
+    folder = lake.root / lake.layouts[contract.name].folder(owner, rows.item(0, "ts"))
+    parquet.place(parquet.encoded(rows), folder, f"theirs-{rows.height}.parquet")
+
+
+def found(lake: Lake, check: str, *args, now_ns: int = NOW, **more):
+    report = run_checks(lake, *args, now_ns=now_ns, **more)
+    return next(one for one in report.checks if one.check == check)
+
+
+def covered(start: int, end: int, **changes) -> pl.DataFrame:
+    row = {
+        "dataset": "ohlcv", "symbol": "BTC-BRL", "exchange": "mercadobitcoin", "interval": "1h",
+        "start_ts": start, "end_ts": end, "rows": 0, "asked_ts": 1, "source": "test",
+    }  # fmt: skip
+    return pl.DataFrame([row | changes])
+
+
+def test_an_empty_lake_has_no_faults(lake):
+    report = run_checks(lake, now_ns=NOW)
+    assert (report.errors, report.warnings) == (0, 0)
+    assert len(report.checks) == 11
+
+
+def test_the_real_hours_miss_894_bars_and_26_saw_no_trade(lake, shared):
+    rows = pl.read_parquet(shared / "market/ohlcv/hourly_binance_usdt_12.parquet")
+    put(
+        lake,
+        rows.with_columns(
+            symbol=pl.col("symbol").str.replace("USDT$", "-USDT"), interval=pl.lit("1h")
+        ),
+    )
+    report = run_checks(lake, now_ns=NOW)
+    counts = {one.check: one.rows for one in report.checks if one.rows}
+    assert counts == {"missing_bars": 894, "zero_volume_bars": 26, "late_bars": 12}
+    assert (report.errors, report.warnings) == (894, 38)
+
+
+def test_a_run_of_missing_bars_is_one_row_that_counts_them(lake, bars):
+    rows = bars(100).filter(~pl.col("ts").is_between(JANUARY + 10 * HOUR, JANUARY + 14 * HOUR))
+    put(lake, rows)
+    one = found(lake, "missing_bars")
+    assert one.rows == 5
+    assert one.by_symbol == (
+        {"exchange": "mercadobitcoin", "symbol": "BTC-BRL", "interval": "1h", "rows": 5},
+    )
+    (example,) = one.examples
+    assert example["ts"] == JANUARY + 10 * HOUR
+    assert example["time"] == "2024-01-01T10:00:00Z"
+    assert example["detail"] == "no bar from 2024-01-01 10:00 to 2024-01-01 15:00"
+
+
+@pytest.mark.parametrize(
+    ("ranges", "missing"),
+    [
+        ([(0, 200)], 0),
+        ([(10, 15)], 0),
+        ([(5, 12)], 3),
+        ([(13, 50)], 3),
+        ([(11, 12), (13, 14)], 3),
+        ([(9, 13), (12, 16)], 0),
+        ([(11, 14), (12, 13)], 2),
+        ([(0, 10), (15, 30)], 5),
+        ([(-50, 5)], 5),
+    ],
+)
+def test_a_bucket_that_was_asked_for_is_not_missing(lake, bars, ranges, missing):
+    put(lake, bars(100).filter(~pl.col("ts").is_between(JANUARY + 10 * HOUR, JANUARY + 14 * HOUR)))
+    for start, end in ranges:
+        put(lake, covered(JANUARY + start * HOUR, JANUARY + end * HOUR), "coverage")
+    assert found(lake, "missing_bars").rows == missing
+
+
+@pytest.mark.parametrize(
+    "other", [{"interval": "1m"}, {"symbol": "ETH-BRL"}, {"exchange": "x"}, {"dataset": "trades"}]
+)
+def test_what_was_asked_of_another_series_explains_nothing(lake, bars, other):
+    put(lake, bars(100).filter(pl.col("ts") != JANUARY + HOUR))
+    put(lake, covered(JANUARY, JANUARY + DAY, **other), "coverage")
+    assert found(lake, "missing_bars").rows == 1
+
+
+def test_a_missing_month_is_one_bar(lake, bars):
+    months = bars(3).with_columns(
+        ts=pl.Series([parse_time(f"2024-{month}-01") for month in ("01", "02", "05")]),
+        interval=pl.lit("1M"),
+    )
+    put(lake, months)
+    assert found(lake, "missing_bars").rows == 2
+    assert found(lake, "off_grid_ts").rows == 0
+
+
+def test_bars_off_the_grid_are_found(lake, bars):
+    put(lake, bars(3, since="2024-01-01T00:30"))
+    put(lake, bars(2, "ETH-BRL", "1w", since="2024-01-01"))
+    put(lake, bars(2, "SOL-BRL", "1w", since="2024-01-03"))
+    put(lake, bars(1, "XRP-BRL", "1M", since="2024-01-02"))
+    by_symbol = {one["symbol"]: one["rows"] for one in found(lake, "off_grid_ts").by_symbol}
+    assert by_symbol == {"BTC-BRL": 3, "SOL-BRL": 2, "XRP-BRL": 1}
+
+
+def test_what_another_program_slipped_in_is_found(lake, bars):
+    rows = bars(3)
+    put(lake, rows)
+    slip_in(lake, rows.head(1))
+    slip_in(lake, bars(2, "ETH-BRL").with_columns(high=1.0))
+    slip_in(lake, bars(2, "SOL-BRL").with_columns(open=pl.Series([float("nan"), None])))
+    assert found(lake, "duplicate_keys").rows == 1
+    assert found(lake, "ohlc_order").by_symbol[0]["symbol"] == "ETH-BRL"
+    assert found(lake, "not_positive").rows == 2
+
+
+def test_bad_trades_and_repeated_ids_are_found(lake):
+    trades = pl.DataFrame(
+        {"ts": [1, 2, 3], "price": [1.0, -1.0, 1.0], "side": [None, "buy", "bid"]}
+    ).with_columns(size=1.0, trade_id=pl.lit("7"), symbol=pl.lit("BTC-BRL"), exchange=pl.lit("x"))
+    slip_in(lake, trades, TRADES)
+    assert found(lake, "duplicate_trades").rows == 2
+    assert found(lake, "bad_trades").rows == 2
+
+
+def test_a_bar_without_trade_is_a_warning(lake, bars):
+    put(lake, bars(3).with_columns(volume=0.0))
+    report = run_checks(lake, now_ns=JANUARY + 3 * HOUR)
+    assert (report.errors, report.warnings) == (0, 3)
+
+
+def test_a_series_is_late_after_three_intervals(lake, bars):
+    put(lake, bars(3))
+    closed = JANUARY + 3 * HOUR
+    assert found(lake, "late_bars", now_ns=closed + 3 * HOUR).rows == 0
+    assert found(lake, "late_bars", now_ns=closed + 3 * HOUR + MINUTE).rows == 1
+
+
+def test_refused_rows_are_a_warning_with_their_rules(lake, bars):
+    put(lake, bars(3).with_columns(volume=-1.0, symbol=pl.lit("nonsense")))
+    one = found(lake, "rejected_rows")
+    assert (one.severity, one.rows) == ("warn", 3)
+    assert one.examples[0]["detail"] == "ohlcv: symbol_form, volume_not_negative"
+
+
+def test_only_the_asked_symbols_and_times_are_looked_at(lake, bars):
+    put(lake, bars(100).filter(pl.col("ts") % (10 * HOUR) != 0))
+    put(lake, bars(3, "ETH-BRL"))
+    assert found(lake, "missing_bars", ["ETH-BRL"]).rows == 0
+    every = found(lake, "missing_bars", ["BTC-BRL"]).rows
+    assert 0 < found(lake, "missing_bars", ["BTC-BRL"], JANUARY + 2 * DAY).rows < every
+    with pytest.raises(UnknownSymbol, match="no DOGE-BRL here; there is BTC-BRL, ETH-BRL"):
+        run_checks(lake, ["DOGE-BRL"], now_ns=NOW)
+
+
+def test_the_report_is_written_for_its_day(lake, bars):
+    put(lake, bars(10).filter(pl.col("ts") != JANUARY + HOUR))
+    report = run_checks(lake, since=JANUARY, now_ns=NOW)
+    path = write_report(report, NOW)
+    assert path == lake.root / "quality/2025-02-04/quality_report.json"
+    content = json.loads(path.read_text())
+    assert content == json.loads(json.dumps(report.as_dict()))
+    assert (content["errors"], content["since"]) == (1, "2024-01-01T00:00:00Z")
+    first = next(one for one in content["checks"] if one["rows"])
+    assert set(first) == {"check", "severity", "rows", "by_symbol", "examples"}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_report_that_cannot_be_written_is_one_clear_error(lake):
+    lake.prepare()
+    (lake.root / "quality").write_text("")
+    with pytest.raises(LakeUnwritable):
+        write_report(run_checks(lake, now_ns=NOW), NOW)
+
+
+def test_a_check_without_the_common_columns_is_named(tmp_path):
+    (tmp_path / "sql/checks").mkdir(parents=True)
+    (tmp_path / "sql/checks/mine.sql").write_text(
+        "-- One row.\ncreate or replace view mine as select 1 as one;"
+    )
+    with pytest.raises(ConfigError, match=r"mine\.sql: .*exchange"):
+        run_checks(Lake(tmp_path / "lake"), now_ns=NOW)
