@@ -124,31 +124,26 @@ class Poller:
         them. A symbol that was never seen begins at its newest bar: the past is not traded.
         """
         last, seen = windows.newest(), self.trader.seen
-        frames = [
-            windows.after(symbol, seen.get(symbol, last[symbol] - 1))
+        fresh = {
+            symbol: windows.after(symbol, seen.get(symbol, last[symbol] - 1))
             for symbol in self.symbols
             if symbol in last
-        ]
-        if not frames:
-            return []
-        self._say_missed(last, now_ns)
-        return [
-            self.trader.step(ts, bars, now_ns, [one for one in bars if last[one] == ts])
-            for ts, bars in moments(pl.concat(frames))
-        ]
-
-    def _say_missed(self, last: Mapping[str, int], now_ns: int) -> None:
-        for symbol, ts in last.items():
-            seen = self.trader.seen.get(symbol)
-            if seen is not None and (ts - seen) // self._length > 1:
+        }
+        for symbol, bars in fresh.items():
+            if (missed := bars.height - 1) > 0:
                 self.trader.say(
                     "catch_up",
                     level="WARNING",
                     symbol=symbol,
                     status="missed",
-                    reason=f"up to {(ts - seen) // self._length - 1} bars passed unseen; "
-                    "only the newest is decided on",
+                    reason=f"{missed} bars passed unseen; only the newest is decided on",
                 )
+        if not fresh:
+            return []
+        return [
+            self.trader.step(ts, bars, now_ns, [one for one in bars if last[one] == ts])
+            for ts, bars in moments(pl.concat(fresh.values()))
+        ]
 
 
 def run(

@@ -1,0 +1,328 @@
+"""`cq live` as a user types it: one look at a loopback exchange, replays, refusals, clean stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from exchange import Bar, Exchange
+
+from cq.cli.main import run
+from cq.execution.journal import Journal
+from cq.execution.session import locked
+from cq.lake import Lake
+from cq.utils.time import DAY
+
+TODAY = time.time_ns() // DAY * DAY
+"""Daily bars, so that no bar ends while these tests run."""
+
+STRATEGY = "kind: crossover\nsymbols: [BTC]\ninterval: 1d\nfast: 2\nslow: 4\n"
+
+
+def rising(days: int, *, last: int = TODAY) -> dict[int, Bar]:
+    """Bars of a market that rises by one a day; the last one may be in progress."""
+    return {
+        last - n * DAY: (*(f"{1000 - n + step:.8f}" for step in (0, 1, 0, 1)), "2.00000000")
+        for n in range(days)
+    }  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Project:
+    root: Path
+    url: str = "http://127.0.0.1:9/api/v4"
+
+    @property
+    def strategy(self) -> Path:
+        return self.root / "configs" / "strategies" / "mine.yaml"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "runs" / "paper.db"
+
+    def arguments(self, *arguments: str, **settings: str) -> list[str]:
+        said = {
+            "ingestion.rest_base_url": self.url,
+            "ingestion.rate_limits.requests_per_second": "1000",
+            "ingestion.retry.max_tries": "1",
+            "live.poll_interval_seconds": "0.05",
+        } | {name.replace("__", "."): value for name, value in settings.items()}
+        options = [part for key, value in said.items() for part in ("--set", f"{key}={value}")]
+        return ["--project", str(self.root), *options, "live", *arguments]
+
+    def live(self, *arguments: str, **settings: str) -> int:
+        return run(self.arguments(*arguments, **settings))
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with Journal.read(self.journal) as journal:
+            return journal.rows(query)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "configs" / "strategies").mkdir(parents=True)
+    (tmp_path / "configs" / "default.yaml").write_text("{}\n")
+    found = Project(tmp_path)
+    found.strategy.write_text(STRATEGY)
+    return found
+
+
+@pytest.fixture
+def exchange() -> Iterator[Exchange]:
+    with Exchange() as one:
+        one.markets["BTC-BRL", "1d"] = rising(40)
+        yield one
+
+
+@pytest.fixture
+def online(project: Project, exchange: Exchange) -> Project:
+    return Project(project.root, exchange.url)
+
+
+def test_one_look_fetches_decides_fills_and_writes_it_all_down(
+    online: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert online.live("--paper", "--once", str(online.strategy)) == 0
+    out, err = capsys.readouterr()
+    assert "BTC-BRL: 1 of equity at the next bar" in out
+    assert "bought 99.2" in out
+    assert "BTC-BRL" in out.partition("positions")[2]
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    (bought,) = [one for one in lines if one["action"] == "buy"]
+    assert bought["component"] == "live"
+    assert bought["symbol"] == "BTC-BRL"
+    assert bought["client_id"].endswith(online.rows("select client_id from orders")[0][0][-12:])
+    assert online.rows("select ts, side from fills") == [(TODAY, "buy")]
+    assert online.rows("select event from order_events order by id") == [("created",), ("filled",)]
+    stored = Lake(online.root / "lake").bars("BTC-BRL", "1d").collect()
+    assert stored["ts"].max() == TODAY - DAY  # the bar in progress stays out
+
+
+def test_a_second_look_goes_on_and_finds_nothing_new(
+    online: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert online.live("--paper", "--once", "--json", str(online.strategy)) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["trades"], found["mode"], found["pending"]) == (1, "paper", [])
+    assert online.rows("select count(*) from decisions") == [(1,)]
+
+
+def test_status_shows_where_the_journal_stands(
+    online: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert online.live("--status") == 2
+    assert "no journal there; `cq live --paper` begins one" in capsys.readouterr().err
+    online.live("--paper", "--once", str(online.strategy))
+    before = capsys.readouterr().out
+    with locked(online.journal):  # also while somebody trades on it
+        assert online.live("--status") == 0
+    shown = capsys.readouterr().out
+    assert "trades    1" in shown
+    assert shown in before
+
+
+def test_old_bars_lead_to_no_order_and_are_said(
+    online: Project, exchange: Exchange, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exchange.markets["BTC-BRL", "1d"] = rising(40, last=TODAY - 10 * DAY)
+    assert online.live("--paper", "--once", str(online.strategy)) == 0
+    out, err = capsys.readouterr()
+    assert "no order in BTC-BRL: the newest bar closed 9." in out
+    assert '"status": "stale_data"' in err
+    assert online.rows("select state from decisions") == [("blocked",)]
+    assert online.rows("select rule from alerts") == [("stale_data",)]
+    assert online.rows("select count(*) from orders") == [(0,)]
+
+
+def test_a_limit_stops_a_decision_and_says_which(
+    online: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limited = {"live__max_position": "0.5"}
+    assert online.live("--paper", "--once", str(online.strategy), **limited) == 0
+    assert "blocked: 1 of equity in BTC-BRL is beyond live.max_position (0.5)" in (
+        capsys.readouterr().out
+    )
+    assert online.rows("select count(*) from orders") == [(0,)]
+
+
+def test_an_exchange_out_of_reach_is_one_line_and_exit_4(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.live("--paper", "--once", str(project.strategy)) == 4
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("cq:")]
+    assert len(said) == 1
+    assert "is out of reach" in said[0]
+
+
+def test_a_market_that_the_exchange_lacks_is_one_line_and_exit_4(
+    online: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    online.strategy.write_text(STRATEGY.replace("BTC", "NOPE"))
+    assert online.live("--paper", "--once", str(online.strategy)) == 4
+    assert "cq: NOPE-BRL: the exchange has no such market" in capsys.readouterr().err
+
+
+def test_another_strategy_on_the_same_journal_is_refused_until_fresh(
+    online: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once = ("--paper", "--once", str(online.strategy))
+    assert online.live(*once) == 0
+    assert online.live(*once, "--set", "fast=3") == 2
+    (said,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("cq:")]
+    assert "was begun with strategy.fast 2 (now 3); go on in another file" in said
+    assert online.live(*once, "--cash", "500") == 2
+    assert "cash 100000.0 (now 500.0)" in capsys.readouterr().err
+    assert online.live(*once, "--set", "fast=3", "--journal", str(online.root / "b.db")) == 0
+    assert online.live(*once, "--set", "fast=3", "--fresh") == 0
+    assert len(list(online.journal.parent.glob("paper.until-*.db"))) == 1
+
+
+def test_a_journal_in_use_is_one_line_and_exit_3(
+    online: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    online.journal.parent.mkdir()
+    with locked(online.journal):
+        assert online.live("--paper", "--once", str(online.strategy)) == 3
+    assert f"is in use by process {os.getpid()}; stop that one" in capsys.readouterr().err
+
+
+def test_the_only_strategy_need_not_be_named(
+    online: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert online.live("--paper", "--once") == 0
+    assert "strategy: configs/strategies/mine.yaml" in capsys.readouterr().err
+    (online.strategy.parent / "yours.yaml").write_text(STRATEGY)
+    assert online.live("--paper", "--once") == 2
+    assert capsys.readouterr().err == (
+        "cq: which strategy? configs/strategies/mine.yaml, configs/strategies/yours.yaml: "
+        "name a FILE\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "say --paper"),
+        (("--paper", "--live"), "exclude each other"),
+        (("--paper", "--once", "--replay"), "say one of them"),
+        (("--paper", "--since", "2026-01-01"), "add --replay"),
+        (("--paper", "--cash", "0"), "--cash"),
+        (("--paper", "nothing.yaml"), "nothing.yaml"),
+        (("--paper", "--replay", "--since", "2026-02-01", "--until", "2026-01-01"), "not before"),
+        (("--paper", "--replay", "--since", "soon"), "'soon' is not a date"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    project: Project, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert project.live(*arguments) in (2, 3)
+    (line,) = (
+        capsys.readouterr().err.replace("strategy: configs/strategies/mine.yaml\n", "").splitlines()
+    )
+    assert line.startswith("cq: ")
+    assert said in line
+    assert not project.journal.parent.exists()
+
+
+def test_real_money_is_refused_with_a_line_for_each_thing_missing(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project.live("--live", str(project.strategy)) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "cq: --live is refused:"
+    assert [line.split()[0] for line in lines[1:]] == [
+        "paper_trading",
+        "no",
+        "live.max_daily_loss",
+        "this",
+    ]
+    monkeypatch.setenv("CQ_CREDENTIALS__CLIENT_ID", "id")
+    monkeypatch.setenv("CQ_CREDENTIALS__CLIENT_SECRET", "hush")
+    consent = {"paper_trading": "false", "live__max_daily_loss": "0.05"}
+    assert project.live("--live", str(project.strategy), **consent) == 2
+    said = capsys.readouterr().err
+    assert said.splitlines()[1:] == [
+        "  this version trades on paper only; use `cq live --paper FILE`"
+    ]
+    assert "hush" not in said
+
+
+def stored(project: Project, days: int) -> None:
+    closes = [100.0 + (n % 14 if n % 28 < 14 else 14 - n % 14) for n in range(days)]
+    bars = pl.DataFrame(
+        {
+            "ts": [n * DAY for n in range(days)],
+            "open": closes,
+            "high": closes,
+            "low": closes,
+            "close": closes,
+            "volume": 1.0,
+            "symbol": "BTC-BRL",
+            "exchange": "mercadobitcoin",
+            "interval": "1d",
+        }
+    )
+    Lake(project.root / "lake").write("ohlcv", bars, source="test", now_ns=days * DAY)
+
+
+def test_a_replay_needs_no_network_and_ends_with_a_summary(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(project, 200)
+    period = ("--since", "1970-02-01", "--until", "1970-06-01")
+    assert project.live("--paper", "--replay", *period) == 0
+    out, err = capsys.readouterr()
+    assert "replayed 120 bars" in err
+    assert "equity" in out
+    assert project.live("--paper", "--replay", *period, "--json") == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert (found["mode"], found["finished"], found["bars"]) == ("replay", True, 120)
+    assert found["trades"] > 4
+    assert "all 120 bars were replayed before; --fresh replays them again" in err
+    assert not project.journal.exists()  # live paper's own
+    assert len(list(project.journal.parent.glob("replay-mine-*.db"))) == 1
+
+
+def test_a_replay_of_a_period_without_bars_is_one_line_and_exit_3(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(project, 60)
+    assert project.live("--paper", "--replay", "--since", "2031-01-01") == 3
+    assert "no bars of BTC-BRL from 2031-01-01" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_loop_stops_cleanly_when_told(online: Project, how: signal.Signals) -> None:
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cq", *online.arguments("--paper", str(online.strategy))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    for line in process.stdout:
+        if "bought" in line:
+            break
+    process.send_signal(how)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert first.startswith("mine on paper: BTC-BRL 1d from mercadobitcoin; journal ")
+    assert "stopping after this step" in err
+    assert "stopped; all is in" in err
+    assert "trades    1" in out
+    assert "Traceback" not in err
