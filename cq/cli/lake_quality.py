@@ -27,7 +27,7 @@ def quality(app: App, symbols: tuple[str, ...], since: str | None, *, as_json: b
     from cq.lake.quality import run_checks, write_report
 
     now = now_ns()
-    start = None if since is None else parse_time(since)
+    start = None if since is None else parse_time(since, app.settings.timezone)
     report = run_checks(app.lake, symbols, start, now_ns=now)
     path = write_report(report, now)
     refresh(app)

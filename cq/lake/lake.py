@@ -143,10 +143,17 @@ class Lake:
     ) -> list[Series]:
         interval_ns(interval)
         names = sorted({symbols} if isinstance(symbols, str) else set(symbols))
-        known = self.stored()
+        return [series_of(self._known(name), name, interval, exchange, self.root) for name in names]
+
+    def _known(self, symbol: str) -> pl.DataFrame:
+        """What is stored of `symbol`; of every symbol where there is nothing of this one."""
+        layout = self.layouts[OHLCV.name]
+        known = stored(self.root, layout, symbol)
+        if symbol not in known["symbol"]:
+            known = stored(self.root, layout)
         if known.is_empty():
             raise EmptyDataset(OHLCV.name, self.root)
-        return [series_of(known, name, interval, exchange, self.root) for name in names]
+        return known
 
     def _target(self, name: str) -> Target:
         return Target(self.root, dataset(name), self.layouts[name])

@@ -162,12 +162,13 @@ class Layout:
         ]
         return sorted(found, key=lambda part: (part.when, part.path))
 
-    def owners(self, root: Path) -> list[dict[str, str]]:
-        """The distinct owners that the folder names tell, as {exchange: …, symbol: …}."""
+    def owners(self, root: Path, only: Mapping[str, str] | None = None) -> list[dict[str, str]]:
+        """The distinct owners (those with the values `only`) that the folder names tell."""
+        fixed = {name: safe(value) for name, value in (only or {}).items()}
         names = [name for name in self.fields if name in OWNERS]
         seen = {
             tuple(values[name] for name in names)
-            for _, values in self._walk(root, {}, None, None, stop_early=True)
+            for _, values in self._walk(root, fixed, None, None, stop_early=True)
         }
         return [dict(zip(names, one, strict=True)) for one in sorted(seen)]
 

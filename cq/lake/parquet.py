@@ -48,6 +48,7 @@ def place(content: pa.Buffer, folder: Path, name: str) -> Path:
     beside = folder / f"{name.removesuffix('.parquet')}.{os.getpid()}{TEMPORARY}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
         try:
             with beside.open("wb") as file:
                 file.write(content)

@@ -11,7 +11,7 @@ from cq.errors import DataError, NoBars, UnknownSymbol
 from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.layout import OWNERS, Layout
 from cq.lake.resample import ceiling, divides, floor, resampled
-from cq.lake.writer import scan
+from cq.lake.writer import collected, scan
 from cq.utils.time import bar_end, interval_ns
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume", "symbol", "exchange")
@@ -32,13 +32,14 @@ class Series:
         return {"exchange": self.exchange, "symbol": self.symbol, "interval": self.interval}
 
 
-def stored(root: Path, layout: Layout) -> pl.DataFrame:
+def stored(root: Path, layout: Layout, symbol: str | None = None) -> pl.DataFrame:
     """exchange, symbol, interval of a dataset: from folder names, or files where those lack one."""
     named = [name for name in OWNERS if name in layout.fields]
-    found = layout.owners(root)
+    only = {} if symbol is None else {"symbol": symbol}
+    found = layout.owners(root, only)
     if layout.dataset == "ohlcv" and len(named) < len(OWNERS) and found:
-        paths = [part.path for part in layout.files(root)]
-        return scan(paths, OHLCV).select(OWNERS).unique().sort(OWNERS).collect()
+        paths = [part.path for part in layout.files(root, only)]
+        return collected(scan(paths, OHLCV).select(OWNERS).unique().sort(OWNERS), root)
     return pl.DataFrame(
         [[one.get(name) for one in found] for name in OWNERS],
         schema=dict.fromkeys(OWNERS, pl.String),
@@ -109,7 +110,7 @@ class Bars:
         groups = sorted({part.when for part in parts}, reverse=newest)
         for when in groups:
             paths = [part.path for part in parts if part.when == when]
-            found = self._mine(scan(paths, OHLCV), series).select(what).collect().item()
+            found = collected(self._mine(scan(paths, OHLCV), series).select(what), self.root).item()
             if found is not None:
                 return int(found)
         raise NoBars(series.symbol, f"at {series.interval}", "none")
@@ -147,4 +148,5 @@ class Bars:
         asked = scan([part.path for part in parts], COVERAGE).filter(
             pl.col("dataset") == "ohlcv", *(pl.col(n) == v for n, v in series.owner.items())
         )
-        return max(until, asked.select(pl.col("end_ts").max()).collect().item() or 0)
+        newest = collected(asked.select(pl.col("end_ts").max()), self.root).item()
+        return max(until, newest or 0)

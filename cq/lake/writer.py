@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
+from cq.errors import DataError
 from cq.lake import rules
 from cq.lake.datasets import REJECTED, Dataset
 from cq.lake.layout import Layout, safe
@@ -191,7 +192,7 @@ def _stored(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> pl.
     if not parts:
         return None
     named = () if contract.free_form else layout.fields
-    return (
+    return collected(
         scan([part.path for part in parts], contract)
         .filter(
             pl.col(last_key).is_between(pl.lit(low), pl.lit(high)),
@@ -201,8 +202,8 @@ def _stored(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> pl.
                 if n not in named
             ),
         )
-        .select(rows.columns)
-        .collect()
+        .select(rows.columns),
+        target.root,
     )
 
 
@@ -216,6 +217,14 @@ def scan(paths: list[Path], contract: Dataset) -> pl.LazyFrame:
         extra_columns="ignore",
         glob=False,
     )
+
+
+def collected(rows: pl.LazyFrame, root: Path) -> pl.DataFrame:
+    """The rows; a file that cannot be read is an error of the data."""
+    try:
+        return rows.collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"a file under {root} cannot be read ({error}); move it away") from error
 
 
 def _compare(
@@ -264,7 +273,6 @@ def _store(target: Target, owner: Mapping[str, str | None], rows: pl.DataFrame) 
         first = int(part.item(0, target.contract.time))
         folder = target.root / target.layout.folder(owner, first)
         content = parquet.encoded(part)
-        parquet.sweep(folder)
         parquet.place(content, folder, target.layout.file_name(first, parquet.digest(content)))
 
     _together(one, slices)

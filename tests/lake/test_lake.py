@@ -244,3 +244,13 @@ def test_an_unknown_attribute_of_the_package_is_an_attribute_error():
 
 def test_a_lake_says_where_it_is(lake):
     assert repr(lake) == f"Lake('{lake.root}')"
+
+
+def test_a_spoilt_file_is_an_error_of_the_data(lake, bars):
+    put(lake, bars(3))
+    (path,) = lake.files("BTC-BRL", "1h")
+    path.write_bytes(b"no Parquet")
+    with pytest.raises(DataError, match="cannot be read"):
+        put(lake, bars(3))
+    with pytest.raises(DataError, match="cannot be read"):
+        lake.bars("BTC-BRL", "1d")

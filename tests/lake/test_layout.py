@@ -168,3 +168,11 @@ def test_only_names_with_a_digest_are_trusted_to_be_in_order(tmp_path):
     touch(tmp_path, one, "2024-05-05")
     (tmp_path / one.folder(WHO, parse_time("2024-05-05")) / "mine.parquet").touch()
     assert [part.is_ours for part in one.files(tmp_path)] == [True, False]
+
+
+def test_owners_of_one_symbol_need_no_look_at_others(tmp_path):
+    one = layout(DEFAULT_PARTITIONS["ohlcv"])
+    touch(tmp_path, one, "2024-05-05")
+    touch(tmp_path, one, "2024-05-05", symbol="ETH-BRL")
+    assert one.owners(tmp_path, {"symbol": "BTC-BRL"}) == [WHO]
+    assert one.owners(tmp_path, {"symbol": "SOL-BRL"}) == []
