@@ -133,6 +133,11 @@ def messages_from_levels(rows: pl.DataFrame) -> pl.DataFrame:
             ask_prices=price.filter(ask), ask_sizes=size.filter(ask),
         )
         .drop("message")
+        .with_columns(
+            pl.lit(None, pl.Int64).alias(name)
+            for name in ("first_id", "last_id")
+            if name not in rows.columns
+        )
     )  # fmt: skip
 
 

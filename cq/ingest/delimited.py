@@ -55,7 +55,7 @@ def read_delimited(content: bytes, shape: Shape) -> tuple[pl.DataFrame, pl.Serie
     spoiled = pl.Series("row", [], pl.String)
     try:
         table = _parsed(content, shape)
-    except pl.exceptions.ComputeError:
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
         content, spoiled = _without_long_lines(content, shape)
         table = _parsed(content, shape)
     table = table.select(pl.all().str.strip_chars())
@@ -73,6 +73,7 @@ def _parsed(content: bytes, shape: Shape) -> pl.DataFrame:
         encoding="utf8-lossy",
         raise_if_empty=False,
         truncate_ragged_lines=False,
+        missing_columns="insert",
     )
 
 

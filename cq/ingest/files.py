@@ -90,7 +90,7 @@ def import_files(
 
         report = _one(lake, path, asked, fixed, tell)
         if report.error is not None and not named and isinstance(report.error, Unrecognised):
-            report = FileReport(path, skipped=report.error.problem)
+            report = FileReport(path, skipped=report.error.found)
         reports.append(report)
         on_progress(Progress(number, len(found), path, "done", report))
     return reports

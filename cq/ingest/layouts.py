@@ -45,14 +45,15 @@ def recognised(source: Source, dataset: str) -> Layout:
         if dataset in layout.datasets:
             return layout
     if matching:
+        holds = matching[0].datasets
         raise Unrecognised(
             source.path,
-            f"looks like {matching[0].name}, which holds {' or '.join(matching[0].datasets)}, "
-            f"not {dataset}; say --dataset {matching[0].datasets[0]}, or describe it with "
-            "--mapping FILE",
+            f"looks like {matching[0].name}, which holds {' or '.join(holds)}, not {dataset}",
+            f"say --dataset {holds[0]}, or describe it with --mapping FILE",
         )
     raise Unrecognised(
         source.path,
-        f"is in no known layout: found {source.found()}; expected {EXPECTED[dataset]}; describe it "
-        "with --mapping FILE or force --layout NAME (see `cq lake import --help`)",
+        f"is in no known layout: found {source.found()}",
+        f"expected {EXPECTED[dataset]}; describe it with --mapping FILE or force --layout NAME "
+        "(see `cq lake import --help`)",
     )

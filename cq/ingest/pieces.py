@@ -53,10 +53,18 @@ class Piece:
 
 
 def as_written(rows: pl.DataFrame) -> pl.Series:
-    """Each row as JSON text."""
+    """Each row as JSON text; NaN and infinities, which JSON lacks, as text in it."""
     if rows.is_empty():
         return pl.Series("row", [], pl.String)
-    return rows.select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
+    strange = [
+        name for name, kind in rows.schema.items() if kind.is_float() and not _finite(rows[name])
+    ]
+    whole = rows.with_columns(pl.col(strange).cast(pl.String)) if strange else rows
+    return whole.select(pl.struct(pl.all()).struct.json_encode().alias("row")).to_series()
+
+
+def _finite(numbers: pl.Series) -> bool:
+    return bool(numbers.drop_nulls().is_finite().all())
 
 
 def decided(

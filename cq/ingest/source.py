@@ -25,7 +25,11 @@ _LINES = re.compile(r"\d{9,20}(\.\d+)? ?:? ?\{|wss?://")
 
 
 class Unrecognised(UnknownLayout):
-    """A file that is simply something else; in a folder it is passed over."""
+    """A file that is simply something else; in a folder it is passed over for `found`."""
+
+    def __init__(self, path: Path, found: str, advice: str) -> None:
+        self.found = found
+        super().__init__(path, f"{found}; {advice}")
 
 
 @dataclass(frozen=True)
@@ -158,9 +162,9 @@ def _text(path: Path, name: str, content: bytes) -> Source:
     content = content.removeprefix(b"\xef\xbb\xbf")
     head = content[:HEAD]
     if not head.strip():
-        raise Unrecognised(path, "is empty")
+        raise Unrecognised(path, "is empty", "fetch it again")
     if b"\x00" in head:
-        raise Unrecognised(path, "is neither text nor Parquet, feather, gzip or zip")
+        raise Unrecognised(path, "is neither text nor Parquet or feather", "unpack it first")
     return Source(path, name, _kind_of(head), content)
 
 

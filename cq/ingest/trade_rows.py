@@ -43,13 +43,6 @@ def made_ids(trades: pl.DataFrame) -> pl.Series:
     look alike stay apart.
     """
     same = ("symbol", "exchange", "ts", "price", "size", "side")
-    return trades.select(
-        pl.concat_str(
-            "ts",
-            "price",
-            "size",
-            pl.col("side").fill_null("-"),
-            pl.int_range(pl.len()).over(same),
-            separator="/",
-        ).alias("trade_id")
-    ).to_series()
+    what = [pl.col(name).cast(pl.String).fill_null("-") for name in same[2:]]
+    which = pl.int_range(pl.len()).over(same)
+    return trades.select(pl.concat_str(*what, which, separator="/").alias("trade_id")).to_series()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from cq.ingest.files import FileReport, import_files
 from cq.ingest.pieces import Piece, Request
@@ -14,6 +15,9 @@ from cq.ingest.source import opened
 from cq.lake import Lake
 
 NOW = 1_795_000_000_000_000_000  # 2026-11-18
+
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 Importing = Callable[..., list[FileReport]]
 
@@ -47,7 +51,7 @@ def stored(lake: Lake) -> Callable[[str], pl.DataFrame]:
     """All rows of a dataset, as the files hold them."""
 
     def read(dataset: str) -> pl.DataFrame:
-        files = [one for one in (lake.root / dataset).rglob("*.parquet")]
+        files = (lake.root / dataset).rglob("*.parquet")
         frames = [pl.read_parquet(one, hive_partitioning=False) for one in files]
         frames = [one for one in frames if one.height]
         return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()

@@ -1,0 +1,99 @@
+import json
+
+import polars as pl
+import pytest
+
+from cq.errors import UnknownLayout
+from cq.ingest.books import LAYOUTS, messages_from_levels
+from cq.ingest.layouts import recognised
+from cq.ingest.source import opened
+
+BOOK, LEVELS, BBO = LAYOUTS
+
+
+def one(path, layout, reading, **options):
+    return reading(path, layout, "orderbook_l2", **options)
+
+
+def test_one_reply_is_one_book_stamped_in_nanoseconds(shared, reading):
+    path = shared / "market/raw/mercadobitcoin/v3_orderbook_202102.json"
+    assert recognised(opened(path), "orderbook_l2").name == "mercadobitcoin-book"
+    piece = one(path, BOOK, reading, symbol="BTC-BRL")
+    (book,) = piece.rows.to_dicts()
+    assert book["ts"] == 1612217297706725751
+    assert book["bids"][0] == {"price": 184500.0, "size": 0.11848505}
+    assert book["asks"][0] == {"price": 184500.00989, "size": 0.02124547}
+    assert book["exchange"] == "mercadobitcoin"
+
+
+def test_strings_and_an_empty_book_are_fine(tmp_path, reading):
+    path = tmp_path / "orderbook_BTC-BRL.json"
+    path.write_text(
+        json.dumps({"asks": [["11", "1"]], "bids": [["10", "2.5"]], "timestamp": 10**18})
+    )
+    (book,) = one(path, BOOK, reading).rows.to_dicts()
+    assert (book["symbol"], book["bids"]) == ("BTC-BRL", [{"price": 10.0, "size": 2.5}])
+    path.write_text(json.dumps({"asks": [], "bids": [], "timestamp": 10**18}))
+    (book,) = one(path, BOOK, reading).rows.to_dicts()
+    assert book["asks"] == book["bids"] == []
+
+
+def test_a_book_without_a_stamp_asks_when_it_was(shared, reading):
+    path = shared / "market/raw/mercadobitcoin/xchange-example-full-depth-data.json"
+    with pytest.raises(UnknownLayout, match="--at TIME"):
+        one(path, BOOK, reading, symbol="BTC-BRL")
+    piece = one(path, BOOK, reading, symbol="BTC-BRL", at_ns=5, depth=3)
+    (book,) = piece.rows.to_dicts()
+    assert (book["ts"], len(book["bids"]), len(book["asks"])) == (5, 3, 3)
+
+
+def test_rows_of_one_message_make_one_book(tmp_path, reading):
+    path = tmp_path / "levels.csv"
+    path.write_text(
+        "seq,ts,side,price,size,is_snapshot,symbol,exchange\n"
+        "3,1700000002,ask,11,0,false,BTCUSD,x\n"
+        "0,1700000001,bid,10,1,true,BTCUSD,x\n"
+        "1,1700000001,ask,11,1,true,BTCUSD,x\n"
+        "2,1700000001,ask,12,1,true,BTCUSD,x\n"
+    )
+    frame = pl.read_csv(path)
+    messages = messages_from_levels(frame)
+    assert messages["ask_prices"].to_list() == [[11.0, 12.0], [11.0]]
+    assert messages["bid_prices"].to_list() == [[10.0], []]
+
+
+def test_levels_in_parquet_give_books_with_normalised_symbols(tmp_path, reading):
+    path = tmp_path / "levels.parquet"
+    pl.DataFrame(
+        {
+            "ts": [1, 1, 2],
+            "side": ["bid", "ask", "bid"],
+            "price": [10.0, 11.0, 10.0],
+            "size": [1.0, 1.0, 3.0],
+            "is_snapshot": [True, True, False],
+            "seq": [0, 1, 2],
+            "symbol": ["BTCUSD"] * 3,
+            "exchange": ["x"] * 3,
+        }
+    ).write_parquet(path)
+    piece = one(path, LEVELS, reading)
+    assert piece.rows["symbol"].unique().to_list() == ["BTC-USD"]
+    assert piece.rows["bids"].to_list()[1] == [{"price": 10.0, "size": 3.0}]
+
+
+def test_an_option_overrides_one_symbol_and_contradicts_several(shared, reading):
+    path = shared / "market/book/bbo_binance_spot_20240808.parquet"
+    with pytest.raises(UnknownLayout, match="holds 2 symbols"):
+        one(path, BBO, reading, symbol="BTC-USDT")
+    renamed = one(path, BBO, reading, exchange="elsewhere")
+    assert renamed.rows["exchange"].unique().to_list() == ["elsewhere"]
+
+
+def test_best_prices_are_books_of_one_level(shared, reading):
+    path = shared / "market/book/bbo_binance_spot_20240808.parquet"
+    piece = one(path, BBO, reading)
+    source = pl.read_parquet(path).filter(symbol="BTCUSDT")
+    ours = piece.rows.filter(symbol="BTC-USDT")
+    assert ours["ts"].to_list() == source["ts"].to_list()
+    assert ours["bids"].list.first().struct.field("price").to_list() == source["bid"].to_list()
+    assert ours["asks"].list.first().struct.field("size").to_list() == source["ask_size"].to_list()

@@ -1,0 +1,119 @@
+import gzip
+import zipfile
+
+import polars as pl
+import pytest
+
+from cq.errors import NoSuchFile, UnknownLayout
+from cq.ingest.source import Unrecognised, opened
+
+TEXT = b"ts,open\n1,2\n"
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(NoSuchFile, match=r"no\.csv"):
+        opened(tmp_path / "no.csv")
+
+
+def test_wrapping_is_taken_off_whatever_the_name_says(tmp_path):
+    (tmp_path / "plain.csv").write_bytes(TEXT)
+    (tmp_path / "packed").write_bytes(gzip.compress(TEXT))
+    with zipfile.ZipFile(tmp_path / "packed.dat", "w") as archive:
+        archive.writestr("inner/bars.csv", TEXT)
+    for name, inner in (
+        ("plain.csv", "plain.csv"),
+        ("packed", "packed"),
+        ("packed.dat", "bars.csv"),
+    ):
+        source = opened(tmp_path / name)
+        assert (source.kind, source.name, source.content) == ("delimited", inner, TEXT)
+        assert source.columns == ("ts", "open")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + TEXT)
+    assert opened(path).columns == ("ts", "open")
+
+
+def test_parquet_and_feather_are_known_by_their_first_bytes(tmp_path):
+    frame = pl.DataFrame({"ts": [1], "open": [2.0]})
+    frame.write_parquet(tmp_path / "a.bin")
+    frame.write_ipc(tmp_path / "b.bin")
+    assert opened(tmp_path / "a.bin").kind == "parquet"
+    assert opened(tmp_path / "b.bin").kind == "feather"
+    assert opened(tmp_path / "b.bin").columns == ("ts", "open")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('[{"a": 1}]', "json"),
+        ('{"a": 1}', "json"),
+        ('{\n"a": 1\n}', "json"),
+        ('{"a": 1}\n{"a": 2}\n', "lines"),
+        ('1723161253937085768 {"a": 1}\n', "lines"),
+        ('1618677817.0778: {"a": 1}\n', "lines"),
+        ("wss://feed <-> 161867\n", "lines"),
+        ("1,2,3\n", "delimited"),
+    ],
+)
+def test_text_is_told_apart_by_how_it_starts(tmp_path, text, kind):
+    path = tmp_path / "a"
+    path.write_text(text)
+    assert opened(path).kind == kind
+
+
+@pytest.mark.parametrize("content", [b"", b"  \n \n", b"\x89PNG\x00\x01"])
+def test_nothing_and_strange_bytes_are_unrecognised(tmp_path, content):
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(Unrecognised):
+        opened(path)
+
+
+def test_a_damaged_wrapping_is_said(tmp_path):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(TEXT * 1000)[:-20])
+    with pytest.raises(UnknownLayout, match="cut short or damaged"):
+        opened(path)
+    path.write_bytes(b"PK\x03\x04 nothing more")
+    with pytest.raises(UnknownLayout, match="cut short or damaged"):
+        opened(path)
+    path.write_bytes(b"PAR1 nothing more")
+    with pytest.raises(UnknownLayout, match="damaged parquet"):
+        opened(path)
+
+
+def test_a_zip_of_several_files_is_for_unpacking(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", TEXT)
+        archive.writestr("b.csv", TEXT)
+    with pytest.raises(UnknownLayout, match="holds 2 files"):
+        opened(path)
+
+
+def test_old_feather_is_refused_with_advice(tmp_path):
+    path = tmp_path / "a.feather"
+    path.write_bytes(b"FEA1....")
+    with pytest.raises(UnknownLayout, match="version 2"):
+        opened(path)
+
+
+def test_json_that_is_cut_short_is_said_in_one_line(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": [1, 2')
+    with pytest.raises(UnknownLayout, match="not whole JSON") as caught:
+        _ = opened(path).columns
+    assert "\n" not in str(caught.value)
+
+
+def test_what_was_found_is_told_in_words(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,c\n1,2,3\n")
+    assert opened(path).found() == "columns a, b, c"
+    path.write_text("1,2,3\n4,5,6\n")
+    assert opened(path).found() == "3 columns without a header, 1,2,3"
+    path.write_text("[1, 2]")
+    assert "json starting [1, 2]" in opened(path).found()
