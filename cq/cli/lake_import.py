@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cq.ingest.files import FileReport, Progress
 
-DATASETS = ("ohlcv", "trades", "orderbook_l2")
+DATASETS = "[ohlcv|trades|orderbook_l2]"
 HELP = """Import files as others wrote them.
 
 For example `cq lake import bars.csv --dataset ohlcv --symbol BTC-BRL --exchange binance`.
@@ -42,7 +42,7 @@ Layouts, recognised by themselves or forced with --layout; docs/import.md descri
 
 @click.command("import", help=HELP)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--dataset", required=True, type=click.Choice(DATASETS), help="What the files hold.")
+@click.option("--dataset", required=True, metavar=DATASETS, help="What the files hold.")
 @click.option("--symbol", help="Market, BASE-QUOTE (BTC-BRL).")
 @click.option("--exchange", help="Whose market it is (binance).")
 @click.option("--interval", help="Length of the bars (1m, 1h, 1d).")

@@ -183,8 +183,7 @@ class TestRealBooks:
                 ("ask_price", "ask"),
                 ("ask_size", "ask_size_right"),
             ):
-                left = both[ours if ours.endswith("price") else ours]
-                assert (left == both[theirs]).all()
+                assert (both[ours] == both[theirs]).all()
             assert (best["bid_price"] < best["ask_price"]).all()
 
     def test_the_replay_agrees_with_a_plain_dict_all_the_way(self, shared):
