@@ -513,7 +513,7 @@ seen = 0
 
 def watch(event, arguments):
     global seen
-    if event in ("os.rename", "os.link"):
+    if event in ("os.rename", "os.link") and "symbol=" in str(arguments[1]):
         seen += 1
         if seen == after:
             os.kill(os.getpid(), stop)
