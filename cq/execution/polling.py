@@ -18,7 +18,7 @@ from cq.execution.start import Setup
 from cq.execution.windows import Windows
 from cq.ingest.backfill import newest
 from cq.strategies import Strategy, with_quote
-from cq.utils.time import interval_ns
+from cq.utils.time import bar_end, interval_ns
 
 if TYPE_CHECKING:
     from cq.exchanges import MarketData
@@ -67,7 +67,12 @@ class Poller:
         return self._windows.wishes(ts, symbols)
 
     def poll(self, now_ns: int) -> Polled:
-        """One look: fetch, step through bars that closed since the last one, fill what waits."""
+        """One look: fetch, step through bars that closed since the last one, fill what waits.
+
+        Nobody is asked while no bar can have closed and nothing waits.
+        """
+        if not self._due(now_ns):
+            return Polled(now_ns, stale=self.trader.watch(self.symbols, now_ns))
         interval = self.strategy.config.interval
         found = newest(
             self.market,
@@ -86,6 +91,16 @@ class Poller:
             opens = {symbol: at for symbol, (when, at) in found.forming.items() if when == ts}
             fills += self.trader.fill_forming(ts, opens, now_ns)
         return Polled(now_ns, steps, fills, self.trader.watch(self.symbols, now_ns))
+
+    def _due(self, now_ns: int) -> bool:
+        """Whether there may be something new: a decision waits, or a bar may have closed."""
+        if self._windows is None or self.trader.pending:
+            return True
+        seen, interval = self.trader.seen, self.strategy.config.interval
+        return any(
+            one not in seen or now_ns >= bar_end(bar_end(seen[one], interval), interval)
+            for one in self.symbols
+        )
 
     def _reach(self, now_ns: int) -> int:
         """How many bars back the lake must be complete: two windows, and all of a pause.

@@ -34,11 +34,13 @@ class Exchange:
 
     bars: pl.DataFrame
     now_ns: int = 0
+    asked: int = 0
     name: str = "mercadobitcoin"
     intervals: tuple[str, ...] = ("1m", "1h", "1d")
     fails: list[Exception] = field(default_factory=list)
 
     def candles(self, symbol: str, interval: str, start_ns: int, end_ns: int) -> pl.DataFrame:
+        self.asked += 1
         if self.fails:
             raise self.fails.pop(0)
         seen = pl.col("ts").is_between(start_ns, min(end_ns - 1, self.now_ns))
@@ -149,7 +151,8 @@ def test_a_decision_is_filled_in_the_same_look_at_the_bar_in_progress(place: Pla
         assert (fill.ts, fill.side) == (BEGIN + 40 * HOUR, "buy")
         assert fill.price == 139.0 * (1 + 5 / 10_000)
         again = place.look(poller, FIRST_LOOK + 1)
-        assert (again.steps, again.fills) == ([], [])
+        assert not again.steps
+        assert not again.fills
 
 
 def test_hour_by_hour_it_makes_the_trades_of_a_backtest(place: Place) -> None:
@@ -190,6 +193,17 @@ def test_two_looks_in_the_same_bar_decide_once(place: Place) -> None:
         for second in range(5):
             place.look(poller, FIRST_LOOK + second)
     assert place.rows("select count(*) from decisions") == [(2,)]
+
+
+def test_the_exchange_is_left_in_peace_while_no_bar_can_have_closed(place: Place) -> None:
+    with place.poller() as poller:
+        place.look(poller, FIRST_LOOK)
+        place.look(poller, FIRST_LOOK + 1)  # a decision may have waited for the bar in progress
+        before = place.exchange.asked
+        for minute in range(2, 59):
+            place.look(poller, FIRST_LOOK + minute * HOUR // 60)
+        assert place.exchange.asked == before
+        assert len(place.look(poller, FIRST_LOOK + HOUR).steps) == 1
 
 
 def test_after_a_pause_only_the_newest_bar_is_decided_on(place: Place) -> None:

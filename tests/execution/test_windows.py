@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cq import signals
+from cq.errors import StrategyError
 from cq.execution.windows import KEPT_WINDOWS, Windows
 from cq.strategies import Strategy, load
 
@@ -86,3 +87,52 @@ def test_nothing_known_is_nothing_wished(strategy: Strategy) -> None:
     windows = Windows(strategy, makers.hourly("A-B", []))
     assert windows.wishes(0, ("A-B",)) == {}
     assert windows.newest() == {}
+
+
+OWN = """
+import polars as pl
+from cq.strategies import StrategyConfig
+
+class Config(StrategyConfig):
+    warmup = property(lambda self: 3)
+
+def generate_signals(bars, config):
+    busy = pl.col("volume") > pl.col("volume").shift(2).over("symbol", order_by="ts")
+    return bars.with_columns(signal=busy.cast(pl.Int8)).sort("ts")
+
+def size_positions(bars, config):
+    return bars.with_columns(target=%s)
+"""
+
+
+def own(folder: Path, target: str) -> Strategy:
+    (folder / "own.py").write_text(OWN % target)
+    (folder / "own.yaml").write_text("python: own.py\nsymbols: [A-B, C-B]\ninterval: 1h\n")
+    return load(folder / "own.yaml")
+
+
+def busy(symbol: str, volumes: list[float]) -> pl.DataFrame:
+    bars = makers.hourly(symbol, [10.0] * len(volumes))
+    return bars.with_columns(volume=pl.Series(volumes))
+
+
+def test_a_users_own_strategy_reads_any_column_and_may_sort_as_it_likes(tmp_path: Path) -> None:
+    bars = pl.concat([busy("A-B", [1.0, 2.0, 3.0, 4.0]), busy("C-B", [9.0, 8.0, 7.0, 6.0])])
+    windows = Windows(own(tmp_path, "pl.col('signal') * 0.5"), bars)
+    assert windows.wishes(3 * makers.HOUR, ("A-B", "C-B")) == {"A-B": (1, 0.5), "C-B": (0, 0.0)}
+    assert windows.wishes(0, ("A-B",)) == {"A-B": (None, None)}
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("pl.lit(float('nan'))", "own.py: the target of A-B at 1970-01-01T03:00:00Z is nan"),
+        ("pl.lit('x').str.to_integer()", "own.py: its frame cannot be computed"),
+    ],
+)
+def test_what_a_users_own_strategy_gets_wrong_is_said_with_its_file(
+    tmp_path: Path, target: str, said: str
+) -> None:
+    windows = Windows(own(tmp_path, target), busy("A-B", [1.0, 2.0, 3.0, 4.0]))
+    with pytest.raises(StrategyError, match=said):
+        windows.wishes(3 * makers.HOUR, ("A-B",))
