@@ -22,12 +22,9 @@ if TYPE_CHECKING:
     from cq.ingest.backfill import Ingested
     from cq.utils.config import Settings
 
-COLUMNS = (
-    *("symbol", "interval", "from", "to", "requests", "fetched", "landed"),
-    *("already there", "rejected", "differing", "no trade"),
-)
+COLUMNS = ("symbol", "from", "to", "landed", "known", "rejected", "no trade")
 
-MOST_SKEW_S = 30
+MOST_SKEW_NS = 30 * SECOND
 """A clock this far from the exchange's is worth a word; bars count as closed by the later one."""
 
 
@@ -71,11 +68,8 @@ def ingest(
         app.lake.prepare()
         run = Run(app, market, interval, end, now, refetch, progress)
         error = run.all(starts)
-        skew_s = (now - market.time_ns(now)) / SECOND
+        warn_of_skew(now - market.time_ns(now))
     say(run.reports, dataset, error, as_json=as_json)
-    if abs(skew_s) > MOST_SKEW_S:
-        side = "ahead of" if skew_s > 0 else "behind"
-        note(f"this machine's clock is {abs(skew_s):,.0f} s {side} the exchange's; set it right")
     if not app.lake.catalog.exists():
         app.lake.refresh_catalog()
     if error is not None:
@@ -193,7 +187,7 @@ def say(
             {"dataset": dataset, "symbols": rows, "error": None if error is None else str(error)}
         )
     elif done:
-        print_table(COLUMNS, [row(report) for report in done])
+        print_table(COLUMNS, [row(report) for report in done], f"{done[0].interval} bars")
     for report in done:
         advise(report)
     if error is not None and done:
@@ -203,11 +197,11 @@ def say(
 
 def row(report: Ingested) -> tuple[object, ...]:
     """One report as the table shows it."""
+    ends = (report.start_ns, report.end_ns)
     return (
-        *(report.symbol, report.interval),
-        *(iso(one)[:16].replace("T", " ") for one in (report.start_ns, report.end_ns)),
-        *(report.requests, report.fetched, report.landed, report.already_there),
-        *(report.rejected, report.differing, report.empty_buckets),
+        report.symbol,
+        *(iso(one)[:16].replace("T", " ").removesuffix(" 00:00") for one in ends),
+        *(report.landed, report.already_there, report.rejected, report.empty_buckets),
     )
 
 
@@ -222,6 +216,14 @@ def advise(report: Ingested) -> None:
         note(f"{report.symbol}: {others:,} bars broke a rule; they are in `rejected`")
     if report.requests and not report.fetched and report.answered_ns == report.asked_ns:
         note(f"{report.symbol}: the exchange has no bar in this range")
+
+
+def warn_of_skew(skew_ns: int) -> None:
+    """Say so where this machine's clock is far from the exchange's."""
+    if abs(skew_ns) > MOST_SKEW_NS:
+        side = "ahead of" if skew_ns > 0 else "behind"
+        seconds = abs(skew_ns) // SECOND
+        note(f"this machine's clock is {seconds:,} s {side} the exchange's; set it right")
 
 
 @contextmanager
