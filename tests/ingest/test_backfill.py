@@ -1,4 +1,5 @@
 import itertools
+from contextlib import suppress
 
 import polars as pl
 import pytest
@@ -294,10 +295,9 @@ def test_whatever_interrupts_it_the_lake_ends_up_as_the_exchange(tmp_path_factor
         lake.left, lake.after = left, after
         since, until = START + first * HOUR, START + (first + length) * HOUR
         shop.faults.extend([Fault(kind="drop")] * (left % 3))
-        try:
+        with suppress(Killed, Unreachable):
             fill(lake, shop, since, until, page_bars=page, market=shop.market(retry=ONCE))
-        except (Killed, Unreachable):
-            shop.faults.clear()
+        shop.faults.clear()
     fill(Lake(root), shop, page_bars=data.draw(st.integers(1, 50), "page"))
     held = Lake(root)
     expected = as_floats(shop.closed(*BTC))
