@@ -6,13 +6,16 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from threading import get_ident
 
 from cq.errors import ConfigError, LakeUnwritable
 from cq.lake.datasets import DATASETS
 from cq.lake.layout import DEFAULT_PARTITIONS, Layout
+from cq.lake.locks import held
 
 MANIFEST = "lake.json"
 FORMAT = 1
+WAIT_S = 10
 
 
 def layouts(root: Path, partitions: Mapping[str, str] | None) -> dict[str, Layout]:
@@ -65,15 +68,12 @@ def prepare(root: Path, layouts: Mapping[str, Layout]) -> None:
 def _remember(root: Path, templates: Mapping[str, str]) -> None:
     """Write `lake.json` unless somebody else was first."""
     text = json.dumps({"format": FORMAT, "partitions": templates}, indent=2) + "\n"
-    beside = root / f"{MANIFEST}.{os.getpid()}.tmp"
+    beside = root / f"{MANIFEST}.{get_ident()}.{os.getpid()}.tmp"
     try:
-        beside.write_text(text, encoding="utf-8")
-        try:
-            os.link(beside, root / MANIFEST)
-        except FileExistsError:
-            pass
-        finally:
-            beside.unlink()
+        with held(root / ".locks" / f"{MANIFEST}.lock", str(root), WAIT_S):
+            if not (root / MANIFEST).exists():
+                beside.write_text(text, encoding="utf-8")
+                beside.replace(root / MANIFEST)
     except OSError as error:
         raise LakeUnwritable(root, error.strerror or str(error)) from error
     for name, template in read(root).items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from threading import get_ident
 
 import polars as pl
 import pyarrow as pa
@@ -45,7 +46,8 @@ def digest(content: pa.Buffer) -> str:
 def place(content: pa.Buffer, folder: Path, name: str) -> Path:
     """Put `content` at `folder/name`: written beside, synced, then renamed."""
     target = folder / name
-    beside = folder / f"{name.removesuffix('.parquet')}.{os.getpid()}{TEMPORARY}"
+    writer = f"{get_ident()}.{os.getpid()}"
+    beside = folder / f"{name.removesuffix('.parquet')}.{writer}{TEMPORARY}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)

@@ -79,6 +79,8 @@ def test_a_lake_where_no_file_can_be_made_is_one_clear_error(lake, monkeypatch):
     def refused(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("os.link", refused)
+    lake.prepare()
+    (lake.root / MANIFEST).unlink()
+    monkeypatch.setattr("pathlib.Path.replace", refused)
     with pytest.raises(LakeUnwritable, match="Permission denied"):
         lake.prepare()

@@ -3,6 +3,7 @@ import pytest
 from cq.errors import ConfigError, UsageError
 from cq.lake import Lake
 from cq.lake.views import KINDS, escaped, project_files, quoted, text, views
+from cq.utils.resources import resource_root
 
 FILES = sorted(project_files().rglob("*.sql"))
 
@@ -87,3 +88,11 @@ def test_names_and_words_are_quoted():
 def test_an_unknown_view_is_told_what_there_is(lake):
     with pytest.raises(UsageError, match=r"no view 'candles'; there is .*bars"):
         lake.scan("candles")
+
+
+def test_every_view_stands_in_the_docs_with_its_grain():
+    page = (resource_root() / "docs/views.md").read_text()
+    for view in views(project_files()):
+        mark = f" ({view.severity})" if view.kind == "checks" else ""
+        grain = view.grain.removeprefix("One row per ")
+        assert f"| `{view.name}`{mark} | {grain} |" in page

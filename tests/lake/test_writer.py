@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
@@ -189,3 +190,15 @@ def test_any_sequence_of_writes_leaves_each_key_once_and_accounts_for_every_row(
         assert report.rejected == 0
     wanted = sorted({one for batch in batches for one in batch})
     assert held_rows(lake)["ts"].to_list() == whole[wanted]["ts"].to_list()
+
+
+def test_writers_at_once_land_each_row_once(lake, bars):
+    whole = bars(60)
+
+    def one(start: int) -> WriteReport:
+        return put(Lake(lake.root), whole.slice(start, 30))
+
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(one, (0, 10, 20, 30)))
+    assert sum(report.landed for report in reports) == 60
+    assert held_rows(lake)["ts"].to_list() == whole["ts"].to_list()
