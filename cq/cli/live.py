@@ -159,6 +159,7 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
 
     ingestion, settings = app.settings.ingestion, app.settings
     out: Callable[[str], None] = note if as_json else click.echo
+    tell = live_output.teller(out)
     with (
         until_told(_stopping) as told,
         MercadoBitcoin(Rest(ingestion)) as market,
@@ -168,7 +169,7 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
     ):
         journal = poller.trader.journal
         if once:
-            live_output.say_polled(poller.poll(clock.now_ns()), out)
+            tell(poller.poll(clock.now_ns()))
         else:
             out(live_output.opening(poller, journal.path))
             run(
@@ -176,7 +177,7 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
                 clock=clock.now_ns,
                 wait=told.wait,
                 interval_s=settings.live.poll_interval_seconds,
-                on_poll=lambda polled: live_output.say_polled(polled, out),
+                on_poll=tell,
             )
             note(f"stopped; all is in {journal.path}, the same command goes on from there")
         found = summary(journal)

@@ -31,17 +31,26 @@ def opening(poller: Poller, path: Path) -> str:
     )
 
 
-def say_polled(polled: Polled, out: Callable[[str], None]) -> None:
-    """A line for each thing that a look brought."""
-    for stepped in polled.steps:
-        for line in lines_of(stepped):
-            out(line)
-    for fill in polled.fills:
-        out(f"{_minute(fill.ts)}  {fill_line(fill)}")
-    for symbol, reason in polled.stale.items():
-        out(f"{_minute(polled.now_ns)}  no order in {symbol}: {reason}")
-    if polled.failed:
-        out(f"{_minute(polled.now_ns)}  no answer ({polled.failed}); trying again")
+def teller(out: Callable[[str], None]) -> Callable[[Polled], None]:
+    """Says a line for each thing that a look brought; what stays stale is said once."""
+    known: set[str] = set()
+
+    def tell(polled: Polled) -> None:
+        for stepped in polled.steps:
+            for line in lines_of(stepped):
+                out(line)
+        for fill in polled.fills:
+            out(f"{_minute(fill.ts)}  {fill_line(fill)}")
+        for symbol in sorted(polled.stale.keys() - known):
+            out(f"{_minute(polled.now_ns)}  no order in {symbol}: {polled.stale[symbol]}")
+        for symbol in sorted(known - polled.stale.keys()):
+            out(f"{_minute(polled.now_ns)}  {symbol} has fresh bars again")
+        known.clear()
+        known.update(polled.stale)
+        if polled.failed:
+            out(f"{_minute(polled.now_ns)}  no answer ({polled.failed}); trying again")
+
+    return tell
 
 
 def lines_of(stepped: Stepped) -> list[str]:

@@ -92,11 +92,14 @@ def begun(path: Path) -> Journal:
 def run(journal: Journal, market: Market, terms: Terms = TERMS, **options: Any) -> Trader:
     """Step through what the journal has not seen yet."""
     broker = options.pop("broker", PaperBroker(terms.costs))
+    forming = options.pop("forming", False)
     trader = Trader(journal, terms, looking_at(market), broker, **options)
     trader.resume(0)
     done = max(trader.seen.values(), default=-1)
     for ts, bars, _ in market:
         if ts > done:
+            if forming:
+                trader.fill_forming(ts, {one: bar.open for one, bar in bars.items()}, ts + 1)
             trader.step(ts, bars, ts + HOUR)
     return trader
 
@@ -146,13 +149,18 @@ class Mortal(Journal):
             raise KilledError
 
 
+@pytest.mark.parametrize("forming", [True, False], ids=["bars in progress", "closed bars"])
 @pytest.mark.parametrize("before", [True, False], ids=["before a commit", "after a commit"])
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(market=markets(), lives=st.lists(st.integers(1, 5), min_size=1, max_size=8))
 def test_a_process_that_dies_again_and_again_makes_the_same_trades(
-    tmp_path_factory: pytest.TempPathFactory, market: Market, lives: list[int], before: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    market: Market,
+    lives: list[int],
+    before: bool,
+    forming: bool,
 ) -> None:
     path = tmp_path_factory.mktemp("mortal") / "paper.db"
     begun(path).close()
@@ -160,11 +168,11 @@ def test_a_process_that_dies_again_and_again_makes_the_same_trades(
         with Mortal.open(path) as mortal:
             mortal.lives, mortal.before = count, before
             try:
-                run(mortal, market)
+                run(mortal, market, forming=forming)
             except KilledError:
                 continue
     with begun(path) as journal:
-        run(journal, market)
+        run(journal, market, forming=forming)
         fills, equity = reference(market, TERMS)
         assert journal.fills() == fills
         assert equity_of(journal) == equity
