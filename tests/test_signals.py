@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 
 from cq import signals
 from cq.errors import StrategyError
+from cq.indicators import one_market
 from cq.strategies import KINDS, Strategy, StrategyConfig
 
 SIZINGS = [
@@ -68,6 +69,16 @@ def test_a_window_of_warmup_bars_ends_as_all_history_does(kind, parameters, bars
         assert_frame_equal(
             signals.latest(window.lazy(), of).collect(), whole.slice(end - 1, 1), check_exact=True
         )
+
+
+@every_strategy
+@settings(max_examples=30, deadline=None)
+@given(bars=makers.bars(min_size=20, max_size=120))
+def test_one_market_alone_needs_no_grouping_and_gives_the_same_bits(kind, parameters, bars):
+    of = strategy(kind, parameters)
+    with one_market():
+        alone = signals.targets(bars.lazy(), of)
+    assert_frame_equal(alone.collect(), rows(bars, of), check_exact=True)
 
 
 def test_rows_and_their_order_are_those_of_the_bars():

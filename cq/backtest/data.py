@@ -15,6 +15,7 @@ import polars as pl
 
 from cq.backtest.engine import Market
 from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol
+from cq.indicators import one_market
 from cq.signals import with_targets
 from cq.strategies import Strategy, resolve
 from cq.utils.time import interval_ns, iso
@@ -27,6 +28,14 @@ READ = ("ts", "open", "close")
 
 ALL = ("ts", "open", "high", "low", "close", "volume")
 """What a user's own strategy may have read."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was read of one symbol, oldest first, with its targets."""
+
+    symbol: str
+    rows: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -80,43 +89,45 @@ def bars_of(
     return pl.concat(frames)
 
 
-def with_own_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.DataFrame:
-    """The bars' columns that were read, with targets, sorted by (symbol, ts)."""
-    columns = READ if strategy.code is None else ALL
-    plan = with_targets(bars, strategy).select("symbol", *columns, "target")
+def parts_of(bars: pl.LazyFrame, symbols: Sequence[str], strategy: Strategy) -> list[Part]:
+    """What was read of each symbol, with its targets, oldest first; by symbol."""
+    columns = [*(READ if strategy.code is None else ALL), "target"]
+    if len(symbols) == 1 and strategy.code is None:
+        with one_market():
+            plan = with_targets(bars, strategy).select(columns)
+        return [Part(symbols[0], plan.collect())]
+    plan = with_targets(bars, strategy).select("symbol", *columns)
     try:
-        frame = plan.collect()
+        return _by_symbol(plan.collect())
     except pl.exceptions.PolarsError as error:
         if strategy.code is None:
             raise
         said = str(error).partition("\n")[0]
         raise StrategyError(str(strategy.code), f"its frame cannot be computed: {said}") from error
-    return frame
 
 
-def markets_of(parts: Sequence[pl.DataFrame], strategy: Strategy) -> list[Market]:
-    """Each symbol's frame as arrays; a target that is no number is refused."""
-    found = []
-    for part in parts:
-        symbol = str(part.item(0, "symbol"))
-        _check_targets(part, symbol, strategy)
-        ts = part["ts"].to_numpy()
-        if not bool(np.all(ts[1:] > ts[:-1])):
-            raise DataError(f"bars of {symbol} repeat; look with `cq lake quality`")
-        columns = (part[one].to_numpy() for one in ("open", "close", "target"))
-        found.append(Market(symbol, ts, *columns))
-    return found
-
-
-def by_symbol(frame: pl.DataFrame) -> list[pl.DataFrame]:
-    """One frame a symbol, each in the order of time; a plan that lost the order is put right."""
+def _by_symbol(frame: pl.DataFrame) -> list[Part]:
+    """One part a symbol, each in the order of time; a plan that lost the order is put right."""
     lengths = frame["symbol"].rle().struct.field("len").to_list()
     ends = np.cumsum([0, *lengths]).tolist()
-    parts = [frame.slice(a, b - a) for a, b in itertools.pairwise(ends)]
-    names = [part.item(0, "symbol") for part in parts]
-    if names == sorted(set(names)) and all(_in_order(part["ts"]) for part in parts):
-        return parts
-    return by_symbol(frame.sort("symbol", "ts"))
+    runs = [frame.slice(a, b - a) for a, b in itertools.pairwise(ends)]
+    names = [run.item(0, "symbol") for run in runs]
+    if names == sorted(set(names)) and all(_in_order(run["ts"]) for run in runs):
+        return [Part(name, run.drop("symbol")) for name, run in zip(names, runs, strict=True)]
+    return _by_symbol(frame.sort("symbol", "ts"))
+
+
+def markets_of(parts: Sequence[Part], strategy: Strategy) -> list[Market]:
+    """Each symbol's rows as arrays; a target that is no number is refused."""
+    found = []
+    for part in parts:
+        _check_targets(part, strategy)
+        ts = part.rows["ts"].to_numpy()
+        if not bool(np.all(ts[1:] > ts[:-1])):
+            raise DataError(f"bars of {part.symbol} repeat; look with `cq lake quality`")
+        columns = (part.rows[one].to_numpy() for one in ("open", "close", "target"))
+        found.append(Market(part.symbol, ts, *columns))
+    return found
 
 
 def _in_order(ts: pl.Series) -> bool:
@@ -124,28 +135,28 @@ def _in_order(ts: pl.Series) -> bool:
     return bool(np.all(values[1:] >= values[:-1]))
 
 
-def _check_targets(part: pl.DataFrame, symbol: str, strategy: Strategy) -> None:
-    wrong = part.filter(pl.col("target").is_finite().not_())
-    if wrong.height:
-        ts, target = wrong.select("ts", "target").row(0)
-        raise StrategyError(
-            str(strategy.code or strategy.name),
-            f"the target of {symbol} at {iso(ts)} is {target}; "
-            "expected a fraction of equity, or null",
-        )
+def _check_targets(part: Part, strategy: Strategy) -> None:
+    finite = part.rows["target"].is_finite()
+    if finite.all():  # nulls aside
+        return
+    ts, target = part.rows.filter(~finite).select("ts", "target").row(0)
+    raise StrategyError(
+        str(strategy.code or strategy.name),
+        f"the target of {part.symbol} at {iso(ts)} is {target}; "
+        "expected a fraction of equity, or null",
+    )
 
 
 def check_period(
-    lake: Lake, symbols: Sequence[str], strategy: Strategy, period: Period, frame: pl.DataFrame
+    lake: Lake, symbols: Sequence[str], strategy: Strategy, period: Period, parts: Sequence[Part]
 ) -> None:
     """NoBars when nothing opens in the period; DataError when nothing in it is warm."""
-    inside = frame
-    if period.start is not None:
-        inside = frame.filter(pl.col("ts") >= period.start)
-    if inside.is_empty():
+    since = -1 if period.start is None else period.start
+    inside = [one.rows.filter(pl.col("ts") >= since) if since > 0 else one.rows for one in parts]
+    if not sum(rows.height for rows in inside):
         raise NoBars(", ".join(symbols), str(period), _held(lake, symbols, strategy))
-    if inside["target"].null_count() == inside.height:
-        most = max(part.height for part in by_symbol(frame))
+    if all(rows["target"].null_count() == rows.height for rows in inside):
+        most = max(one.rows.height for one in parts)
         raise DataError(
             f"{strategy.name} needs {strategy.warmup} bars of {strategy.config.interval} before it "
             f"can decide; the period has {most}; take a longer one"
@@ -166,7 +177,7 @@ def _held(lake: Lake, symbols: Sequence[str], strategy: Strategy) -> str:
 class Digest:
     """A digest of the rows read, computed on a thread of its own (hashing leaves Python free)."""
 
-    def __init__(self, parts: Sequence[pl.DataFrame]) -> None:
+    def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
         self._found = ""
         self._thread = Thread(target=self._work)
@@ -181,28 +192,28 @@ class Digest:
         return self._found
 
 
-def digest(parts: Sequence[pl.DataFrame]) -> str:
+def digest(parts: Sequence[Part]) -> str:
     """SHA-256 of the rows in (symbol, ts) order, whatever files they came from."""
     hashed = hashlib.sha256()
     for part in parts:
-        columns = [one for one in ALL if one in part.columns]
-        hashed.update(f"{part.item(0, 'symbol')} {part.height} {' '.join(columns)}\n".encode())
+        columns = [one for one in ALL if one in part.rows.columns]
+        hashed.update(f"{part.symbol} {part.rows.height} {' '.join(columns)}\n".encode())
         for column in columns:
-            hashed.update(np.ascontiguousarray(part[column].to_numpy()).data)
+            hashed.update(np.ascontiguousarray(part.rows[column].to_numpy()).data)
     return hashed.hexdigest()
 
 
 def description(
-    lake: Lake, symbols: Sequence[str], strategy: Strategy, frame: pl.DataFrame
+    lake: Lake, symbols: Sequence[str], strategy: Strategy, parts: Sequence[Part]
 ) -> dict[str, Any]:
     """Which rows were read, and from which files of the lake."""
-    first = int(frame["ts"].min())  # type: ignore[arg-type]
-    last = int(frame["ts"].max())  # type: ignore[arg-type]
+    seen = [one.rows["ts"] for one in parts if one.rows.height]
+    first, last = min(ts[0] for ts in seen), max(ts[-1] for ts in seen)
     files = lake.files(
         symbols, strategy.config.interval, first, last + 1, exchange=strategy.config.exchange
     )
     return {
-        "rows": frame.height,
+        "rows": sum(len(ts) for ts in seen),
         "first": iso(first),
         "last": iso(last),
         "files": sorted(_name(one, lake.root) for one in files),

@@ -59,9 +59,8 @@ def run(
         say(note)
     warmup = strategy.warmup if settings.warmup == "auto" else settings.warmup
     bars = data.bars_of(lake, sorted(symbols), strategy, period, warmup - 1)
-    frame = data.with_own_targets(bars, strategy)
-    data.check_period(lake, symbols, strategy, period, frame)
-    parts = data.by_symbol(frame)
+    parts = data.parts_of(bars, symbols, strategy)
+    data.check_period(lake, symbols, strategy, period, parts)
     digest = Digest(parts)
     markets = data.markets_of(parts, strategy)
     for absent in sorted(set(symbols) - {one.symbol for one in markets}):
@@ -70,7 +69,7 @@ def run(
     first = period.start if period.start is not None else min(int(one.ts[0]) for one in markets)
     made = simulate(markets, rules, first)
     config = configuration(strategy, settings, symbols, quote, period)
-    config["data"] = data.description(lake, symbols, strategy, frame)
+    config["data"] = data.description(lake, symbols, strategy, parts)
     config["data"]["sha256"] = digest.result()
     return BacktestResult(
         name=strategy.name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -51,13 +51,15 @@ class Journal:
         """The journal at `path`, made when it is not there yet."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return cls._ready(path, sqlite3.connect(path, isolation_level=None), cls._prepare)
+            journal = cls(path, sqlite3.connect(path, isolation_level=None))
+            journal._prepare()
         except OSError as error:
             raise LakeUnwritable(path, error.strerror or str(error)) from None
         except sqlite3.OperationalError as error:
             raise LakeUnwritable(path, str(error)) from None
         except sqlite3.DatabaseError:
             raise _not_ours(path) from None
+        return journal
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -66,21 +68,10 @@ class Journal:
             raise ConfigError(str(path), "no journal there; `cq live --paper` begins one")
         uri = f"{path.resolve().as_uri()}?mode=ro"
         try:
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-            return cls._ready(path, connection, cls._check_version)
+            journal = cls(path, sqlite3.connect(uri, uri=True, isolation_level=None))
+            journal._check_version()
         except sqlite3.DatabaseError:
             raise _not_ours(path) from None
-
-    @classmethod
-    def _ready(
-        cls, path: Path, connection: sqlite3.Connection, check: Callable[[Self], None]
-    ) -> Self:
-        journal = cls(path, connection)
-        try:
-            check(journal)
-        except BaseException:
-            journal.close()
-            raise
         return journal
 
     def _prepare(self) -> None:

@@ -80,8 +80,8 @@ def replaying(
     warmup = setup.backtest.warmup
     history = (strategy.warmup if warmup == "auto" else warmup) - 1
     bars = data.bars_of(setup.lake, sorted(symbols), strategy, period, history).collect()
-    checked = data.with_own_targets(bars.lazy(), strategy)
-    data.check_period(setup.lake, symbols, strategy, period, checked)
+    parts = data.parts_of(bars.lazy(), symbols, strategy)
+    data.check_period(setup.lake, symbols, strategy, period, parts)
     session = described("replay", strategy, symbols, setup.terms, since=start, until=end)
     own = setup.live.journal.parent / f"replay-{strategy.name}-{digest(session)[:8]}.db"
     windows = Windows(strategy, bars)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 import polars as pl
@@ -17,9 +20,25 @@ def column(one: str | pl.Expr) -> pl.Expr:
     return pl.col(one) if isinstance(one, str) else one
 
 
+_ONE_MARKET: ContextVar[bool] = ContextVar("one_market", default=False)
+
+
 def in_time_order(expr: pl.Expr) -> pl.Expr:
     """Evaluate `expr` for each symbol on its own, oldest bar first."""
-    return expr.over("symbol", order_by="ts")
+    return expr if _ONE_MARKET.get() else expr.over("symbol", order_by="ts")
+
+
+@contextmanager
+def one_market() -> Iterator[None]:
+    """Plans made inside are for bars of one symbol that lie in the order of time.
+
+    `in_time_order` then has nothing to group or to sort: the same values for half the work.
+    """
+    token = _ONE_MARKET.set(True)
+    try:
+        yield
+    finally:
+        _ONE_MARKET.reset(token)
 
 
 def fixed_point(values: str | pl.Expr, decimals: int = DECIMALS) -> pl.Expr:

@@ -1,0 +1,159 @@
+"""`cq backtest`: run a strategy over the lake's bars, keep and print what came out."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cq.cli.app import App
+from cq.cli.output import note, print_json
+from cq.cli.quick import importing
+from cq.errors import UsageError
+
+if TYPE_CHECKING:
+    from cq.backtest import BacktestResult
+    from cq.strategies import Strategy
+    from cq.utils.config import Settings
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the results; runs/ID by default."
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A parameter of the strategy, such as fast=10, sizing.fraction=0.5, symbols=BTC,ETH or "
+    "backtest.fees.taker=0. May be given several times.",
+)
+@click.option("--start", metavar="TIME", help="First bar, such as 2024-01-31.")
+@click.option("--end", metavar="TIME", help="Where to stop; this bar is not in.")
+@click.option("--no-report", is_flag=True, help="Leave out report.html and equity.png.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@click.pass_obj
+def backtest(
+    app: App,
+    file: Path,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    no_report: bool,
+    as_json: bool,
+) -> None:
+    """Run the strategy in FILE over the bars of the lake.
+
+    Decisions are taken at a bar's close and filled at the next bar's open. Trades, equity curve,
+    metrics, configuration and a report go to a folder of their own below runs/.
+
+    Try: cq backtest configs/strategies/crossover_btc.yaml
+    """
+    began, began_s = datetime.now(UTC), time.perf_counter()
+    with importing():
+        import cq.backtest  # noqa: F401  # brings polars, numpy and pydantic
+        from cq.strategies import load
+        from cq.utils import config  # noqa: F401
+
+    settings = app.settings
+    strategy = load(file, overrides)
+    result = _run(app, strategy, settings, start, end)
+    folder = _folder(app, result, began, out)
+    result.write(folder)
+    for stale in ("report.html", "equity.png"):
+        (folder / stale).unlink(missing_ok=True)
+    if not no_report:
+        from cq.report import write_report
+
+        write_report(result, folder)
+    elapsed_s = round(time.perf_counter() - began_s, 3)
+    run = {"id": folder.name, "started": f"{began:%Y-%m-%dT%H:%M:%SZ}", "elapsed_s": elapsed_s}
+    (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        print_json(_summary(result, folder, run))
+    else:
+        click.echo(_table(result, folder, report=not no_report))
+
+
+def _run(
+    app: App, strategy: Strategy, settings: Settings, start: str | None, end: str | None
+) -> BacktestResult:
+    from cq.backtest import run
+    from cq.strategies import with_quote
+    from cq.utils.time import parse_time
+
+    since = parse_time(start, settings.timezone) if start else None
+    until = parse_time(end, settings.timezone) if end else None
+    if since is not None and until is not None and since >= until:
+        raise UsageError(f"--start {start} is not before --end {end}")
+    for symbol in with_quote(strategy.config.symbols, settings.quote):
+        if symbol in settings.exclusions:
+            raise UsageError(f"{symbol} is never traded: it stands in `exclusions`")
+    return run(app.lake, strategy, settings.backtest, since, until, quote=settings.quote, say=note)
+
+
+def _folder(app: App, result: BacktestResult, began: datetime, out: Path | None) -> Path:
+    from cq.backtest.result import new_folder
+
+    if out is not None:
+        return out
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", result.name).strip("-.") or "strategy"
+    return new_folder(app.project / "runs", f"{began:%Y%m%dT%H%M%SZ}-{name}-{result.digest[:6]}")
+
+
+def _summary(result: BacktestResult, folder: Path, run: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **run,
+        "folder": str(folder.resolve()),
+        "strategy": result.name,
+        "symbols": list(result.symbols),
+        "interval": result.interval,
+        "period": _period(result),
+        "metrics": result.metrics,
+        "data": result.config["data"],
+    }
+
+
+def _period(result: BacktestResult) -> dict[str, Any]:
+    from cq.utils.time import bar_end, iso
+
+    ts = result.equity["ts"]
+    return {
+        "start": iso(ts[0]),
+        "end": iso(bar_end(ts[-1], result.interval)),
+        "bars": result.equity.height,
+    }
+
+
+def _table(result: BacktestResult, folder: Path, *, report: bool) -> str:
+    """What people read: the period, every metric, where the results lie."""
+    from cq.backtest.show import shown
+
+    period = _period(result)
+    rows = shown(result)
+    width = max(len(label) for label, _ in rows)
+    figures = max(len(value) for _, value in rows)
+    place = _near(folder)
+    return "\n".join(
+        [
+            f"{result.name}: {', '.join(result.symbols)}, {period['bars']:,} bars of "
+            f"{result.interval}, {period['start']} to {period['end']}",
+            "",
+            *(f"  {label:<{width}}  {value:>{figures}}" for label, value in rows),
+            "",
+            f"results in {place}" + (f"; open {place / 'report.html'}" if report else ""),
+        ]
+    )
+
+
+def _near(folder: Path) -> Path:
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder

@@ -1,0 +1,201 @@
+"""The report as one HTML page that needs nothing else, on a phone as on a desk."""
+
+from __future__ import annotations
+
+import calendar
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+import polars as pl
+
+from cq.backtest import DEFINITIONS, BacktestResult
+from cq.backtest.show import LABELS, NONE, number, percent, shown
+from cq.report.curves import buy_and_hold, monthly, yearly
+from cq.utils.time import bar_end, iso
+
+SHOWN_TRADES = 12
+"""So many of the first and as many of the last trades are printed."""
+
+CARDS = ("total_return", "annualized_return", "sharpe", "max_dd", "trades", "exposure")
+
+
+def page(result: BacktestResult, drawing: str) -> str:
+    """The whole page around the picture."""
+    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+    title = escape(result.name)
+    sections = [
+        _header(result),
+        _cards(result),
+        f'<figure aria-label="Equity, drawdown, exposure">{drawing}</figure>',
+        _section("Returns by month", _months(result)),
+        _section("Metrics", _metrics(result)),
+        _section("Trades", _trades(result)),
+        _section("Conventions", _conventions(result)),
+        _section("Where it comes from", _origin(result)),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title} – backtest</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(sections)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{title}</h2>\n{body}</section>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str) -> str:
+    """A table whose cells are HTML already; wide ones scroll inside their own frame."""
+    top = "".join(f"<th>{one}</th>" for one in head)
+    body = "\n".join("<tr>" + "".join(row) + "</tr>" for row in rows)
+    return (
+        f'<div class="wide"><table class="{kind}"><thead><tr>{top}</tr></thead>'
+        f"<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _cell(text: str, kind: str = "") -> str:
+    return f'<td class="{kind}">{text}</td>' if kind else f"<td>{text}</td>"
+
+
+def _header(result: BacktestResult) -> str:
+    ts = result.equity["ts"]
+    symbols = escape(", ".join(result.symbols))
+    until = iso(bar_end(ts[-1], result.interval))
+    return (
+        f"<header><h1>{escape(result.name)}</h1><p>{symbols} · {result.equity.height:,} bars of "
+        f"{escape(result.interval)} · {iso(ts[0])[:10]} to {until[:10]}</p></header>"
+    )
+
+
+def _cards(result: BacktestResult) -> str:
+    held = float(buy_and_hold(result)[-1]) / result.cash - 1
+    cards = [(LABELS[key][0], _brief(result, key)) for key in CARDS]
+    cards.insert(1, ("buy and hold", brief(held)))
+    return (
+        '<div class="cards">'
+        + "".join(
+            f"<div><b>{escape(text)}</b><span>{escape(label)}</span></div>" for label, text in cards
+        )
+        + "</div>"
+    )
+
+
+def brief(value: float) -> str:
+    """A fraction as a percentage of few digits."""
+    return (
+        percent(value) if abs(value) >= 1e6 else f"{value * 100:,.{1 if abs(value) < 10 else 0}f} %"
+    )
+
+
+def _brief(result: BacktestResult, key: str) -> str:
+    value = result.metrics[key]
+    if value is not None and LABELS[key][1] is percent:
+        return brief(value)
+    return _text(result, key)
+
+
+def _text(result: BacktestResult, key: str) -> str:
+    value = result.metrics[key]
+    return NONE if value is None else LABELS[key][1](value)
+
+
+def _metrics(result: BacktestResult) -> str:
+    rows = [
+        [f"<th>{escape(LABELS[key][0])}</th>", _cell(_text(result, key), "n"), _cell(escape(said))]
+        for key, said in DEFINITIONS.items()
+    ]
+    money = [
+        [f"<th>{label}</th>", _cell(text, "n"), "<td></td>"] for label, text in shown(result)[:2]
+    ]
+    return _table(("", "", "definition"), money + rows, "metrics")
+
+
+def _months(result: BacktestResult) -> str:
+    months = monthly(result)
+    known = {(year, month): growth for year, month, growth in months.rows()}
+    years = yearly(months)
+    rows = [
+        [
+            f"<th>{year}</th>",
+            *(_growth(known.get((year, month))) for month in range(1, 13)),
+            _growth(years[year], "year"),
+        ]
+        for year in years
+    ]
+    return _table(("", *calendar.month_abbr[1:], "year"), rows, "months")
+
+
+def _growth(value: float | None, kind: str = "") -> str:
+    if value is None:
+        return "<td></td>"
+    strength = min(abs(value) / 0.25, 1.0) * 0.55
+    color = "22,163,74" if value > 0 else "220,38,38"
+    shade = f' style="background:rgba({color},{strength:.2f})"' if abs(value) >= 0.0005 else ""
+    return f'<td class="n {kind}"{shade}>{value * 100:.1f}</td>'
+
+
+def _trades(result: BacktestResult) -> str:
+    trades = result.trades
+    if trades.is_empty():
+        return "<p>Nothing was traded.</p>"
+    whole = trades.height <= 2 * SHOWN_TRADES
+    rows = _trade_rows(trades if whole else trades.head(SHOWN_TRADES))
+    if not whole:
+        left = trades.height - 2 * SHOWN_TRADES
+        rows.append([f'<td colspan="7" class="more">… {left:,} more in trades.csv …</td>'])
+        rows += _trade_rows(trades.tail(SHOWN_TRADES))
+    return _table(
+        ("time (UTC)", "symbol", "side", "size", "price", "fee", "slippage"), rows, "trades"
+    )
+
+
+def _trade_rows(trades: pl.DataFrame) -> list[list[str]]:
+    return [
+        [
+            _cell(iso(ts)[:16].replace("T", " ")),
+            _cell(escape(symbol)),
+            _cell(side, side),
+            _cell(f"{qty:,.8g}", "n"),
+            _cell(f"{price:,.8g}", "n"),
+            _cell(number(fee), "n"),
+            _cell(number(slippage), "n"),
+        ]
+        for ts, symbol, side, qty, price, fee, slippage in trades.rows()
+    ]
+
+
+def _conventions(result: BacktestResult) -> str:
+    said = result.config["backtest"]
+    fill = "open" if said["fill"] == "next_open" else "close"
+    lots = said["quantity_decimals"]
+    lines = [
+        f"A decision is taken at a bar's close and filled at the next bar's {fill}; that of the "
+        "last bar is not filled.",
+        f"Every fill pays a fee of {percent(said['fees']['taker'])}, at least "
+        f"{said['fees']['minimum']:g}, and slippage of {said['slippage']['bps']:g} basis points "
+        "against it.",
+        "Sells come before buys; a buy that cash cannot pay is cut, never made on credit.",
+        f"One symbol takes at most {percent(said['max_position'])} of equity, all together "
+        f"{percent(said['max_gross_exposure'])}.",
+        f"Sizes are {'not cut' if lots is None else f'cut to {lots} decimals'}; an order worth "
+        f"less than {said['min_notional']:g} is not sent.",
+        "A symbol without a bar is valued at its last close. A year has 365 days.",
+        "Buy and hold splits the same cash evenly at each symbol's first open, without costs.",
+    ]
+    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+
+
+def _origin(result: BacktestResult) -> str:
+    data = result.config["data"]
+    settings = {key: result.config[key] for key in ("strategy", "backtest", "code")}
+    return (
+        f"<p>{data['rows']:,} rows, {data['first']} to {data['last']}, from {len(data['files'])} "
+        f"files; SHA-256 of the rows <code>{data['sha256']}</code></p>"
+        f"<details><summary>Configuration</summary><pre>{escape(json.dumps(settings, indent=2))}"
+        "</pre></details>"
+    )

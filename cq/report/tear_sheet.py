@@ -1,0 +1,19 @@
+"""Writes the report of a backtest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cq.backtest import BacktestResult
+from cq.report.figures import figure, svg, write_png
+from cq.report.page import page
+
+
+def write_report(result: BacktestResult, folder: Path) -> Path:
+    """Write report.html (one file that needs no network) and equity.png; return the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = figure(result)
+    write_png(made, folder / "equity.png")
+    path = folder / "report.html"
+    path.write_text(page(result, svg(made)), encoding="utf-8")
+    return path

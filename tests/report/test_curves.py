@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import makers
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cq.backtest import BacktestResult
+from cq.backtest.engine import Market
+from cq.report.curves import averaged, buy_and_hold, monthly, thinned, yearly
+
+HOUR = makers.HOUR
+DAY = 24 * HOUR
+
+
+def result(ts, equity, markets=()):
+    ts = np.array(ts, dtype=np.int64)
+    frame = pl.DataFrame({"ts": ts, "equity": np.array(equity, dtype=float)})
+    return BacktestResult(
+        name="x",
+        symbols=tuple(one.symbol for one in markets),
+        interval="1h",
+        trades=pl.DataFrame(),
+        equity=frame,
+        metrics={},
+        config={"backtest": {"cash": 100.0}},
+        markets=tuple(markets),
+    )
+
+
+def market(symbol, hours, opens, closes):
+    ts = np.array(hours, dtype=np.int64) * HOUR
+    return Market(symbol, ts, np.array(opens), np.array(closes), np.zeros(len(hours)))
+
+
+def test_buy_and_hold_buys_at_the_first_open():
+    held = buy_and_hold(result([0, HOUR], [1, 1], [market("A", [0, 1], [10.0, 9], [20.0, 5])]))
+    assert held.tolist() == [200, 50]
+
+
+def test_a_market_that_starts_late_waits_as_cash_and_history_does_not_count():
+    early = market("A", [-2, 0, 1, 2], [1.0, 10, 10, 10], [1.0, 10, 20, 20])
+    late = market("B", [2], [5.0], [10.0])
+    held = buy_and_hold(result([0, HOUR, 2 * HOUR], [1, 1, 1], [early, late]))
+    assert held.tolist() == [100, 150, 200]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.integers(1, 40))
+def test_thinning_keeps_the_ends_and_the_extremes(values, buckets):
+    values = np.array(values)
+    rows = thinned(values, buckets)
+    assert rows[0] == 0
+    assert rows[-1] == values.size - 1
+    assert (np.diff(rows) > 0).all()
+    assert rows.size <= max(2 * buckets + 2, 1)
+    assert values[rows].min() == values.min()
+    assert values[rows].max() == values.max()
+
+
+def test_averages_keep_the_mean():
+    values, ts = np.arange(1_000.0), np.arange(1_000)
+    when, mean = averaged(values, ts, 10)
+    assert when.tolist() == list(range(0, 1_000, 100))
+    assert mean.mean() == values.mean()
+
+
+def test_months_are_grown_one_into_the_other():
+    ts = [0, 30 * DAY, 31 * DAY, 58 * DAY, 59 * DAY, 400 * DAY]
+    months = monthly(result(ts, [110, 120, 90, 60, 120, 240]))
+    assert months.rows() == [
+        (1970, 1, pytest.approx(0.2)),
+        (1970, 2, pytest.approx(-0.5)),
+        (1970, 3, pytest.approx(1.0)),
+        (1971, 2, pytest.approx(1.0)),
+    ]
+    assert yearly(months) == {1970: pytest.approx(0.2), 1971: pytest.approx(1.0)}
