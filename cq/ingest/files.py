@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Unrecognised, opened
 from cq.ingest.symbols import normalised
 from cq.lake import Lake, WriteReport
+from cq.lake.rules import PLAIN_NAME
 from cq.utils.time import interval_ns
 
 DATASETS = ("ohlcv", "trades", "orderbook_l2")
@@ -73,7 +75,7 @@ def import_files(
         dataset=_dataset(dataset),
         now_ns=now_ns,
         symbol=_symbol(symbol),
-        exchange=exchange,
+        exchange=_exchange(exchange),
         interval=_interval(interval),
         timezone=_zone(timezone),
         default_timezone=_zone(default_timezone) or "UTC",
@@ -194,6 +196,12 @@ def _symbol(symbol: str | None) -> str | None:
     if known is None:
         raise UsageError(f"--symbol {symbol} is no market; expected BASE-QUOTE, such as BTC-BRL")
     return known
+
+
+def _exchange(exchange: str | None) -> str | None:
+    if exchange is not None and not re.fullmatch(PLAIN_NAME, exchange):
+        raise UsageError(f"--exchange {exchange!r} is no plain name; expected one such as binance")
+    return exchange
 
 
 def _interval(interval: str | None) -> str | None:

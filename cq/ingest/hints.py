@@ -60,7 +60,7 @@ def _merged(source: Source, outer: Hints) -> Hints:
 
 def hints_in(path: PurePath) -> Hints:
     """The hints in `path`: `Coinbase_BTCUSD_1h.csv`, `BTC_USDT-1d.json`, `BTCUSD/18-01-01.json`."""
-    stem = path.name.split(".")[0]
+    stem = path.name.lstrip(".").split(".")[0]
     symbol = in_name(stem)
     leading = symbol is not None and re.sub(r"[-_]", "", stem).startswith(symbol.replace("-", ""))
     found = _INTERVAL.search(stem)

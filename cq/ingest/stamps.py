@@ -146,6 +146,8 @@ def _from_text(text: pl.Series, pattern: str | None, zone: str) -> Stamps:
         zoned = "%z" in pattern or "%#z" in pattern
         moments = _parsed(text, pattern, zone, zoned)
         return Stamps(moments.alias("ts"), f"text as {pattern}{'' if zoned else f' in {zone}'}")
+    if (quick := _in_one_form(text, zone)) is not None:
+        return quick
     text = (
         text.str.replace(r"^(\d{4})[/.](\d{1,2})[/.](\d{1,2})", "$1-$2-$3")
         .str.replace(r"^(\d{4}-\d\d-\d\d|\d{8}) ", "${1}T")
@@ -163,6 +165,17 @@ def _from_text(text: pl.Series, pattern: str | None, zone: str) -> Stamps:
             zones.add("UTC offsets" if form in _ZONED else zone)
             ts = ts.fill_null(found) if ts.count() else found
     return Stamps(ts.alias("ts"), f"ISO text in {' and '.join(sorted(zones)) or zone}")
+
+
+def _in_one_form(text: pl.Series, zone: str) -> Stamps | None:
+    """Stamps that are all in the usual form of the first one, without a detour; else None."""
+    first = text.drop_nulls().head(1)
+    for form in ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d"):
+        if len(first) and first.str.to_datetime(form, strict=False).count():
+            ts = _parsed(text, form, zone, zoned=False)
+            whole = ts.null_count() == text.null_count()
+            return Stamps(ts.alias("ts"), f"ISO text in {zone}") if whole else None
+    return None
 
 
 def _parsed(text: pl.Series, form: str, zone: str, zoned: bool) -> pl.Series:

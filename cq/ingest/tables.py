@@ -13,7 +13,7 @@ from cq.ingest.pieces import BROKEN, Piece, Request, as_written, decided
 from cq.ingest.stamps import GENESIS, Stamp, interval_of_step, most_common_step, nanoseconds
 from cq.ingest.symbols import mapping_of
 from cq.ingest.trade_rows import with_side_and_id
-from cq.utils.time import YEAR, interval_ns, iso
+from cq.utils.time import SECOND, YEAR, interval_ns, iso
 
 NUMBERS = {
     "ohlcv": ("open", "high", "low", "close", "volume"),
@@ -55,8 +55,9 @@ def normalise(
     )
     zone = asked.timezone or table.stamp.timezone or asked.default_timezone
     stamps = nanoseconds(raw[table.columns["ts"]], _stamp_in(table.stamp, zone), zone)
+    _some_are_read(path, raw[table.columns["ts"]], stamps.ts, f"times ({stamps.said})")
     _not_before_bitcoin(path, stamps.ts, table)
-    numbers, unread = _numbers(raw, table, asked.dataset)
+    numbers, unread = _numbers(path, raw, table, asked.dataset)
     rows = pl.DataFrame([stamps.ts.alias("ts"), *numbers]).with_columns(
         _named(symbol, "symbol"), _named(exchange, "exchange")
     )
@@ -114,8 +115,20 @@ def _symbol(
     return decided(path, "symbol", asked.symbol, column, table.symbol)
 
 
+def _some_are_read(path: Path, written: pl.Series, read: pl.Series, what: str) -> None:
+    """Where every row of a column is unreadable, it is the layout that is wrong, not the rows."""
+    if read.count() or written.count() < 2:
+        return
+    first = written.drop_nulls()[0]
+    raise UnknownLayout(
+        path,
+        f"column {written.name} holds no {what}, it starts with {first!r}; say its form in a "
+        "--mapping FILE",
+    )
+
+
 def _numbers(
-    raw: pl.DataFrame, table: Table, dataset: str
+    path: Path, raw: pl.DataFrame, table: Table, dataset: str
 ) -> tuple[list[pl.Series], pl.Series | None]:
     """The numeric columns, and where a text was there that is no number."""
     columns, unread = [], None
@@ -129,6 +142,7 @@ def _numbers(
             text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
         number = text.cast(pl.Float64, strict=False)
         columns.append(number.alias(name))
+        _some_are_read(path, text.set(text == "", None), number, "numbers")
         bad = number.is_null() & (text != "").fill_null(value=False)
         if bad.any():
             unread = bad if unread is None else unread | bad
@@ -154,16 +168,26 @@ def _interval(
         return asked.interval, ""
     if "interval" in table.columns:
         return raw[table.columns["interval"]].cast(pl.String), ""
-    if table.interval is not None:
-        return table.interval, f"interval {table.interval}"
     if rows.is_empty():
-        return "1d", ""
+        return table.interval or "1d", ""
     step = most_common_step(rows)
     name = interval_of_step(step) if step is not None else None
+    if table.interval is not None:
+        if step is not None and name != table.interval and step < interval_ns(table.interval):
+            raise UnknownLayout(
+                path,
+                f"should hold bars of {table.interval}, but they lie {_spoken(step)} apart; "
+                "say which with --interval",
+            )
+        return table.interval, f"interval {table.interval}"
     if name is None:
-        found = "there is one bar only" if step is None else f"bars lie {step / 1e9:g} s apart"
+        found = "there is one bar only" if step is None else f"bars lie {_spoken(step)} apart"
         raise UnknownLayout(path, f"does not say its interval ({found}); add --interval, as in 1h")
     return name, f"interval {name} (the most common step)"
+
+
+def _spoken(step_ns: int) -> str:
+    return interval_of_step(step_ns) or f"{step_ns / SECOND:g} s"
 
 
 def _not_closed(rows: pl.DataFrame, asked: Request) -> pl.Series | None:

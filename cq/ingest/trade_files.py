@@ -20,11 +20,11 @@ def _is_bitcoincharts(source: Source) -> bool:
 
 
 def _bitcoincharts(source: Source, asked: Request) -> Piece:
-    found = re.fullmatch(r"\.?([a-z0-9]+)([A-Z]{3})", source.name.split(".")[0])
+    found = re.fullmatch(r"([a-z0-9]+)([A-Z]{3})", source.name.lstrip(".").split(".")[0])
     table = Table(
         by_position("ts price size"),
         stamp=Stamp(unit="s"),
-        symbol=f"BTC-{found[2]}" if found else None,
+        symbol=f"BTC-{found[2]}" if found else hints_of(source).symbol,
         exchange=BITCOINCHARTS.get(found[1], found[1]) if found else None,
     )
     return read_as(source, table, asked)

@@ -428,6 +428,7 @@ class TestBadInput:
             ({"layout": "nonsense"}, "six-columns"),
             ({"layout": "bbo"}, "orderbook_l2"),
             ({"depth": 0}, "--depth"),
+            ({"exchange": "a b"}, "--exchange"),
             ({"layout": "ohlc", "mapping": Path("x.yaml")}, "contradict"),
         ],
     )

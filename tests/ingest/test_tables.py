@@ -156,6 +156,34 @@ def test_a_month_closes_with_its_last_day():
     assert piece.rows["ts"].to_list() == [int(october) * 10**9]
 
 
+@pytest.mark.parametrize(
+    ("place", "text", "said"),
+    [
+        (
+            0,
+            "01/02/2021",
+            "column ts holds no times (ISO text in UTC), it starts with '01/02/2021'",
+        ),
+        (4, "1.234,5", "column close holds no numbers, it starts with '1.234,5'"),
+    ],
+)
+def test_a_column_that_is_unreadable_throughout_is_a_wrong_layout(place, text, said):
+    row = [*GOOD[:place], text, *GOOD[place + 1 :]]
+    with pytest.raises(UnknownLayout) as caught:
+        normalise(HERE, bars(row, row), BARS, asked())
+    assert said in str(caught.value)
+    assert "--mapping FILE" in str(caught.value)
+    assert normalise(HERE, bars(row), BARS, asked()).broken.height == 1
+
+
+def test_bars_that_lie_closer_than_their_name_says_are_questioned():
+    rows = [(str(1_700_000_000 + 60 * n), *GOOD[1:]) for n in range(3)]
+    table = Table(BARS.columns, symbol="BTC-USD", exchange="x", interval="1h")
+    with pytest.raises(UnknownLayout, match="should hold bars of 1h, but they lie 1m apart"):
+        normalise(HERE, bars(*rows), table, asked())
+    assert normalise(HERE, bars(*rows), table, asked(interval="1h")).rows.height == 3
+
+
 def test_lines_that_fit_no_columns_are_kept_with_what_the_file_says():
     piece = normalise(HERE, bars(GOOD), BARS, asked(), pl.Series("row", ["1,2,3,4,5,6,7,8"]))
     (broken,) = piece.broken.to_dicts()
@@ -190,6 +218,7 @@ TRADE = Table({"ts": "ts", "price": "price", "size": "size"}, Stamp("s"), "BTC-B
     )
 )
 def test_every_row_is_read_or_kept_never_lost(rows):
+    rows = [*rows, ("1500000000", "5.0", "1.0")]
     raw = pl.DataFrame(rows, schema=dict.fromkeys(("ts", "price", "size"), pl.String), orient="row")
     piece = normalise(HERE, raw, TRADE, asked(dataset="trades"))
     unreadable = sum(ts == "?" or price == "x" for ts, price, _ in rows)

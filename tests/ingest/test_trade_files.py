@@ -23,6 +23,13 @@ def test_bitcoincharts_names_market_and_currency_in_the_files_name(
     assert rows["side"].null_count() == 2
 
 
+def test_a_hidden_file_and_a_market_in_upper_case_are_named_too(tmp_path, reading):
+    for name, symbol in ((".coinbaseUSD.csv", "BTC-USD"), ("ETHEUR.csv", "ETH-EUR")):
+        (tmp_path / name).write_text("1314723611,14,0.01\n")
+        rows = reading(tmp_path / name, CHARTS, "trades", exchange="x").rows
+        assert rows["symbol"].to_list() == [symbol]
+
+
 def test_other_names_ask_for_the_market(tmp_path, reading):
     path = tmp_path / "trades.csv"
     path.write_text("1314723611,14,0.01\n")
