@@ -17,6 +17,31 @@ def test_arrays_of_arrays_keep_every_digit():
     assert table.rows() == [("1723161253937085769", "1.5", None), ("2", "3", None)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[1,2.5,null],[3,4,5]]",
+        "[[1, 2.5, null], [3, 4, 5]]",
+        " [ [1,2.5,null] ,\n [3,4,5] ] \n",
+        '[["1","2.5",null],["3","4","5"]]',
+        '[["1", "2.5", null], ["3", 4, 5]]',
+        "[[1,2.5],[3,4,5]]",
+    ],
+)
+def test_blanks_and_quotes_make_no_difference(text):
+    assert matrix(HERE, text, 3).rows() == [("1", "2.5", None), ("3", "4", "5")]
+
+
+@pytest.mark.parametrize("cell", ["a, b", 'say \\"x\\"', "[x]", "ü\\n"])
+def test_strange_texts_in_cells_survive(cell):
+    text = f'[["{cell}", 1], ["y", 2]]'
+    assert matrix(HERE, text, 2).row(0) == (json.loads(f'"{cell}"'), "1")
+
+
+def test_more_cells_than_asked_for_are_left_out():
+    assert matrix(HERE, "[[1,2],[3,4,5]]", 2).rows() == [("1", "2"), ("3", "4")]
+
+
 def test_objects_give_the_named_columns_and_null_where_one_lacks_a_key():
     table = records(HERE, '[{"a": 1, "b": "x"}, {"b": 2.5, "c": 3}]', ("a", "b"))
     assert table.rows() == [("1", "x"), (None, "2.5")]
