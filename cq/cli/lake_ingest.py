@@ -33,7 +33,13 @@ MOST_SKEW_NS = 30 * SECOND
 @click.option("--interval", default="1h", show_default=True, help="1m 15m 1h 3h 1d 1w 1M")
 @click.option("--since", metavar="DATE", help="First instant to fetch; default: go on from before.")
 @click.option("--until", metavar="DATE", help="Fetch up to here, exclusive; default: now.")
-@click.option("--dataset", type=click.Choice(["ohlcv"]), default="ohlcv", show_default=True)
+@click.option(
+    "--dataset",
+    type=click.Choice(["ohlcv"]),
+    default="ohlcv",
+    show_default=True,
+    help="What is fetched.",
+)
 @click.option("--refetch", is_flag=True, help="Ask again for what is there; report differences.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj

@@ -21,7 +21,7 @@ from cq.utils.time import DAY, HOUR, MINUTE, YEAR, interval_ns
 
 Floats = npt.NDArray[np.float64]
 
-REGIMES: Final = {"bull": (0.9, 0.45), "bear": (-0.8, 0.7), "calm": (0.05, 0.25)}
+REGIMES: Final = {"bull": (1.5, 0.42), "bear": (-1.2, 0.6), "calm": (0.05, 0.22)}
 """Regime → (drift, volatility), both a year."""
 
 
@@ -69,8 +69,17 @@ class GeneratedMarket:
         """What can be asked for."""
         return tuple(coin.symbol for coin in self.coins)
 
+    @property
+    def intervals(self) -> tuple[str, ...]:
+        """The intervals of bars that it serves, shortest first."""
+        return ("1m", "15m", "1h", "3h", "1d")
+
+    def time_ns(self, now_ns: int) -> int:
+        """Its clock stands where its bars end."""
+        return min(now_ns, self.end_ns)
+
     def candles(self, symbol: str, interval: str, start_ns: int, end_ns: int) -> pl.DataFrame:
-        """Bars that open in [start, end): ts, open, high, low, close, volume.
+        """Bars that open in [start, end), oldest first, with the columns of the lake's `ohlcv`.
 
         Buckets without a trade are left out, as on the exchange.
         """
@@ -80,8 +89,10 @@ class GeneratedMarket:
         minutes = self._minutes[symbol].filter(
             pl.col("ts").is_between(start_ns // length * length, end_ns, closed="left")
         )
+        label = {"symbol": symbol, "exchange": self.name, "interval": interval}
+        named = {name: pl.lit(text) for name, text in label.items()}
         if length == MINUTE:
-            return minutes
+            return minutes.with_columns(**named)
         bucket = (pl.col("ts") // length * length).set_sorted()
         return (
             minutes.with_columns(bucket)
@@ -94,6 +105,7 @@ class GeneratedMarket:
                 pl.col("volume").sum().round(8),
             )
             .filter(pl.col("ts") >= start_ns)
+            .with_columns(**named)
         )
 
     @cached_property
@@ -116,7 +128,7 @@ def _walk(coin: Coin, ts: npt.NDArray[np.int64], random: np.random.Generator) ->
     count = len(ts)
     days = count * MINUTE // DAY + 10
     days = count * MINUTE // DAY + 10
-    lengths = random.exponential(24 * DAY / MINUTE, size=days).astype(int) + 1
+    lengths = random.exponential(40 * DAY / MINUTE, size=days).astype(int) + 1
     kinds = random.integers(len(REGIMES), size=len(lengths))
     regime = np.repeat(kinds, lengths)[:count]
     drift, volatility = np.array(list(REGIMES.values())).T
