@@ -16,8 +16,10 @@ ARROWS = (
     "signals",
     "backtest",
     "execution",
-    "report sim schemas project",
-    "cli __main__",
+    "report sim schemas",
+    "project",
+    "cli",
+    "__main__",
 )
 RANK = {room: rank for rank, rooms in enumerate(ARROWS) for room in rooms.split()}
 
