@@ -83,7 +83,7 @@ def import_files(
         depth=_depth(depth),
     )
     fixed = _fixed_layout(mapping, layout, dataset)
-    found = _expanded(paths)
+    found = _expanded(paths, lake.root)
     reports = []
     for number, (path, named) in enumerate(found, 1):
 
@@ -158,12 +158,15 @@ def _rejected(path: Path, piece: Piece, asked: Request) -> pl.DataFrame:
     )
 
 
-def _expanded(paths: Iterable[Path]) -> list[tuple[Path, bool]]:
-    """Every file once, in order, and whether it was named itself."""
+def _expanded(paths: Iterable[Path], lake: Path) -> list[tuple[Path, bool]]:
+    """Every file once, in order, and whether it was named itself.
+
+    Of a folder, hidden files and folders and the lake's own files are no files of others.
+    """
     found: dict[Path, bool] = {}
     for path in paths:
         if path.is_dir():
-            below = sorted(one for one in path.rglob("*") if one.is_file())
+            below = sorted(one for one in path.rglob("*") if _is_of_others(one, path, lake))
             if not below:
                 raise UnknownLayout(path, "is a folder without files")
             for one in below:
@@ -171,6 +174,11 @@ def _expanded(paths: Iterable[Path]) -> list[tuple[Path, bool]]:
         else:
             found[path] = True
     return list(found.items())
+
+
+def _is_of_others(one: Path, folder: Path, lake: Path) -> bool:
+    hidden = any(part.startswith(".") for part in one.relative_to(folder).parts)
+    return not hidden and one.is_file() and not one.resolve().is_relative_to(lake)
 
 
 def _fixed_layout(mapping: Path | None, layout: str | None, dataset: str) -> Layout | None:

@@ -31,6 +31,9 @@ FORMATS: dict[str, Kind] = {
 }
 
 
+Column = str | int
+
+
 class Stamps(BaseModel):
     """How the column of `ts` says time."""
 
@@ -58,8 +61,8 @@ class Mapping(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    columns: dict[str, str | int] = Field(
-        description="our names and the file's; a number is a position, from 1"
+    columns: dict[str, Column | list[Column]] = Field(
+        description="our names and the file's; a number is a position, from 1; several are joined"
     )
     dataset: Literal["ohlcv", "trades"] | None = Field(
         None, description="refuse any other --dataset"
@@ -82,7 +85,7 @@ class Mapping(BaseModel):
 
     @field_validator("columns")
     @classmethod
-    def _ours(cls, columns: dict[str, str | int]) -> dict[str, str | int]:
+    def _ours(cls, columns: dict[str, Column | list[Column]]) -> dict[str, Column | list[Column]]:
         known = {"ts", "symbol", "exchange", "interval", "side", "trade_id"}.union(
             *NUMBERS.values()
         )
@@ -90,8 +93,9 @@ class Mapping(BaseModel):
             raise ValueError(
                 f"{', '.join(strangers)} is no column here; ours are {', '.join(sorted(known))}"
             )
-        if places := [name for name, at in columns.items() if isinstance(at, int) and at < 1]:
-            raise ValueError(f"{places[0]}: positions count from 1")
+        for name, said in columns.items():
+            if any(isinstance(one, int) and one < 1 for one in _each(said)):
+                raise ValueError(f"{name}: positions count from 1")
         return columns
 
     @field_validator("interval")
@@ -104,13 +108,18 @@ class Mapping(BaseModel):
                 raise ValueError(str(error)) from None
         return interval
 
-    def table(self, names: list[str]) -> Table:
-        """The table over a file whose columns are `names`."""
-        columns = {
-            ours: theirs if isinstance(theirs, str) else self._named(names, ours, theirs)
-            for ours, theirs in self.columns.items()
-        }
-        return Table(
+    def over(self, raw: pl.DataFrame) -> tuple[pl.DataFrame, Table]:
+        """The file's table, with joined columns where several are meant, and how to read it."""
+        columns = {}
+        for ours, said in self.columns.items():
+            names = [_named(raw.columns, ours, one) for one in _each(said)]
+            columns[ours] = " ".join(names)
+            if len(names) > 1 and set(names) <= set(raw.columns):
+                joined = pl.concat_str(
+                    *(pl.col(name).cast(pl.String) for name in names), separator=" "
+                )
+                raw = raw.with_columns(joined.alias(columns[ours]))
+        return raw, Table(
             columns,
             Stamp(self.ts.unit, self.ts.format, self.ts.timezone),
             symbol=self.symbol,
@@ -120,9 +129,15 @@ class Mapping(BaseModel):
             decimal=self.decimal,
         )
 
-    @staticmethod
-    def _named(names: list[str], ours: str, place: int) -> str:
-        return names[place - 1] if place <= len(names) else f"column {place} ({ours})"
+
+def _each(said: Column | list[Column]) -> list[Column]:
+    return said if isinstance(said, list) else [said]
+
+
+def _named(names: list[str], ours: str, said: Column) -> str:
+    if isinstance(said, str):
+        return said
+    return names[said - 1] if said <= len(names) else f"column {said} ({ours})"
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -132,7 +147,8 @@ def read_mapping(path: Path) -> Mapping:
         return Mapping.model_validate(document.value)
     except ValidationError as error:
         first = error.errors()[0]
-        keys = tuple(str(key) for key in first["loc"] if key not in ("str", "int"))
+        forms = ("str", "int", "list[union[str,int]]")  # of a column: no keys of the file
+        keys = tuple(str(key) for key in first["loc"] if key not in forms)
         raise ConfigError(document.where(keys), _problem(first, keys)) from None
 
 
@@ -156,7 +172,8 @@ def layout_of(path: Path, mapping: Mapping) -> Layout:
         if mapping.format is not None:
             source = replace(source, kind=FORMATS[mapping.format])
         raw, spoiled = _raw(source, mapping)
-        return normalise(source.path, raw, mapping.table(raw.columns), asked, spoiled)
+        raw, table = mapping.over(raw)
+        return normalise(source.path, raw, table, asked, spoiled)
 
     return Layout(f"mapping {path.name}", ("ohlcv", "trades"), "a mapping", lambda _: True, read)
 

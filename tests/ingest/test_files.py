@@ -477,6 +477,14 @@ class TestFolders:
         (report,) = importing(folder, dataset="ohlcv")
         assert "--symbol" in str(report.error)
 
+    def test_a_lakes_own_files_and_hidden_ones_are_not_taken(self, importing, lake, tmp_path):
+        (tmp_path / "BTC-USD.csv").write_text(SMALL + rows_of(3))
+        (tmp_path / ".cache").mkdir()
+        (tmp_path / ".cache" / "ETH-USD.csv").write_text(SMALL + rows_of(3))
+        for _ in "12":
+            reports = importing(tmp_path, dataset="ohlcv", exchange="x")
+            assert [one.path.name for one in reports] == ["BTC-USD.csv"]
+
     def test_a_file_named_twice_is_read_once(self, importing, tmp_path):
         path = tmp_path / "BTC-USD.csv"
         path.write_text(SMALL + rows_of(3))

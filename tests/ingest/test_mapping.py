@@ -93,6 +93,24 @@ def test_binary_tables_are_mapped_too(tmp_path, reading):
     assert piece.rows.select("price", "size").row(0) == (1.5, 2.0)
 
 
+def test_a_date_and_a_time_in_two_columns_are_joined(mapped):
+    piece = mapped(
+        "columns: {ts: [1, 2], open: 3, high: 4, low: 5, close: 6, volume: 7}\n"
+        "ts: {format: '%Y.%m.%d %H:%M'}\nsymbol: EUR-USD\nexchange: mt4\n",
+        "2018.01.01,00:00,1,2,0.5,1.5,10\n2018.01.01,00:01,1,2,0.5,1.5,10\n",
+    )
+    assert piece.rows["ts"].to_list() == [
+        parse_time("2018-01-01T00:00"),
+        parse_time("2018-01-01T00:01"),
+    ]
+    assert piece.rows["interval"].to_list() == ["1m", "1m"]
+
+
+def test_a_joined_column_that_is_not_there_is_named(mapped):
+    with pytest.raises(UnknownLayout, match="lacks Data Hora"):
+        mapped("columns: {ts: [Data, Hora], price: 2, size: 3}\n", "1,2,3\n", dataset="trades")
+
+
 def test_options_win_over_the_mapping(mapped):
     piece = mapped(
         f"columns: {BARS}\nsymbol: BTC-BRL\nexchange: acme\ninterval: 1h\n",
@@ -123,6 +141,8 @@ def test_a_mapping_of_another_dataset_is_refused(mapped):
         ("columns: {ts: a}\nts:\n  unit: hours\n", r"m\.yaml:3: ts\.unit"),
         ("columns: {ts: a}\nts: {timezone: Mars}\n", r"m\.yaml:2: ts\.timezone: 'Mars' is no time"),
         ("columns: {when: a}\n", r"m\.yaml:1: columns: when is no column here"),
+        ("columns:\n  ts: {a: b}\n", r"m\.yaml:2: columns\.ts: "),
+        ("columns:\n  ts: [a, {b: c}]\n", r"m\.yaml:2: columns\.ts: "),
         ("columns: {ts: 0}\n", r"m\.yaml:1: columns: ts: positions count from 1"),
         ("columns: {ts: a}\ninterval: hour\n", r"m\.yaml:2: interval: 'hour' is not an interval"),
         ("columns: {ts: a}\nseparator: ', '\n", r"m\.yaml:2: separator"),
