@@ -130,7 +130,9 @@ def _curve(
     for one in markets:
         positions = np.array([state.held(one.symbol) for state in states])
         if positions.any():
-            held += np.repeat(positions, lengths) * one.last_close(ts)
+            worth = np.repeat(positions, lengths)
+            worth *= one.last_close(ts)
+            held += worth
     equity = cash + held
     exposure = np.divide(held, equity, out=np.zeros(ts.size), where=equity > 0)
     return Simulation(fills, states[-1], ts, equity, cash, exposure)

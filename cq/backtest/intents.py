@@ -17,11 +17,11 @@ def changes(targets: Floats, band: float = 0.0) -> Ints:
     It acts when the target becomes zero or leaves zero, and when it lies further than `band` from
     the target it last acted on. NaN is no target: nothing is decided there.
     """
-    rows = np.flatnonzero(~np.isnan(targets))
-    known = targets[rows]
+    rows, known = _decided(targets)
     if band == 0.0:
-        before = np.concatenate(([0.0], known[:-1]))
-        return rows[np.flatnonzero(known != before)]
+        moved = np.flatnonzero(known[1:] != known[:-1]) + 1
+        first = [0] if known.size and known[0] != 0.0 else []
+        return rows[np.concatenate((np.array(first, dtype=np.int64), moved))]
     found: list[int] = []
     acted, at = 0.0, _next_change(known, 0.0, band, 0)
     while at < known.size:
@@ -29,6 +29,16 @@ def changes(targets: Floats, band: float = 0.0) -> Ints:
         acted = float(known[at])
         at = _next_change(known, acted, band, at + 1)
     return rows[np.array(found, dtype=np.int64)]
+
+
+def _decided(targets: Floats) -> tuple[Ints, Floats]:
+    """The rows that have a target, and those targets."""
+    missing = np.isnan(targets)
+    start = int(missing.argmin()) if missing.size else 0
+    if not missing[start:].any():  # the usual case: only the warm-up has none
+        return np.arange(start, targets.size), targets[start:]
+    rows = np.flatnonzero(~missing)
+    return rows, targets[rows]
 
 
 def _next_change(targets: Floats, acted: float, band: float, start: int) -> int:

@@ -54,9 +54,19 @@ def figure(result: BacktestResult) -> Figure:
         dates = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
         held.xaxis.set_major_formatter(dates)
         for axes in (money, fall, held):
-            axes.tick_params(length=0)
+            axes.tick_params(length=0, pad=6)
             axes.margins(x=0.01)
+        _lay_out(made)
     return made
+
+
+def _lay_out(made: Figure) -> None:
+    """Make room for every label, once for all pictures that are drawn of it."""
+    FigureCanvasAgg(made)
+    engine = made.get_layout_engine()
+    assert engine is not None
+    engine.execute(made)
+    made.set_layout_engine("none")
 
 
 def write_png(made: Figure, path: Path) -> None:
@@ -101,7 +111,7 @@ def _equity(axes: Any, result: BacktestResult) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: money(value)))
     axes.set_title("Equity", loc="left", fontweight="bold", fontsize=11.5)
-    axes.legend(loc="upper left", ncols=2)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderpad=0.1)
 
 
 def _drawdown(axes: Any, result: BacktestResult) -> None:
