@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cq.utils.config import Settings
 from cq.utils.resources import resource_root
+from cq.utils.settings import Settings
 
 
 def settings_schema() -> dict[str, Any]:

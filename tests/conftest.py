@@ -16,7 +16,7 @@ settings.load_profile("cq")
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real market data and exchange facts that lies beside the project."""
-    for folder in _around():
+    for folder in Path(__file__).resolve().parents:
         if (folder / "shared" / "market").is_dir():
             return folder / "shared"
     pytest.skip("no ../shared beside the project")
@@ -33,11 +33,3 @@ def exchange() -> Iterator[Exchange]:
     """A loopback exchange, listening; see tests/exchange.py."""
     with Exchange() as one:
         yield one
-
-
-def _around() -> Iterator[Path]:
-    """The folders above these tests, then those above the checkout they are a worktree of."""
-    yield from Path(__file__).resolve().parents
-    link = Path(__file__).resolve().parent.parent / ".git"
-    if link.is_file():
-        yield from Path(link.read_text().partition("gitdir:")[2].strip()).parents

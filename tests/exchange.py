@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
-from cq.utils.config import Ingestion
+from cq.utils.settings import Ingestion
 from cq.utils.time import SECOND, bar_end
 
 Bar = tuple[str, str, str, str, str]

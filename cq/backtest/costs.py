@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from cq.utils.config import Backtest
+    from cq.utils.settings import Backtest
 
 Side = Literal["buy", "sell"]
 

@@ -20,7 +20,7 @@ from cq.utils.time import iso, parse_time
 
 if TYPE_CHECKING:
     from cq.lake import Lake
-    from cq.utils.config import Backtest
+    from cq.utils.settings import Backtest
 
 TRADES = {
     "ts": pl.Int64,

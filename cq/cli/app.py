@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cq.lake import Lake
-    from cq.utils.config import Settings
+    from cq.utils.settings import Settings
 
 
 @dataclass

@@ -19,7 +19,7 @@ from cq.errors import UsageError
 if TYPE_CHECKING:
     from cq.backtest import BacktestResult
     from cq.strategies import Strategy
-    from cq.utils.config import Settings
+    from cq.utils.settings import Settings
 
 
 @click.command()

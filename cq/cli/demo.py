@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cq.lake import Lake
     from cq.sim.market import GeneratedMarket
     from cq.strategies import Strategy
-    from cq.utils.config import Settings
+    from cq.utils.settings import Settings
 
 FROM, UNTIL = "2024-01-01", "2026-01-01"
 MINUTES_SINCE = "2025-12-30"

@@ -20,7 +20,7 @@ from cq.utils.time import SECOND, iso, parse_time
 if TYPE_CHECKING:
     from cq.exchanges import MarketData
     from cq.ingest.backfill import Ingested
-    from cq.utils.config import Settings
+    from cq.utils.settings import Settings
 
 COLUMNS = ("symbol", "from", "to", "landed", "known", "rejected", "no trade")
 

@@ -14,7 +14,7 @@ from cq.utils.time import bar_end
 
 if TYPE_CHECKING:
     from cq.strategies import Strategy
-    from cq.utils.config import Backtest
+    from cq.utils.settings import Backtest
 
 
 @dataclass(frozen=True)

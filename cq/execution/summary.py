@@ -7,27 +7,16 @@ from typing import Any
 import polars as pl
 
 from cq.backtest.account import Account, Costs
+from cq.backtest.run import trades_frame
 from cq.execution.journal import Journal
 from cq.utils.time import iso
 
-TRADES = {
-    "ts": pl.Int64,
-    "symbol": pl.String,
-    "side": pl.String,
-    "qty": pl.Float64,
-    "price": pl.Float64,
-    "fee": pl.Float64,
-    "slippage": pl.Float64,
-}
 EQUITY = {"ts": pl.Int64, "equity": pl.Float64, "cash": pl.Float64}
 
 
 def trades(journal: Journal) -> pl.DataFrame:
     """Every fill, in the columns of a backtest's trades."""
-    fills = journal.fills()
-    return pl.DataFrame(
-        {name: [getattr(fill, name) for fill in fills] for name in TRADES}, schema=TRADES
-    )
+    return trades_frame(journal.fills())
 
 
 def equity(journal: Journal) -> pl.DataFrame:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cq.errors import UnknownSymbol
+from cq.lake.resample import resampled
 from cq.utils.time import DAY, HOUR, MINUTE, YEAR, interval_ns
 
 Floats = npt.NDArray[np.float64]
@@ -93,19 +94,11 @@ class GeneratedMarket:
         named = {name: pl.lit(text) for name, text in label.items()}
         if length == MINUTE:
             return minutes.with_columns(**named)
-        bucket = (pl.col("ts") // length * length).set_sorted()
+        coarser = resampled(minutes.with_columns(**named).lazy(), interval)
         return (
-            minutes.with_columns(bucket)
-            .group_by("ts", maintain_order=True)
-            .agg(
-                pl.col("open").first(),
-                pl.col("high").max(),
-                pl.col("low").min(),
-                pl.col("close").last(),
-                pl.col("volume").sum().round(8),
-            )
-            .filter(pl.col("ts") >= start_ns)
-            .with_columns(**named)
+            coarser.filter(pl.col("ts") >= start_ns)
+            .with_columns(pl.col("volume").round(8), interval=pl.lit(interval))
+            .collect()
         )
 
     @cached_property

@@ -16,7 +16,7 @@ from cq.strategies.sizing import FixedFraction, Sizing
 from cq.utils.time import interval_ns
 
 if TYPE_CHECKING:
-    from cq.utils.config import Backtest
+    from cq.utils.settings import Backtest
 
 OWN = "own"
 """The kind of a strategy that its user wrote in a Python file."""

@@ -10,7 +10,7 @@ from cq.strategies.loading import KINDS
 
 def strategy_schema() -> dict[str, Any]:
     """One schema for every registered kind and for a user's own."""
-    from cq.utils.config import Backtest
+    from cq.utils.settings import Backtest
 
     definitions: dict[str, Any] = {}
     backtest = _taken_in(Backtest.model_json_schema(), definitions)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from loguru import logger
 
-from cq.utils.config import Settings
+from cq.utils.settings import Settings
 
 FIELDS: Final = (
     "ts",

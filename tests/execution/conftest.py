@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from cq.lake import Lake
-from cq.utils.config import Settings, defaults
+from cq.utils.config import defaults
+from cq.utils.settings import Settings
 from cq.utils.time import parse_time
 
 SYMBOLS = ("BTC-USDT", "ETH-USDT", "SOL-USDT")

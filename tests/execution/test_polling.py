@@ -20,7 +20,8 @@ from cq.execution.start import Setup
 from cq.execution.summary import trades
 from cq.lake import Lake
 from cq.strategies import load
-from cq.utils.config import Settings, defaults
+from cq.utils.config import defaults
+from cq.utils.settings import Settings
 from cq.utils.time import HOUR, parse_time
 
 BEGIN = parse_time("2026-03-01")

@@ -24,7 +24,7 @@ from cq.execution.start import Setup, replaying
 from cq.execution.summary import equity, summary, trades
 from cq.lake import Lake
 from cq.strategies import Strategy, load
-from cq.utils.config import Settings
+from cq.utils.settings import Settings
 from cq.utils.time import iso, parse_time
 
 THREE = """

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from cq.backtest.account import Costs, Fill
+from cq.backtest.run import TRADES
 from cq.execution.journal import Decision, Journal
 from cq.execution.orders import Order, exact
-from cq.execution.summary import EQUITY, TRADES, equity, summary, trades
+from cq.execution.summary import EQUITY, equity, summary, trades
 from cq.utils.time import HOUR
 
 COSTS = Costs(taker=0.01)

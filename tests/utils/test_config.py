@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from cq.errors import ConfigError
-from cq.utils.config import DATASETS, all_keys, defaults, find_project, load
+from cq.utils.config import all_keys, defaults, find_project, load
 from cq.utils.resources import resource_root
+from cq.utils.settings import DATASETS
 
 
 @pytest.fixture

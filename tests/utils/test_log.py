@@ -5,8 +5,9 @@ import json
 import pytest
 from pydantic import SecretStr
 
-from cq.utils.config import Credentials, defaults
+from cq.utils.config import defaults
 from cq.utils.log import FIELDS, configure, event
+from cq.utils.settings import Credentials
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from cq.exchanges import limits as limiting
 from cq.exchanges.mercado_bitcoin.errors import error_in, http_date_ns
 from cq.utils import clock as clocks
 from cq.utils import log
-from cq.utils.config import Ingestion, Retry
+from cq.utils.settings import Ingestion, Retry
 
 Answer = TypeVar("Answer")
 

@@ -19,7 +19,8 @@ from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
 from cq.exchanges.mercado_bitcoin.errors import Unreadable
 from cq.exchanges.mercado_bitcoin.rest import LONGEST_PAUSE_S, pause_after
 from cq.utils import log
-from cq.utils.config import Retry, defaults
+from cq.utils.config import defaults
+from cq.utils.settings import Retry
 from cq.utils.time import HOUR, SECOND, parse_time
 
 START = parse_time("2026-09-27")

@@ -1,0 +1,199 @@
+"""Every setting as a frozen, checked value; what each one means stands in configs/default.yaml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+DATASETS = ("ohlcv", "trades", "orderbook_l2", "orders", "fills", "coverage", "rejected")
+TEMPLATE_WORDS = ("dataset", "exchange", "symbol", "interval", "YYYY", "MM", "DD", "HHmmss")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class RateLimits(_Frozen):
+    """How often the exchange may be asked."""
+
+    requests_per_minute: float = Field(gt=0)
+    requests_per_second: float = Field(gt=0)
+
+
+class Retry(_Frozen):
+    """How a failed request is tried again."""
+
+    max_tries: int = Field(ge=1)
+    backoff_base_ms: float = Field(ge=0)
+    backoff_cap_ms: float = Field(ge=0)
+    backoff_jitter_ms: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _base_within_cap(self) -> Retry:
+        if self.backoff_base_ms > self.backoff_cap_ms:
+            raise ValueError(
+                f"backoff_base_ms ({self.backoff_base_ms:g}) must not exceed "
+                f"backoff_cap_ms ({self.backoff_cap_ms:g})"
+            )
+        return self
+
+
+class Ingestion(_Frozen):
+    """Where data is fetched from, and with what manners."""
+
+    rest_base_url: str = Field(pattern=r"^https?://\S+$")
+    ws_url: str = Field(pattern=r"^wss?://\S+$")
+    timeout_seconds: float = Field(gt=0)
+    page_bars: int = Field(ge=1)
+    rate_limits: RateLimits
+    retry: Retry
+
+
+class Partition(_Frozen):
+    """Where the files of one dataset lie."""
+
+    path: str
+    keys: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _path_and_keys_agree(self) -> Partition:
+        words = re.findall(r"{(.*?)}", self.path)
+        if strange := [word for word in words if word not in TEMPLATE_WORDS]:
+            raise ValueError(f"{{{strange[0]}}} is not one of {', '.join(TEMPLATE_WORDS)}")
+        if not self.path.endswith(".parquet") or self.path.startswith("/"):
+            raise ValueError(f"{self.path!r} must be a relative path that ends in .parquet")
+        folder_words = set(re.findall(r"{(.*?)}", self.path.rpartition("/")[0])) - {"dataset"}
+        if folder_words != set(self.keys):
+            raise ValueError(
+                f"keys {', '.join(self.keys)} differ from the path's folders "
+                f"({', '.join(sorted(folder_words))})"
+            )
+        if "symbol" not in self.keys:
+            raise ValueError("the path needs a {symbol} folder: locks and readers work by symbol")
+        return self
+
+
+class Fees(_Frozen):
+    """What the exchange takes, as fractions of the traded notional."""
+
+    taker: float = Field(ge=0, lt=1)
+    maker: float = Field(ge=0, lt=1)
+    minimum: float = Field(ge=0)
+
+
+class Slippage(_Frozen):
+    """How far a fill is from the bar's price."""
+
+    kind: Literal["fixed_bps"]
+    bps: float = Field(ge=0, lt=10_000)
+
+
+class Caps(_Frozen):
+    """The largest position and the largest sum of positions, as fractions of equity."""
+
+    max_position: float = Field(gt=0)
+    max_gross_exposure: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _position_within_gross(self) -> Caps:
+        if self.max_position > self.max_gross_exposure:
+            raise ValueError(
+                f"max_position ({self.max_position:g}) must not exceed "
+                f"max_gross_exposure ({self.max_gross_exposure:g})"
+            )
+        return self
+
+
+class Backtest(Caps):
+    """How a simulated account trades."""
+
+    cash: float = Field(gt=0)
+    fill: Literal["next_open", "next_close"]
+    fees: Fees
+    slippage: Slippage
+    quantity_decimals: int | None = Field(ge=0, le=12)
+    min_notional: float = Field(ge=0)
+    warmup: int | Literal["auto"]
+    seed: int
+
+    @field_validator("warmup")
+    @classmethod
+    def _warmup_is_a_count(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("warmup must be a number of bars above 0, or auto")
+        return value
+
+
+class Live(Caps):
+    """How the live loop trades, and when it must not."""
+
+    poll_interval_seconds: float = Field(gt=0)
+    stale_after_bars: float = Field(gt=0)
+    max_daily_loss: float | None = Field(gt=0, le=1)
+    price_band_bps: float = Field(gt=0)
+    journal: Path
+
+
+class Credentials(_Frozen):
+    """The exchange's API key; from the environment only."""
+
+    client_id: SecretStr | None = None
+    client_secret: SecretStr | None = None
+
+
+class Settings(_Frozen):
+    """Everything that can be set, merged and checked; its repr holds no secret."""
+
+    env: Literal["dev", "test", "prod"]
+    timezone: str
+    data_root: Path
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    log_file: Path | None
+    paper_trading: bool
+    symbols: tuple[str, ...]
+    quote: str = Field(pattern=r"^[A-Z0-9]+$")
+    exclusions: tuple[str, ...]
+    ingestion: Ingestion
+    partitions: dict[str, Partition]
+    backtest: Backtest
+    live: Live
+    credentials: Credentials = Credentials()
+
+    @field_validator("symbols", "exclusions", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(one.strip() for one in value.split(",") if one.strip())
+        return value
+
+    @field_validator("symbols", "exclusions")
+    @classmethod
+    def _symbol_form(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        for symbol in symbols:
+            base, dash, quote = symbol.partition("-")
+            if not (dash and base and quote and symbol == symbol.upper()):
+                raise ValueError(f"{symbol!r} is not a symbol; expected BASE-QUOTE such as BTC-BRL")
+        return symbols
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(
+                f"{name!r} is not a time zone; expected UTC, America/Sao_Paulo, …"
+            ) from None
+        return name
+
+    @field_validator("partitions")
+    @classmethod
+    def _every_dataset(cls, partitions: dict[str, Partition]) -> dict[str, Partition]:
+        for name in partitions:
+            if name not in DATASETS:
+                raise ValueError(f"{name!r} is not a dataset; there is {', '.join(DATASETS)}")
+        return partitions
