@@ -37,5 +37,5 @@ def resolve(
 
 def _advice(said: str, others: Sequence[str]) -> str:
     if others:
-        return f"say which: symbols={others[0]}"
+        return f"say which of {' and '.join(others)}: --set symbols={others[0]}"
     return f"fetch it with `cq lake ingest {said}` or name one of these with --set symbols=…"

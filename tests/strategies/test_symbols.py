@@ -18,7 +18,9 @@ def test_the_only_other_market_of_a_base_is_taken_and_said():
 
 
 def test_two_other_markets_are_a_question():
-    with pytest.raises(UnknownSymbol, match="say which: symbols=BTC-EUR"):
+    with pytest.raises(
+        UnknownSymbol, match="say which of BTC-EUR and BTC-USDT: --set symbols=BTC-EUR"
+    ):
         resolve(["BTC"], "BRL", ["BTC-USDT", "BTC-EUR"])
 
 
