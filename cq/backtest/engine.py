@@ -134,8 +134,8 @@ def _curve(
             worth *= one.last_close(ts)
             held += worth
     equity = cash + held
-    exposure = np.divide(held, equity, out=np.zeros(ts.size), where=equity > 0)
-    return Simulation(fills, states[-1], ts, equity, cash, exposure)
+    invested = np.divide(held, equity, out=held, where=equity > 0)  # nothing held: 0 stays 0
+    return Simulation(fills, states[-1], ts, equity, cash, invested)
 
 
 def _moments_of(markets: Sequence[Market], start: int) -> npt.NDArray[np.int64]:

@@ -85,9 +85,10 @@ def annualized(total: float, years: float) -> float | None:
 
 def sharpe(ts: Ints, equity: Floats, cash: float, interval: str) -> float | None:
     """Annualised mean over deviation of one bar's returns; None when equity never moves."""
-    returns = np.diff(equity, prepend=cash)
-    returns[0] /= cash
-    returns[1:] /= equity[:-1]
+    returns = np.empty_like(equity)
+    returns[0] = equity[0] / cash
+    np.divide(equity[1:], equity[:-1], out=returns[1:])
+    returns -= 1
     bars = max(round((int(ts[-1]) - int(ts[0])) / interval_ns(interval)) + 1, returns.size)
     if bars < 2:
         return None
@@ -102,7 +103,10 @@ def sharpe(ts: Ints, equity: Floats, cash: float, interval: str) -> float | None
 def drawdown(equity: Floats, cash: float) -> Floats:
     """How far equity lies below its highest point so far (starting cash included), ≤ 0."""
     peak = np.maximum.accumulate(equity)
-    return np.asarray(equity / np.maximum(peak, cash) - 1)
+    np.maximum(peak, cash, out=peak)
+    np.divide(equity, peak, out=peak)
+    peak -= 1
+    return peak
 
 
 def max_drawdown(equity: Floats, cash: float) -> float:
