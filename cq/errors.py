@@ -9,6 +9,7 @@
     ├── DataError                        3
     │   ├── NoSuchFile
     │   ├── UnknownLayout
+    │   ├── Stumbled
     │   ├── UnknownSymbol
     │   ├── EmptyDataset
     │   ├── NoBars
@@ -97,6 +98,18 @@ class UnknownLayout(DataError):
     def __init__(self, path: Path | str, problem: str) -> None:
         self.path, self.problem = path, problem
         super().__init__(f"{path}: {problem}")
+
+
+class Stumbled(DataError):
+    """A file that cq has no answer to: a fault of cq, told as one of the file."""
+
+    def __init__(self, path: Path, error: BaseException) -> None:
+        self.path, self.error = path, error
+        said = (str(error).splitlines() or [""])[0]
+        super().__init__(
+            f"{path}: cq stumbles over it ({type(error).__name__}: {said}); describe it with "
+            "--mapping FILE, and please report it (CQ_DEBUG=1 shows where)"
+        )
 
 
 class UnknownSymbol(DataError):

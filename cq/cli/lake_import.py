@@ -40,9 +40,22 @@ Layouts, recognised by themselves or forced with --layout; docs/import.md descri
 """
 
 
+class Dataset(click.ParamType[str]):
+    """One of the datasets; click says the choices where the option is left out."""
+
+    name = "dataset"
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """What to type."""
+        *most, last = DATASETS.strip("[]").split("|")
+        return f"Say {', '.join(most)} or {last}"
+
+
 @click.command("import", help=HELP)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--dataset", required=True, metavar=DATASETS, help="What the files hold.")
+@click.option(
+    "--dataset", required=True, type=Dataset(), metavar=DATASETS, help="What the files hold."
+)
 @click.option("--symbol", help="Market, BASE-QUOTE (BTC-BRL).")
 @click.option("--exchange", help="Whose market it is (binance).")
 @click.option("--interval", help="Length of the bars (1m, 1h, 1d).")
@@ -95,7 +108,9 @@ def import_(
     else:
         _print(dataset, reports)
     if failed:
-        raise DataError(f"{len(failed)} of {len(reports)} files could not be read; {failed[0]}")
+        raise DataError(
+            f"{len(failed)} of {len(reports)} files could not be read; {failed[0]}"
+        ) from failed[0]
     if not taken:
         raise DataError(
             f"none of {len(reports)} files holds {dataset}; the first: {reports[0].skipped}"

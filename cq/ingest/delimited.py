@@ -26,12 +26,17 @@ class Shape:
     width: int
     first_row: str
 
+    @property
+    def first_fields(self) -> list[str]:
+        """The header's or the first row's fields."""
+        return next(csv.reader([self.first_row], delimiter=self.separator))
+
 
 def shape_of(head: str, separator: str | None = None) -> Shape:
     """The shape told by a file's first lines."""
     lines = head.splitlines()
-    lines = lines[:-1] if len(lines) > 1 and not head.endswith(("\n", "\r")) else lines
-    lines = [line for line in lines[:200] if line.strip()]
+    whole = lines if head.endswith(("\n", "\r")) else lines[:-1]
+    lines = [line for line in (whole if "".join(whole).strip() else lines) if line.strip()]
     separator = separator or max(SEPARATORS, key=lambda one: _typical(lines, one))
     rows = list(csv.reader(lines[:200], delimiter=separator))
     width = Counter(len(row) for row in rows).most_common(1)[0][0]

@@ -11,7 +11,15 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from cq.errors import CqError, DataError, LakeUnwritable, NoSuchFile, UnknownLayout, UsageError
+from cq.errors import (
+    CqError,
+    DataError,
+    LakeUnwritable,
+    NoSuchFile,
+    Stumbled,
+    UnknownLayout,
+    UsageError,
+)
 from cq.ingest import layouts
 from cq.ingest.layout import Layout
 from cq.ingest.mapping import layout_of, read_mapping
@@ -122,11 +130,21 @@ def _one(
 
 
 def read_file(path: Path, asked: Request, fixed: Layout | None = None) -> tuple[str, Piece]:
-    """The name of a file's layout, and its rows in the lake's columns."""
-    source = opened(path)
-    layout = fixed or layouts.recognised(source, asked.dataset)
+    """The name of a file's layout, and its rows in the lake's columns.
+
+    Stumbled where looking at the file fails in a way nobody foresaw: it stops no other file.
+    """
+    try:
+        source = opened(path)
+        layout = fixed or layouts.recognised(source, asked.dataset)
+    except CqError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:
+        raise Stumbled(path, error) from error
     try:
         piece = layout.read(source, asked)
+    except CqError:
+        raise
     except (pl.exceptions.PolarsError, KeyError, IndexError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnknownLayout(
@@ -134,6 +152,8 @@ def read_file(path: Path, asked: Request, fixed: Layout | None = None) -> tuple[
             f"cannot be read as {layout.name} ({reason}); found {source.found()}; name another "
             "--layout or describe it with --mapping FILE",
         ) from error
+    except (Exception, pl.exceptions.PanicException) as error:
+        raise Stumbled(path, error) from error
     return piece.layout or layout.name, piece
 
 

@@ -51,6 +51,13 @@ def recognised(source: Source, dataset: str) -> Layout:
             f"looks like {matching[0].name}, which holds {' or '.join(holds)}, not {dataset}",
             f"say --dataset {holds[0]}, or describe it with --mapping FILE",
         )
+    if lacking := named.lacking(dataset, source):
+        raise Unrecognised(
+            source.path,
+            f"lacks {' and '.join(lacking)}: found {source.found()}",
+            f"{dataset} needs {', '.join(named.NEEDED[dataset])}; say which column it is with "
+            "--mapping FILE",
+        )
     raise Unrecognised(
         source.path,
         f"is in no known layout: found {source.found()}",

@@ -196,7 +196,7 @@ def _shape(source: Source, mapping: Mapping) -> Shape:
     if mapping.header is False:
         return replace(shape, header=None)
     if mapping.header and shape.header is None:
-        return replace(shape, header=tuple(told.first_row.split(told.separator)))
+        return replace(shape, header=tuple(told.first_fields))
     return shape
 
 

@@ -82,6 +82,14 @@ def is_named(dataset: str, source: Source) -> bool:
     return set(NEEDED[dataset]) <= set(columns_of(source.columns, dataset))
 
 
+def lacking(dataset: str, source: Source) -> list[str]:
+    """What a file that names half of the columns of `dataset` or more does not name."""
+    needed = NEEDED.get(dataset, ())
+    known = columns_of(source.columns, dataset) if needed else {}
+    missing = [name for name in needed if name not in known]
+    return missing if 2 * len(missing) <= len(needed) else []
+
+
 def _read(source: Source, asked: Request) -> Piece:
     table = table_of(source, asked.dataset)
     piece = read_as(source, table, asked)

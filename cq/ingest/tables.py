@@ -55,7 +55,7 @@ def normalise(
     )
     zone = asked.timezone or table.stamp.timezone or asked.default_timezone
     stamps = nanoseconds(raw[table.columns["ts"]], _stamp_in(table.stamp, zone), zone)
-    _some_are_read(path, raw[table.columns["ts"]], stamps.ts, f"times ({stamps.said})")
+    _some_are_read(path, raw[table.columns["ts"]], stamps.ts, f"times ({stamps.said})", least=1)
     _not_before_bitcoin(path, stamps.ts, table)
     numbers, unread = _numbers(path, raw, table, asked.dataset)
     rows = pl.DataFrame([stamps.ts.alias("ts"), *numbers]).with_columns(
@@ -115,9 +115,15 @@ def _symbol(
     return decided(path, "symbol", asked.symbol, column, table.symbol)
 
 
-def _some_are_read(path: Path, written: pl.Series, read: pl.Series, what: str) -> None:
-    """Where every row of a column is unreadable, it is the layout that is wrong, not the rows."""
-    if read.count() or written.count() < 2:
+def _some_are_read(
+    path: Path, written: pl.Series, read: pl.Series, what: str, least: int = 2
+) -> None:
+    """Where every row of a column is unreadable, it is the layout that is wrong, not the rows.
+
+    One number that cannot be read may be an accident (`least` is 2); without any stamp nothing
+    could land (1).
+    """
+    if read.count() or written.count() < least:
         return
     first = written.drop_nulls()[0]
     raise UnknownLayout(

@@ -40,7 +40,7 @@ def _matches_binance(source: Source) -> bool:
     width = fields(source)
     if source.kind != "delimited" or width not in _BINANCE:
         return False
-    return source.shape.first_row.lower().strip().split(",")[-2] in ("true", "false")
+    return source.shape.first_fields[-2].strip().lower() in ("true", "false")
 
 
 def _binance(source: Source, asked: Request) -> Piece:

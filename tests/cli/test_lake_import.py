@@ -97,7 +97,7 @@ def test_the_view_shows_what_landed(bars, project):
             2,
             "--dataset fills cannot be imported; there is ohlcv",
         ),
-        (["BTC-USD.csv"], 2, "Missing option '--dataset'"),
+        (["BTC-USD.csv"], 2, "Missing option '--dataset'. Say ohlcv, trades or orderbook_l2"),
         (["--dataset", "ohlcv"], 2, "Missing argument"),
         (["BTC-USD.csv", "--dataset", "ohlcv", "--tz", "Mars"], 2, "--tz Mars is no time zone"),
         (["BTC-USD.csv", "--dataset", "ohlcv", "--at", "noon"], 2, "'noon' is not a date"),

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from cq.errors import Stumbled
 from cq.ingest.files import FileReport, import_files
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import opened
@@ -34,11 +35,12 @@ def lake(tmp_path: Path) -> Lake:
 
 @pytest.fixture
 def importing(lake: Lake) -> Importing:
-    """Import into the test's lake; every report keeps the books balanced."""
+    """Import into the test's lake; every report keeps the books balanced, and cq is at no fault."""
 
     def run(*paths: Path, dataset: str, **options: object) -> list[FileReport]:
         reports = import_files(lake, paths, dataset, now_ns=NOW, **options)
         for one in reports:
+            assert not isinstance(one.error, Stumbled), one.error
             counts = one.report
             assert counts.read == counts.landed + counts.already_there + counts.rejected
         return reports

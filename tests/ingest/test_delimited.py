@@ -96,3 +96,8 @@ def test_every_field_comes_back_as_it_was_written(rows):
     assert table.rows() == expected
     assert len(spoiled) == 0
     assert set(table.dtypes) == {pl.String}
+
+
+def test_an_empty_line_before_the_only_one_is_no_line():
+    shape = shape_of("\na,b")
+    assert (shape.header, shape.first_fields) == (("a", "b"), ["a", "b"])

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,8 +10,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import cq
-from cq.errors import ConfigError, NoSuchFile, UnknownLayout, UsageError
+from cq.errors import ConfigError, NoSuchFile, Stumbled, UnknownLayout, UsageError
 from cq.ingest.files import Progress, import_files, total
+from cq.ingest.layouts import LAYOUTS
 from cq.ingest.symbols import normalised
 
 BARS = ["symbol", "ts", "open", "high", "low", "close", "volume"]
@@ -513,6 +515,7 @@ class TestFolders:
 
 IMPORT = """
 import os, sys
+from dataclasses import replace
 from pathlib import Path
 from cq.ingest.files import import_files
 from cq.lake import Lake
@@ -557,3 +560,27 @@ class TestInterruption:
         assert report.landed + report.already_there == hours.height
         assert_frame_equal(stored("ohlcv").select(BARS).sort(BARS[:2]), tidy(path, *BARS))
         assert importing(path, dataset="ohlcv")[0].report.landed == 0
+
+
+@pytest.mark.parametrize("stage", ["matches", "read"])
+def test_a_fault_of_cq_is_an_error_of_its_file_and_the_others_land(
+    lake, tmp_path, monkeypatch, now_ns, stage
+):
+    def strange(source, *_):
+        if source.name == "a.csv":
+            raise AssertionError("nobody thought of this")
+        return stage == "read"
+
+    first = replace(LAYOUTS[0], datasets=("ohlcv",), **{stage: strange})
+    others = LAYOUTS
+    if stage == "read":
+        first = replace(first, matches=lambda source: source.name == "a.csv")
+    monkeypatch.setattr("cq.ingest.layouts.LAYOUTS", (first, *others))
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(SMALL + rows_of(3))
+    bad, good = import_files(
+        lake, [tmp_path], "ohlcv", now_ns=now_ns, symbol="BTC-BRL", exchange="x"
+    )
+    assert isinstance(bad.error, Stumbled)
+    assert "a.csv: cq stumbles over it (AssertionError: nobody thought of this)" in str(bad.error)
+    assert good.report.landed == 3

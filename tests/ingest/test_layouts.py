@@ -53,3 +53,14 @@ def test_every_raw_file_is_in_at_most_one_layout_of_its_own(shared):
             source = opened(path)
             found = {layout.name for layout in LAYOUTS if layout.matches(source)} - fallback
             assert len(found) <= 1, (path.name, found)
+
+
+def test_a_table_that_lacks_a_column_is_told_which(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("time,open,high,low,close\n2024-01-01,1,2,1,2\n")
+    with pytest.raises(Unrecognised, match="lacks volume: found columns time, open") as caught:
+        recognised(opened(path), "ohlcv")
+    assert "ohlcv needs ts, open, high, low, close, volume" in str(caught.value)
+    path.write_text("name,age\nAna,5\n")
+    with pytest.raises(Unrecognised, match="in no known layout"):
+        recognised(opened(path), "ohlcv")

@@ -173,7 +173,13 @@ def test_a_column_that_is_unreadable_throughout_is_a_wrong_layout(place, text, s
         normalise(HERE, bars(row, row), BARS, asked())
     assert said in str(caught.value)
     assert "--mapping FILE" in str(caught.value)
-    assert normalise(HERE, bars(row), BARS, asked()).broken.height == 1
+
+
+def test_a_lone_stamp_that_is_unreadable_is_a_wrong_layout_and_a_lone_number_a_broken_row():
+    with pytest.raises(UnknownLayout, match=r"column ts holds no times .* starts with 'foo'"):
+        normalise(HERE, bars(("foo", *GOOD[1:])), BARS, asked(interval="1m"))
+    piece = normalise(HERE, bars((GOOD[0], "ten", *GOOD[2:])), BARS, asked())
+    assert piece.broken["broken"].to_list() == [["not_a_number"]]
 
 
 def test_bars_that_lie_closer_than_their_name_says_are_questioned():

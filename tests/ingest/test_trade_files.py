@@ -1,7 +1,7 @@
 import pytest
 
 from cq.ingest.layouts import recognised
-from cq.ingest.source import opened
+from cq.ingest.source import Unrecognised, opened
 from cq.ingest.trade_files import LAYOUTS
 
 CHARTS, BINANCE = LAYOUTS
@@ -64,3 +64,10 @@ def test_binance_trades_without_a_header(tmp_path, reading, line, size):
         "side": "sell",
         "trade_id": "7",
     }
+
+
+def test_a_strange_file_of_seven_columns_is_in_no_layout_whatever_separates_them(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('x;;;;;;\n"1,5";2;3;4;5;6;7\n')
+    with pytest.raises(Unrecognised, match="7 columns without a header"):
+        recognised(opened(path), "trades")
