@@ -91,7 +91,7 @@ def bars_of(
 
 def parts_of(bars: pl.LazyFrame, symbols: Sequence[str], strategy: Strategy) -> list[Part]:
     """What was read of each symbol, with its targets, oldest first; by symbol."""
-    columns = [*(READ if strategy.code is None else ALL), "target"]
+    columns = [*(READ if strategy.code is None else (*ALL, "signal")), "target"]
     if len(symbols) == 1 and strategy.code is None:
         with one_market():
             plan = with_targets(bars, strategy).select(columns)
@@ -136,6 +136,14 @@ def _in_order(ts: pl.Series) -> bool:
 
 
 def _check_targets(part: Part, strategy: Strategy) -> None:
+    if "signal" in part.rows.columns:
+        strange = part.rows.filter(~pl.col("signal").is_in([-1, 0, 1]))
+        if strange.height:
+            ts, signal = strange.select("ts", "signal").row(0)
+            raise StrategyError(
+                str(strategy.code),
+                f"the signal of {part.symbol} at {iso(ts)} is {signal}; expected −1, 0 or 1",
+            )
     finite = part.rows["target"].is_finite()
     if finite.all():  # nulls aside
         return

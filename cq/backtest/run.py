@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -13,6 +13,7 @@ from cq.backtest.account import Costs, Fill
 from cq.backtest.code import code_version
 from cq.backtest.data import Digest, Period
 from cq.backtest.engine import Rules, Simulation, simulate
+from cq.backtest.hindsight import difference
 from cq.backtest.metrics import metrics
 from cq.backtest.result import BacktestResult
 from cq.strategies import Strategy
@@ -59,6 +60,8 @@ def run(
         say(note)
     warmup = strategy.warmup if settings.warmup == "auto" else settings.warmup
     bars = data.bars_of(lake, sorted(symbols), strategy, period, warmup - 1)
+    if strategy.code is not None:
+        bars = bars.collect().lazy()
     parts = data.parts_of(bars, symbols, strategy)
     data.check_period(lake, symbols, strategy, period, parts)
     digest = Digest(parts)
@@ -68,9 +71,13 @@ def run(
     rules = rules_of(strategy, settings)
     first = period.start if period.start is not None else min(int(one.ts[0]) for one in markets)
     made = simulate(markets, rules, first)
+    warnings = _warnings(bars, parts, strategy)
+    for warning in warnings:
+        say(f"warning: {warning}")
     config = configuration(strategy, settings, symbols, quote, period)
     config["data"] = data.description(lake, symbols, strategy, parts)
     config["data"]["sha256"] = digest.result()
+    config["warnings"] = warnings
     return BacktestResult(
         name=strategy.name,
         symbols=tuple(one.symbol for one in markets),
@@ -88,6 +95,18 @@ def run(
         config=config,
         markets=tuple(markets),
     )
+
+
+def _warnings(bars: pl.LazyFrame, parts: Sequence[data.Part], strategy: Strategy) -> list[str]:
+    """What makes the result of a user's own strategy doubtful; cq's own are held by its tests."""
+    if strategy.code is None:
+        return []
+    found = []
+    if doubt := difference(bars.collect(), parts, strategy):
+        found.append(doubt)
+    if any((part.rows["signal"] == -1).any() for part in parts):
+        found.append(f"{strategy.code}: a signal of −1 holds nothing: spot markets know no shorts")
+    return found
 
 
 def rules_of(strategy: Strategy, settings: Backtest) -> Rules:

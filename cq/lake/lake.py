@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cq.errors import EmptyDataset
+from cq.errors import EmptyDataset, UsageError
 from cq.lake import manifest
 from cq.lake.datasets import OHLCV, dataset
 from cq.lake.layout import Layout
@@ -21,7 +21,7 @@ from cq.utils.time import interval_ns, parse_time, to_ns
 if TYPE_CHECKING:
     from cq.lake.catalog import Catalog
 
-Moment = str | int | datetime | None
+Moment = str | int | date | datetime | None
 
 
 class Lake:
@@ -180,9 +180,17 @@ class Lake:
 
 
 def moment(value: Moment, default: int) -> int:
-    """Nanoseconds of a date as people type it, a datetime, or nanoseconds."""
+    """Nanoseconds of a date or datetime (naive ones are UTC), of text, or of nanoseconds."""
     if value is None:
         return default
     if isinstance(value, str):
         return parse_time(value)
-    return to_ns(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return to_ns(value)
+    if isinstance(value, date):
+        return to_ns(datetime(value.year, value.month, value.day, tzinfo=UTC))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise UsageError(
+        f"{value!r} is no moment; expected a date, a datetime, nanoseconds or text like 2026-01-31"
+    )

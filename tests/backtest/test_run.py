@@ -256,3 +256,22 @@ def test_a_users_own_frame_that_fails_names_its_file(tmp_path):
     )
     with pytest.raises(StrategyError, match=r"mine\.py: its frame cannot be computed"):
         backtest.run(small(tmp_path), strategy, SETTINGS)
+
+
+@pytest.mark.parametrize("signal", ["7.5", "pl.col('close') + 2"])
+def test_a_signal_out_of_range_is_refused(tmp_path, signal):
+    strategy = own(
+        tmp_path,
+        f"def generate_signals(bars, config):\n    return bars.with_columns(signal={signal})\n",
+    )
+    with pytest.raises(StrategyError, match=r"mine\.py: (the signal of BTC-BRL|its frame cannot)"):
+        backtest.run(small(tmp_path), strategy, SETTINGS)
+
+
+def test_a_short_signal_on_a_spot_market_is_said(tmp_path):
+    strategy = own(
+        tmp_path, "def generate_signals(bars, config):\n    return bars.with_columns(signal=-1)\n"
+    )
+    said = []
+    backtest.run(small(tmp_path), strategy, SETTINGS, say=said.append)
+    assert any("spot markets know no shorts" in line for line in said)
