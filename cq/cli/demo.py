@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -208,8 +211,19 @@ def _print(found: dict[str, Any], folder: Path) -> None:
         counts = f"{one['bars']} bars, {one['trades']} trades"
         click.echo(f"paper replay of {one['strategy']}: {counts}, {verdict}")
     click.echo("\nreports: " + "\n         ".join(found["reports"]))
+    cq = _command()
     click.echo(f"next:    cd {folder}")
-    click.echo('         cq lake sql "select symbol, count(*) as bars from bars group by symbol"')
-    click.echo("         cq backtest configs/strategies/crossover_btc.yaml --set slow=480")
-    click.echo("         cq init ../mine   # a project of your own, with real bars")
+    click.echo(
+        f'         {cq} lake sql "select symbol, count(*) as bars from bars group by symbol"'
+    )
+    click.echo(f"         {cq} backtest configs/strategies/crossover_btc.yaml --set slow=720")
+    click.echo(f"         {cq} init ../mine   # a project of your own, for real bars")
     click.echo(f"({found['seconds']} s)")
+
+
+def _command() -> str:
+    """How to call cq from the demo's folder: by name where it is on the path, else by its place."""
+    if shutil.which("cq"):
+        return "cq"
+    here = Path(sys.argv[0]).resolve()
+    return shlex.quote(str(here)) if here.name == "cq" else "python -m cq"

@@ -20,21 +20,32 @@ def one_line(
     model: type[BaseModel],
     above: Keys = (),
 ) -> StrategyError:
-    """The first problem as `file:line: key: problem`, and how many more there are."""
-    first, *rest = error.errors(include_url=False)
-    inside = _said(tuple(str(part) for part in first["loc"]), value)
+    """Every problem as `file:line: key: problem`, all on one line."""
+    first, *rest = [
+        _place_and_problem(dict(one), where, value, model, above)
+        for one in error.errors(include_url=False)
+    ]
+    more = "".join(f"; {place}: {problem}" for place, problem in rest)
+    return StrategyError(first[0], first[1] + more)
+
+
+def _place_and_problem(
+    one: dict[str, Any],
+    where: Callable[[Keys], str],
+    value: Mapping[str, Any],
+    model: type[BaseModel],
+    above: Keys,
+) -> tuple[str, str]:
+    inside = _said(tuple(str(part) for part in one["loc"]), value)
     keys = (*above, *inside)
-    problem = _problem(dict(first), inside, value, model)
-    more = f" (and {len(rest)} more)" if rest else ""
-    if first["type"] == "value_error" and (named := problem.split()[0]) in known_keys(
+    problem = _problem(one, inside, value, model)
+    if one["type"] == "value_error" and (named := problem.split()[0]) in known_keys(
         model, inside, value
     ):
-        return StrategyError(where((*keys, named)), f"{problem}{more}")
+        return where((*keys, named)), problem
     place, dotted = where(keys), ".".join(keys)
     said_already = not dotted or place.endswith(f" {dotted}")
-    return StrategyError(
-        place, f"{problem}{more}" if said_already else f"{dotted}: {problem}{more}"
-    )
+    return place, problem if said_already else f"{dotted}: {problem}"
 
 
 def _said(location: Keys, value: Any) -> Keys:

@@ -185,25 +185,40 @@ def all_keys(model: type[BaseModel] = Settings, prefix: Keys = ()) -> list[Keys]
 
 
 def _one_line(error: ValidationError, origins: Mapping[Keys, str]) -> ConfigError:
-    first, *rest = error.errors(include_url=False)
-    keys = tuple(str(part) for part in first["loc"])
+    """Every problem, the first one with its place; all on one line."""
+    first, *rest = [_place_and_problem(dict(one), origins) for one in _each_key_once(error)]
+    more = "".join(f"; {place}: {problem}" for place, problem in rest)
+    return ConfigError(first[0], first[1] + more)
+
+
+def _each_key_once(error: ValidationError) -> list[Any]:
+    """A union that nothing fits tells of each of its members; one of them is enough."""
+    found = {_keys(one["loc"]): one for one in reversed(error.errors(include_url=False))}
+    return list(reversed(found.values()))
+
+
+def _keys(location: Sequence[int | str]) -> Keys:
+    keys = tuple(str(part) for part in location)
     while keys and keys[-1].startswith(("constrained-", "literal[", "int", "float")):
         keys = keys[:-1]
+    return keys
+
+
+def _place_and_problem(one: dict[str, Any], origins: Mapping[Keys, str]) -> tuple[str, str]:
+    keys = _keys(one["loc"])
     dotted = ".".join(keys)
     inside = [said for said_keys, said in origins.items() if said_keys[: len(keys)] == keys]
     where = origins.get(keys) or (inside or [origins.get(keys[:-1], "settings")])[-1]
-    if first["type"] == "extra_forbidden":
+    if one["type"] == "extra_forbidden":
         problem = f"is no setting{_nearest(dotted, ['.'.join(one) for one in all_keys()])}"
-    elif first["type"] == "missing":
+    elif one["type"] == "missing":
         problem = "is missing; configs/default.yaml shows it"
-    elif first["type"] == "value_error":
-        problem = str(first["ctx"]["error"])
+    elif one["type"] == "value_error":
+        problem = str(one["ctx"]["error"])
     else:
-        expected = first["msg"][0].lower() + first["msg"][1:]
-        problem = f"found {first['input']!r}, but {expected}"
-    more = f" (and {len(rest)} more like this)" if rest else ""
+        problem = f"found {one['input']!r}, but {one['msg'][0].lower()}{one['msg'][1:]}"
     named = not dotted or where.endswith(f" {dotted}")
-    return ConfigError(where, f"{problem}{more}" if named else f"{dotted}: {problem}{more}")
+    return where, problem if named else f"{dotted}: {problem}"
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

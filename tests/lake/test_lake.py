@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 
 from cq.errors import DataError, EmptyDataset, NoBars, UnknownSymbol, UsageError
 from cq.lake import Lake
+from cq.lake.lake import moment
 from cq.lake.reader import COLUMNS
 from cq.utils.time import DAY, HOUR, MINUTE, interval_ns, parse_time
 
@@ -254,3 +255,16 @@ def test_a_spoilt_file_is_an_error_of_the_data(lake, bars):
         put(lake, bars(3))
     with pytest.raises(DataError, match="cannot be read"):
         lake.bars("BTC-BRL", "1d")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2025-03-01", date(2025, 3, 1), datetime(2025, 3, 1), datetime(2025, 3, 1, tzinfo=UTC)],
+)
+def test_a_moment_may_be_text_a_date_or_a_datetime(value):
+    assert moment(value, 0) == parse_time("2025-03-01T00:00Z")
+
+
+def test_a_moment_of_no_known_kind_says_what_is_expected():
+    with pytest.raises(UsageError, match="expected a date, a datetime, nanoseconds or text"):
+        moment(1.5, 0)

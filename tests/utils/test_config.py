@@ -190,3 +190,11 @@ def test_no_project_says_how_to_make_one(tmp_path, monkeypatch):
         find_project()
     with pytest.raises(ConfigError, match=r"no configs/default\.yaml there"):
         find_project(tmp_path)
+
+
+def test_every_mistake_is_named_at_once(project):
+    local(project, "backtest:\n  csh: 1\n  fill: never\n")
+    message = refusal(project)
+    assert "configs/local.yaml:2: backtest.csh: is no setting" in message
+    assert "configs/local.yaml:3: backtest.fill: found 'never'" in message
+    assert message.count("; configs/local.yaml:") == 1
