@@ -37,19 +37,28 @@ def shape_of(head: str, separator: str | None = None) -> Shape:
     lines = head.splitlines()
     whole = lines if head.endswith(("\n", "\r")) else lines[:-1]
     lines = [line for line in (whole if "".join(whole).strip() else lines) if line.strip()]
-    separator = separator or max(SEPARATORS, key=lambda one: _typical(lines, one))
-    rows = list(csv.reader(lines[:200], delimiter=separator))
-    width = Counter(len(row) for row in rows).most_common(1)[0][0]
-    banner = next((n for n, row in enumerate(rows) if len(row) == width), 0)
+    separator = separator or max(SEPARATORS, key=lambda one: _fit(lines[:200], one))
+    rows, width, banner = _split(lines[:200], separator)
     first = rows[banner]
     named = sum(not _VALUE.fullmatch(field) for field in first) >= max(1, (len(first) + 1) // 2)
     header = tuple(field.strip() for field in first) if named and len(first) > 1 else None
     return Shape(separator, banner, header, width, lines[banner])
 
 
-def _typical(lines: list[str], separator: str) -> tuple[int, int]:
-    counts = sorted(line.count(separator) for line in lines)
-    return (counts[len(counts) // 2], -SEPARATORS.index(separator)) if counts else (0, 0)
+def _split(lines: list[str], separator: str) -> tuple[list[list[str]], int, int]:
+    """The lines in fields, how many most have, and which is the first that has so many."""
+    rows = list(csv.reader(lines, delimiter=separator))
+    width = Counter(len(row) for row in rows).most_common(1)[0][0]
+    return rows, width, next((n for n, row in enumerate(rows) if len(row) == width), 0)
+
+
+def _fit(lines: list[str], separator: str) -> tuple[bool, int, float, int]:
+    """How well lines are cut by `separator`: from the earliest one on, the header if there is one,
+    into fields that are values, into many."""
+    rows, width, first = _split(lines, separator)
+    fields = [field for row in rows[first + 1 :] or rows for field in row]
+    values = sum(_VALUE.fullmatch(field) is not None for field in fields)
+    return width > 1, -first, values / max(1, len(fields)), width
 
 
 def read_delimited(content: bytes, shape: Shape) -> tuple[pl.DataFrame, pl.Series]:

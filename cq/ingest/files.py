@@ -135,7 +135,7 @@ def read_file(path: Path, asked: Request, fixed: Layout | None = None) -> tuple[
     Stumbled where looking at the file fails in a way nobody foresaw: it stops no other file.
     """
     try:
-        source = opened(path)
+        source = opened(path, fixed.encoding if fixed else None)
         layout = fixed or layouts.recognised(source, asked.dataset)
     except CqError:
         raise
@@ -154,6 +154,8 @@ def read_file(path: Path, asked: Request, fixed: Layout | None = None) -> tuple[
         ) from error
     except (Exception, pl.exceptions.PanicException) as error:
         raise Stumbled(path, error) from error
+    if source.encoding != (layout.encoding or "utf-8"):
+        piece = piece.noting(f"text in {source.encoding}")
     return piece.layout or layout.name, piece
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from unicodedata import normalize
 
 import polars as pl
 
+from cq.ingest.decimals import decimal_of
 from cq.ingest.delimited import read_delimited, unique_names
 from cq.ingest.json_forms import matrix, record_lines, records
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Source
-from cq.ingest.tables import Table, normalise
+from cq.ingest.tables import NUMBERS, Table, normalise
 
 
 @dataclass(frozen=True)
 class Layout:
     """One way in which somebody writes `datasets`.
 
-    `matches` looks at the first bytes and the name only; `read` takes the whole file.
+    `matches` looks at the first bytes and the name only; `read` takes the whole file. `encoding` is
+    that of its text; None: told by the bytes.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Layout:
     says: str
     matches: Callable[[Source], bool]
     read: Callable[[Source, Request], Piece]
+    encoding: str | None = None
 
 
 def by_position(names: str) -> dict[str, str]:
@@ -46,8 +50,8 @@ def fields(source: Source) -> int:
 
 
 def plain(name: str) -> str:
-    """A column's name without case, blanks and punctuation: `Kline open time` → `klineopentime`."""
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+    """A column's name in bare letters and digits: `Open time` → `opentime`, `Máxima` → `maxima`."""
+    return "".join(letter for letter in normalize("NFKD", name.lower()) if letter.isalnum())
 
 
 def raw_table(source: Source, only: tuple[str, ...] = ()) -> tuple[pl.DataFrame, pl.Series | None]:
@@ -69,4 +73,27 @@ def raw_table(source: Source, only: tuple[str, ...] = ()) -> tuple[pl.DataFrame,
 def read_as(source: Source, table: Table, asked: Request) -> Piece:
     """The whole file through one table."""
     raw, spoiled = raw_table(source, tuple(dict.fromkeys(table.columns.values())))
-    return normalise(source.path, raw, table, asked, spoiled)
+    return with_decimal(source, raw, table, asked, spoiled)
+
+
+def with_decimal(
+    source: Source, raw: pl.DataFrame, table: Table, asked: Request, spoiled: pl.Series | None
+) -> Piece:
+    """`raw` through `table`, with the decimal mark that the numbers of a text file tell."""
+    decimal = decimal_in(source, raw, table, asked.dataset)
+    piece = normalise(source.path, raw, replace(table, decimal=decimal), asked, spoiled)
+    return piece.noting("numbers with a decimal comma" if decimal == "," else "")
+
+
+def decimal_in(
+    source: Source, raw: pl.DataFrame, table: Table, dataset: str, separator: str | None = None
+) -> str:
+    """The decimal mark of a text file's numbers; a point in files of every other kind."""
+    if source.kind != "delimited":
+        return "."
+    separator = separator or source.shape.separator
+    if separator != ";" and (b'"' if separator == "," else b",") not in source.content:
+        return "."
+    names = [table.columns[name] for name in NUMBERS[dataset] if name in table.columns]
+    numbers = [raw[name] for name in names if name in raw.columns]
+    return decimal_of(source.path, numbers, separator) if numbers else "."

@@ -61,6 +61,6 @@ def recognised(source: Source, dataset: str) -> Layout:
     raise Unrecognised(
         source.path,
         f"is in no known layout: found {source.found()}",
-        f"expected {EXPECTED[dataset]}; describe it with --mapping FILE or force --layout NAME "
-        "(see `cq lake import --help`)",
+        f"expected {EXPECTED[dataset]}; describe it with --mapping FILE (columns, separator, "
+        "decimal, encoding) or force --layout NAME (see `cq lake import --help`)",
     )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cq.errors import ConfigError, UnknownLayout
 from cq.ingest.delimited import Shape, read_delimited, shape_of, unique_names
 from cq.ingest.json_forms import column_arrays, matrix, record_lines, records
-from cq.ingest.layout import Layout
+from cq.ingest.layout import Layout, decimal_in
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Kind, Source
 from cq.ingest.stamps import Stamp, Unit
@@ -71,7 +71,12 @@ class Mapping(BaseModel):
         None, description="told from the content by default"
     )
     separator: str | None = Field(None, min_length=1, max_length=1, description="of a CSV")
-    decimal: Literal[".", ","] = Field(".", description="a comma makes the point a separator")
+    decimal: Literal[".", ","] | None = Field(
+        None, description="a comma makes the point a separator; told by the numbers by default"
+    )
+    encoding: str | None = Field(
+        None, description="of the text, such as cp1252; told by the bytes by default"
+    )
     header: bool | None = Field(None, description="whether a CSV names its columns")
     skip_rows: int = Field(0, ge=0, description="lines before the header or the first row")
     rows: str | None = Field(
@@ -97,6 +102,18 @@ class Mapping(BaseModel):
             if any(isinstance(one, int) and one < 1 for one in _each(said)):
                 raise ValueError(f"{name}: positions count from 1")
         return columns
+
+    @field_validator("encoding")
+    @classmethod
+    def _an_encoding(cls, encoding: str | None) -> str | None:
+        if encoding is not None:
+            try:
+                "".encode(encoding)
+            except LookupError:
+                raise ValueError(
+                    f"{encoding!r} is no encoding; expected one such as utf-8 or cp1252"
+                ) from None
+        return encoding
 
     @field_validator("interval")
     @classmethod
@@ -126,7 +143,7 @@ class Mapping(BaseModel):
             exchange=self.exchange,
             interval=self.interval,
             maker_side=self.maker_side,
-            decimal=self.decimal,
+            decimal=self.decimal or ".",
         )
 
 
@@ -173,9 +190,14 @@ def layout_of(path: Path, mapping: Mapping) -> Layout:
             source = replace(source, kind=FORMATS[mapping.format])
         raw, spoiled = _raw(source, mapping)
         raw, table = mapping.over(raw)
+        if mapping.decimal is None:
+            separator = mapping.separator
+            decimal = decimal_in(source, raw, table, asked.dataset, separator)
+            table = replace(table, decimal=decimal)
         return normalise(source.path, raw, table, asked, spoiled)
 
-    return Layout(f"mapping {path.name}", ("ohlcv", "trades"), "a mapping", lambda _: True, read)
+    name, encoding = f"mapping {path.name}", mapping.encoding
+    return Layout(name, ("ohlcv", "trades"), "a mapping", lambda _: True, read, encoding)
 
 
 def _raw(source: Source, mapping: Mapping) -> tuple[pl.DataFrame, pl.Series | None]:

@@ -13,24 +13,37 @@ from cq.ingest.tables import Table
 TIME = (
     "ts", "opentime", "klineopentime", "timestamp", "unixtimestamp", "unix", "timestampms",
     "transacttime", "datetime", "time", "date", "day", "t",
+    "datahora", "dataehora", "horario", "hora", "data",
 )  # fmt: skip
 COMMON = {
     "ts": TIME,
-    "symbol": ("symbol", "pair", "market", "ticker", "instrument"),
-    "exchange": ("exchange", "venue"),
+    "symbol": ("symbol", "pair", "market", "ticker", "instrument", "simbolo", "par", "ativo"),
+    "exchange": ("exchange", "venue", "corretora", "bolsa"),
 }
 OHLCV = COMMON | {
-    "open": ("open", "openprice", "opening", "o"),
-    "high": ("high", "highprice", "highest", "h"),
-    "low": ("low", "lowprice", "lowest", "l"),
-    "close": ("close", "closeprice", "closing", "c"),
+    "open": ("open", "openprice", "opening", "o", "abertura", "precodeabertura"),
+    "high": ("high", "highprice", "highest", "h", "maxima", "maximo", "precomaximo"),
+    "low": ("low", "lowprice", "lowest", "l", "minima", "minimo", "precominimo"),
+    "close": ("close", "closeprice", "closing", "c", "fechamento", "precodefechamento", "ultimo"),
     "volume": ("volume", "vol", "basevolume", "basevol", "v"),
     "interval": ("interval", "timeframe"),
 }
 TRADES = COMMON | {
-    "price": ("price", "px", "rate", "p"),
-    "size": ("size", "qty", "quantity", "amount", "sz", "volume", "basevolume", "q"),
-    "side": ("side", "takerside", "aggressor", "type"),
+    "price": ("price", "px", "rate", "p", "preco"),
+    "size": (
+        "size",
+        "qty",
+        "quantity",
+        "amount",
+        "sz",
+        "volume",
+        "basevolume",
+        "q",
+        "quantidade",
+        "qtd",
+        "qtde",
+    ),
+    "side": ("side", "takerside", "aggressor", "type", "lado", "tipo"),
     "trade_id": ("tradeid", "id", "tid", "aggtradeid", "agggtradeid"),
 }
 MAKER = ("isbuyermaker", "buyermaker", "m")

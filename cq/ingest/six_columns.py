@@ -7,11 +7,21 @@ from dataclasses import replace
 import polars as pl
 
 from cq.errors import UnknownLayout
+from cq.ingest.decimals import with_point
 from cq.ingest.hints import exchange_of, hints_of
-from cq.ingest.layout import KLINES, Layout, by_position, fields, raw_table, read_as
+from cq.ingest.layout import (
+    KLINES,
+    Layout,
+    by_position,
+    decimal_in,
+    fields,
+    raw_table,
+    read_as,
+    with_decimal,
+)
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Source
-from cq.ingest.tables import Table, normalise
+from cq.ingest.tables import Table
 
 BARS = ("ohlcv",)
 ORDERS = {"ohlc": KLINES, "bitfinex": by_position("ts open close high low volume")}
@@ -59,14 +69,18 @@ def _six(source: Source) -> bool:
 
 def _by_consistency(source: Source, asked: Request) -> Piece:
     raw, spoiled = raw_table(source)
-    order = order_of(source.path, raw)
+    numbers = raw
+    table = _six_table(source, "ohlc")
+    if decimal_in(source, raw, table, "ohlcv") == ",":
+        numbers = raw.with_columns(with_point(pl.all()))
+    order = order_of(source.path, numbers)
     name = "ohlc" if order == "flat" else order
     said = {
         "ohlc": "columns told by the bars: ts, open, high, low, close, volume",
         "bitfinex": "columns told by the bars: ts, open, close, high, low, volume (Bitfinex)",
         "flat": "every bar is flat, so the order of its prices makes no difference",
     }[order]
-    piece = normalise(source.path, raw, _six_table(source, name), asked, spoiled)
+    piece = with_decimal(source, raw, _six_table(source, name), asked, spoiled)
     if order == "ohlc" and source.kind == "json":
         name = "freqtrade"
     return replace(piece, layout=name).noting(said)

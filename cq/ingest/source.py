@@ -22,6 +22,7 @@ Kind = Literal["parquet", "feather", "json", "lines", "delimited"]
 
 HEAD = 65_536
 _LINES = re.compile(r"\d{9,20}(\.\d+)? ?:? ?\{|wss?://")
+_UTF8_LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
 class Unrecognised(UnknownLayout):
@@ -36,14 +37,15 @@ class Unrecognised(UnknownLayout):
 class Source:
     """One file, unwrapped.
 
-    `name` is the file's own name, or that of the file inside a zip. `content` is its text; a
-    Parquet or feather file, which is read by column, has none.
+    `name` is the file's own name, or that of the file inside a zip. `content` is its text in UTF-8,
+    whatever `encoding` it had; a Parquet or feather file, which is read by column, has none.
     """
 
     path: Path
     name: str
     kind: Kind
     content: bytes = b""
+    encoding: str = "utf-8"
 
     @cached_property
     def head(self) -> str:
@@ -102,14 +104,28 @@ class Source:
         """What the file looks like, in words, for an error."""
         if self.columns:
             more = ", …" if len(self.columns) > 8 else ""
-            return f"columns {', '.join(name or '(unnamed)' for name in self.columns[:8])}{more}"
+            named = f"columns {', '.join(name or '(unnamed)' for name in self.columns[:8])}{more}"
+            return f"{named}{self._written()}"
         if self.kind == "delimited":
-            return f"{self.shape.width} columns without a header, {self.shape.first_row[:100]}"
+            named = f"{self.shape.width} columns without a header{self._written()}"
+            return f"{named}, {self.shape.first_row[:100]}"
         return f"{self.kind} starting {' '.join(self.head[:60].split())}"
 
+    def _written(self) -> str:
+        said = []
+        if self.kind == "delimited" and self.shape.width > 1 and self.shape.separator != ",":
+            said.append(f"separated by {self.shape.separator!r}")
+        if self.encoding != "utf-8":
+            said.append(f"text in {self.encoding}")
+        return f" ({', '.join(said)})" if said else ""
 
-def opened(path: Path) -> Source:
-    """The file at `path`, unwrapped from gzip or zip, with its kind told from its first bytes."""
+
+def opened(path: Path, encoding: str | None = None) -> Source:
+    """The file at `path`, unwrapped from gzip or zip, with its kind told from its first bytes.
+
+    Text that is no UTF-8 and does not look like a damaged one is taken for Windows' `cp1252`,
+    unless `encoding` says what it is.
+    """
     if not path.is_file():
         raise NoSuchFile(path)
     try:
@@ -125,10 +141,10 @@ def opened(path: Path) -> Source:
             )
         if magic[:2] == b"\x1f\x8b":
             name = path.name.removesuffix(".gz")
-            return _text(path, name, gzip.decompress(path.read_bytes()))
+            return _text(path, name, gzip.decompress(path.read_bytes()), encoding)
         if magic[:4] == b"PK\x03\x04":
-            return _text(path, *_unzipped(path))
-        return _text(path, path.name, path.read_bytes())
+            return _text(path, *_unzipped(path), encoding)
+        return _text(path, path.name, path.read_bytes(), encoding)
     except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
         raise UnknownLayout(path, f"is cut short or damaged ({error}); fetch it again") from None
     except OSError as error:
@@ -158,14 +174,34 @@ def _unzipped(path: Path) -> tuple[str, bytes]:
         return Path(members[0].filename).name, archive.read(members[0])
 
 
-def _text(path: Path, name: str, content: bytes) -> Source:
+def _text(path: Path, name: str, content: bytes, encoding: str | None) -> Source:
+    if encoding is not None:
+        try:
+            content = content.decode(encoding).encode()
+        except UnicodeError as error:
+            raise UnknownLayout(path, f"is no text in {encoding} ({error})") from None
     content = content.removeprefix(b"\xef\xbb\xbf")
     head = content[:HEAD]
     if not head.strip():
         raise Unrecognised(path, "is empty", "fetch it again")
     if b"\x00" in head:
         raise Unrecognised(path, "is neither text nor Parquet or feather", "unpack it first")
-    return Source(path, name, _kind_of(head), content)
+    kind = _kind_of(head)
+    if encoding is None and kind == "delimited" and _is_windows(content):
+        text = content.decode("cp1252").encode()
+        return Source(path, name, kind, text, "cp1252")
+    return Source(path, name, kind, content, encoding or "utf-8")
+
+
+def _is_windows(content: bytes) -> bool:
+    """Bytes that cp1252 knows and UTF-8 does not, without one letter that UTF-8 wrote."""
+    if content.isascii() or _UTF8_LETTER.search(content):
+        return False
+    try:
+        content.decode("cp1252")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _kind_of(head: bytes) -> Kind:

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from cq.errors import UnknownLayout, UsageError
+from cq.ingest.decimals import with_point
 from cq.ingest.pieces import BROKEN, Piece, Request, as_written, decided
 from cq.ingest.stamps import GENESIS, Stamp, interval_of_step, most_common_step, nanoseconds
 from cq.ingest.symbols import mapping_of
@@ -145,7 +146,7 @@ def _numbers(
             continue
         text = written.str.strip_chars()
         if table.decimal == ",":
-            text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+            text = text.to_frame().select(with_point(pl.col(text.name))).to_series()
         number = text.cast(pl.Float64, strict=False)
         columns.append(number.alias(name))
         _some_are_read(path, text.set(text == "", None), number, "numbers")

@@ -101,3 +101,23 @@ def test_every_field_comes_back_as_it_was_written(rows):
 def test_an_empty_line_before_the_only_one_is_no_line():
     shape = shape_of("\na,b")
     assert (shape.header, shape.first_fields) == (("a", "b"), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time;open;high;low;close;volume\n2024-01-01;1,5;2,5;1,0;2,0;10,0\n",
+        "Emitido em 02/02/2021, as 10h\nData;A;B;C;D;V\n" + "2024-01-01;1,5;2,5;1,0;2,0;10,0\n" * 9,
+        "1704067200;1,5;2,5;1,0;2,0;10,0\n",
+        "t;o;h;l;c;v\n" + "1704067200;210.000,50;2,5;1,0;2,0;10,0\n" * 3,
+    ],
+)
+def test_the_headers_separator_wins_over_decimal_commas(text):
+    shape = shape_of(text)
+    assert (shape.separator, shape.width) == (";", 6)
+    assert read(text)[0].row(0)[5] == "10,0"
+
+
+def test_a_separator_inside_the_fields_is_none():
+    assert shape_of("id,tags\n1,a;b\n2,c;d\n").separator == ","
+    assert shape_of("ts,bids\n170,1;2;3\n171,4;5;6\n").separator == ","

@@ -157,3 +157,29 @@ def test_mistakes_name_file_line_and_key(tmp_path, text, said):
         read_mapping(path)
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
+
+
+def test_decimals_and_encoding_are_told_where_a_mapping_leaves_them_out(mapped):
+    mapping = f"columns: {BARS}\nsymbol: A-B\nexchange: x\ninterval: 1d\n"
+    text = "Data;Abertura;Maxima;Minima;Fechamento;Volume\n2024-01-01;{0};{0};{0};{0};1\n"
+    assert mapped(mapping, text.format("1,5")).rows["open"].to_list() == [1.5]
+    with pytest.raises(UnknownLayout, match="may mark decimals or thousands"):
+        mapped(mapping, text.format("1.500"))
+    for decimal, number in ((",", 1500.0), (".", 1.5)):
+        piece = mapped(f"{mapping}decimal: '{decimal}'\n", text.format("1.500"))
+        assert piece.rows["open"].to_list() == [number]
+
+
+def test_an_encoding_is_taken_at_its_word(importing, tmp_path):
+    (tmp_path / "m.yaml").write_text(
+        "columns: {ts: Época, price: Preço, size: 3}\nencoding: cp850\nsymbol: A-B\nexchange: x\n"
+    )
+    (tmp_path / "a.csv").write_bytes("Época,Preço,q\n1700000000,5,1\n".encode("cp850"))
+    (report,) = importing(tmp_path / "a.csv", dataset="trades", mapping=tmp_path / "m.yaml")
+    assert (report.report.landed, report.notes[0]) == (1, "ts epoch s")
+
+
+def test_an_encoding_that_nobody_knows_is_refused(tmp_path):
+    (tmp_path / "m.yaml").write_text("columns: {ts: 1}\nencoding: klingon\n")
+    with pytest.raises(ConfigError, match="encoding: 'klingon' is no encoding"):
+        read_mapping(tmp_path / "m.yaml")

@@ -96,3 +96,26 @@ def test_books_are_not_mistaken_for_trades(shared):
     assert recognised(opened(path), "orderbook_l2").name == "levels"
     with pytest.raises(Exception, match="looks like levels"):
         recognised(opened(path), "trades")
+
+
+def test_a_brazilian_table_needs_no_mapping(importing, stored, tmp_path):
+    path = tmp_path / "BTC-BRL.csv"
+    path.write_bytes(
+        "Relatório de preços, emitido hoje\nData;Abertura;Máxima;Mínima;Fechamento;Volume\n"
+        "2024-01-01;210.000,50;211.000,00;209.000;210.500,25;1,5\n"
+        "2024-01-02;210.000,50;211.000,00;209.000;210.500,25;1.002,5\n".encode("cp1252")
+    )
+    (report,) = importing(path, dataset="ohlcv", exchange="x")
+    assert (report.report.landed, report.error) == (2, None)
+    assert {"text in cp1252", "numbers with a decimal comma"} < set(report.notes)
+    assert stored("ohlcv").sort("ts").select("open", "high", "low", "close", "volume").rows() == [
+        (210000.5, 211000.0, 209000.0, 210500.25, 1.5),
+        (210000.5, 211000.0, 209000.0, 210500.25, 1002.5),
+    ]
+
+
+def test_brazilian_trades_are_trades(tmp_path, reading):
+    path = tmp_path / "BTC-BRL.csv"
+    path.write_text("Data/Hora;Tipo;Preço;Quantidade\n2024-01-01 10:00:00;Compra;210.000,50;0,1\n")
+    rows = reading(path, TRADES, "trades", exchange="x").rows
+    assert rows.select("price", "size", "side").row(0) == (210000.5, 0.1, "buy")

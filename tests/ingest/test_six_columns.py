@@ -111,3 +111,13 @@ def test_a_forced_order_is_taken_at_its_word(tmp_path, reading):
     forced = reading(path, BITFINEX)
     assert forced.rows.select("open", "close", "high", "low").row(0) == (10.0, 12.0, 9.0, 11.0)
     assert reading(path, OHLC, exchange="x").rows["high"].to_list() == [12.0] * 3
+
+
+@pytest.mark.parametrize(("rows", "layout"), [(OHLC_ROWS, "ohlc"), (OCHL_ROWS, "bitfinex")])
+def test_the_order_is_told_with_decimal_commas_too(tmp_path, reading, rows, layout):
+    path = tmp_path / "BTCUSD.csv"
+    lines = [";".join([str(row[0]), *(f"{value},5" for value in row[1:])]) for row in rows]
+    path.write_text("\n".join(lines) + "\n")
+    piece = reading(path, SIX, exchange="x")
+    assert piece.layout == layout
+    assert piece.rows.row(0)[1:6] == (10.5, 12.5, 9.5, 11.5, 1.5)

@@ -117,3 +117,30 @@ def test_what_was_found_is_told_in_words(tmp_path):
     assert opened(path).found() == "3 columns without a header, 1,2,3"
     path.write_text("[1, 2]")
     assert "json starting [1, 2]" in opened(path).found()
+
+
+def test_windows_letters_are_read_and_said(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("Data;Máxima;Preço\n2024-01-01;1;2\n".encode("cp1252"))
+    source = opened(path)
+    assert (source.columns, source.encoding) == (("Data", "Máxima", "Preço"), "cp1252")
+    assert source.found() == "columns Data, Máxima, Preço (separated by ';', text in cp1252)"
+
+
+@pytest.mark.parametrize("line", ["Preço;São\n".encode(), "é\n".encode() + b"\xe9;\xff\n"])
+def test_utf8_stays_utf8_even_where_a_byte_is_damaged(tmp_path, line):
+    path = tmp_path / "a.csv"
+    path.write_bytes(line)
+    assert opened(path).encoding == "utf-8"
+    assert opened(path).content == line
+
+
+def test_an_encoding_that_is_said_is_taken_or_contradicted(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("Máxima,x\n1,2\n".encode("utf-16"))
+    with pytest.raises(Unrecognised, match="neither text nor"):
+        opened(path)
+    assert opened(path, "utf-16").columns == ("Máxima", "x")
+    path.write_bytes(b"\xff\n")
+    with pytest.raises(UnknownLayout, match="is no text in ascii"):
+        opened(path, "ascii")
