@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 
-from cq.errors import StrategyError
+from cq.errors import DataError, StrategyError
 from cq.strategies import Strategy
 
 
@@ -14,12 +16,47 @@ def with_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
     Rows stay as they are, in their order. A target below 0 is 0: spot markets know no shorts.
     """
     signals = _called(strategy.generate_signals, "generate_signals", bars, strategy)
+    if strategy.code is not None:
+        signals = signals.with_columns(signal=_one_of_three(pl.col("signal")))
     sized = _called(strategy.size_positions, "size_positions", signals, strategy)
     if strategy.code is not None:
         _check_columns(sized, strategy)
     return sized.with_columns(
         signal=pl.col("signal").cast(pl.Int8),
         target=pl.col("target").cast(pl.Float64).clip(lower_bound=0.0),
+    )
+
+
+def collected(
+    plan: pl.LazyFrame, strategy: Strategy, engine: Literal["auto", "in-memory"] = "auto"
+) -> pl.DataFrame:
+    """The rows of a plan made of `targets`; what fails in it is said in a line."""
+    try:
+        return plan.collect(engine=engine)
+    except (Exception, SystemExit) as error:
+        said = _said(error)
+        if strategy.code is None:
+            if "conversion from" not in said:
+                raise
+            raise DataError(
+                f"{strategy.name}: a price is too large to compute on (9.2e10 at most); find it "
+                'with `cq lake sql "select symbol, max(high) from bars group by symbol"`'
+            ) from error
+        if "replace_strict" in said:
+            said = "a signal is none of −1, 0, 1 and null"
+        raise StrategyError(str(strategy.code), f"its frame cannot be computed: {said}") from error
+
+
+def _one_of_three(signal: pl.Expr) -> pl.Expr:
+    """−1, 0 or 1 as they are, null as null; anything else fails when computed."""
+    allowed = {None: None, -1.0: -1, 0.0: 0, 1.0: 1}
+    return signal.cast(pl.Float64).replace_strict(allowed, return_dtype=pl.Int8)
+
+
+def _said(error: BaseException) -> str:
+    text = str(error).partition("\n")[0]
+    return (
+        text if isinstance(error, pl.exceptions.PolarsError) else f"{type(error).__name__}: {text}"
     )
 
 
@@ -45,9 +82,8 @@ def _called(step: object, name: str, frame: pl.LazyFrame, strategy: Strategy) ->
         return result
     try:
         result = step(frame, strategy.config)
-    except Exception as error:
-        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise StrategyError(str(strategy.code), f"{name} fails: {said}") from error
+    except (Exception, SystemExit) as error:
+        raise StrategyError(str(strategy.code), f"{name} fails: {_said(error)}") from error
     if not isinstance(result, pl.LazyFrame):
         raise StrategyError(
             str(strategy.code), f"{name} returned {type(result).__name__}, expected a LazyFrame"
@@ -59,8 +95,7 @@ def _check_columns(sized: pl.LazyFrame, strategy: Strategy) -> None:
     try:
         columns = sized.collect_schema().names()
     except pl.exceptions.PolarsError as error:
-        said = str(error).partition("\n")[0]
-        raise StrategyError(str(strategy.code), f"builds no frame: {said}") from error
+        raise StrategyError(str(strategy.code), f"builds no frame: {_said(error)}") from error
     if missing := {"ts", "symbol", "close", "signal", "target"} - set(columns):
         raise StrategyError(
             str(strategy.code), f"its frame lacks {', '.join(sorted(missing))}; keep the bars' own"

@@ -16,7 +16,7 @@ import polars as pl
 from cq.backtest.engine import Market
 from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol
 from cq.indicators import one_market
-from cq.signals import with_targets
+from cq.signals import collected, targets, with_targets
 from cq.strategies import Strategy, resolve
 from cq.utils.time import interval_ns, iso
 
@@ -61,6 +61,12 @@ def symbols_of(lake: Lake, strategy: Strategy, quote: str) -> tuple[tuple[str, .
     if stored.is_empty():
         raise EmptyDataset("ohlcv", lake.root)
     if config.exchange is not None:
+        known = sorted(set(stored["exchange"]))
+        if config.exchange not in known:
+            raise DataError(
+                f"the lake has no bars of exchange {config.exchange!r}; there is "
+                f"{', '.join(known)}: --set exchange={known[0]}"
+            )
         stored = stored.filter(pl.col("exchange") == config.exchange)
     length = interval_ns(config.interval)
     serving = {
@@ -91,19 +97,28 @@ def bars_of(
 
 def parts_of(bars: pl.LazyFrame, symbols: Sequence[str], strategy: Strategy) -> list[Part]:
     """What was read of each symbol, with its targets, oldest first; by symbol."""
-    columns = [*(READ if strategy.code is None else (*ALL, "signal")), "target"]
-    if len(symbols) == 1 and strategy.code is None:
+    if strategy.code is not None:
+        return _by_symbol(_own_targets(bars.collect(), strategy))
+    columns = [*READ, "target"]
+    if len(symbols) == 1:
         with one_market():
             plan = with_targets(bars, strategy).select(columns)
-        return [Part(symbols[0], plan.collect())]
-    plan = with_targets(bars, strategy).select("symbol", *columns)
-    try:
-        return _by_symbol(plan.collect())
-    except pl.exceptions.PolarsError as error:
-        if strategy.code is None:
-            raise
-        said = str(error).partition("\n")[0]
-        raise StrategyError(str(strategy.code), f"its frame cannot be computed: {said}") from error
+        return [Part(symbols[0], collected(plan, strategy))]
+    return _by_symbol(collected(with_targets(bars, strategy).select("symbol", *columns), strategy))
+
+
+def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
+    """The lake's bars beside what a user's own strategy decides: prices are never its own."""
+    key = ["symbol", "ts"]
+    decided = collected(targets(bars.lazy(), strategy).select(*key, "signal", "target"), strategy)
+    bars, decided = bars.select("symbol", *ALL).sort(key), decided.sort(key)
+    if not decided.select(key).equals(bars.select(key)):
+        raise StrategyError(
+            str(strategy.code),
+            f"its frame has {decided.height} rows for {bars.height} bars, or other ones; "
+            "keep every bar, once",
+        )
+    return bars.hstack(decided.select("signal", "target"))
 
 
 def _by_symbol(frame: pl.DataFrame) -> list[Part]:
@@ -136,14 +151,6 @@ def _in_order(ts: pl.Series) -> bool:
 
 
 def _check_targets(part: Part, strategy: Strategy) -> None:
-    if "signal" in part.rows.columns:
-        strange = part.rows.filter(~pl.col("signal").is_in([-1, 0, 1]))
-        if strange.height:
-            ts, signal = strange.select("ts", "signal").row(0)
-            raise StrategyError(
-                str(strategy.code),
-                f"the signal of {part.symbol} at {iso(ts)} is {signal}; expected −1, 0 or 1",
-            )
     finite = part.rows["target"].is_finite()
     if finite.all():  # nulls aside
         return
@@ -165,6 +172,12 @@ def check_period(
         raise NoBars(", ".join(symbols), str(period), _held(lake, symbols, strategy))
     if all(rows["target"].null_count() == rows.height for rows in inside):
         most = max(one.rows.height for one in parts)
+        if most >= strategy.warmup:
+            raise StrategyError(
+                str(strategy.code or strategy.name),
+                f"gives no signal on any of {most} bars; expected −1, 0 or 1 from the "
+                f"{strategy.warmup}th bar on",
+            )
         raise DataError(
             f"{strategy.name} needs {strategy.warmup} bars of {strategy.config.interval} before it "
             f"can decide; the period has {most}; take a longer one"

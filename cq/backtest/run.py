@@ -60,8 +60,6 @@ def run(
         say(note)
     warmup = strategy.warmup if settings.warmup == "auto" else settings.warmup
     bars = data.bars_of(lake, sorted(symbols), strategy, period, warmup - 1)
-    if strategy.code is not None:
-        bars = bars.collect().lazy()
     parts = data.parts_of(bars, symbols, strategy)
     data.check_period(lake, symbols, strategy, period, parts)
     digest = Digest(parts)

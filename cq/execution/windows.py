@@ -83,21 +83,10 @@ class Windows:
         if not asked:
             return {}
         found = signals.targets(pl.concat(pieces).lazy(), self.strategy)
-        last = self._collected(found)
+        last = signals.collected(found, self.strategy, engine="in-memory")
         here = np.flatnonzero(last["ts"].to_numpy() == ts).tolist()
         rows = (last.row(row, named=True) for row in here)
         return {r["symbol"]: self._wish(r) for r in rows if r["symbol"] in symbols}
-
-    def _collected(self, plan: pl.LazyFrame) -> pl.DataFrame:
-        try:
-            return plan.collect(engine="in-memory")
-        except pl.exceptions.PolarsError as error:
-            if self.strategy.code is None:
-                raise
-            said = str(error).partition("\n")[0]
-            raise StrategyError(
-                str(self.strategy.code), f"its frame cannot be computed: {said}"
-            ) from error
 
     def _wish(self, row: Mapping[str, Any]) -> Wish:
         """One row of targets; StrategyError when its target is no number."""

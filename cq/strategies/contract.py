@@ -118,7 +118,22 @@ class Strategy:
 
         It then equals the last row over all history.
         """
-        return max(self.config.warmup, self.config.sizing.warmup)
+        return max(self._own_warmup(), self.config.sizing.warmup)
+
+    def _own_warmup(self) -> int:
+        if self.code is None:
+            return self.config.warmup
+        try:
+            bars = self.config.warmup
+        except (Exception, SystemExit) as error:
+            raise StrategyError(
+                str(self.code), f"warmup fails: {type(error).__name__}: {error}"
+            ) from error
+        if isinstance(bars, bool) or not isinstance(bars, int) or bars < 1:
+            raise StrategyError(
+                str(self.code), f"warmup is {bars!r}; expected a number of bars, 1 or more"
+            )
+        return bars
 
     @property
     def rebalance(self) -> float:

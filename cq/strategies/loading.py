@@ -111,10 +111,10 @@ def _module(code: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise StrategyError(f"{code}:{error.lineno}", f"is not Python: {error.msg}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StrategyError(str(code), f"fails when imported: {_said(error)}") from error
     return module
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -275,3 +275,69 @@ def test_a_short_signal_on_a_spot_market_is_said(tmp_path):
     said = []
     backtest.run(small(tmp_path), strategy, SETTINGS, say=said.append)
     assert any("spot markets know no shorts" in line for line in said)
+
+
+def signals(body):
+    return f"def generate_signals(bars, config):\n    return {body}\n"
+
+
+def test_a_strategy_cannot_change_the_prices_it_trades_at(tmp_path):
+    lake = small(tmp_path)
+    honest = own(tmp_path, signals("bars.with_columns(signal=1)"))
+    before = backtest.run(lake, honest, SETTINGS)
+    doubled = own(tmp_path, signals("bars.with_columns(signal=1, close=2*pl.col('close'))"))
+    assert backtest.run(lake, doubled, SETTINGS).equity.equals(before.equity)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "bars.with_columns(signal=1).filter(pl.col('ts') > 0)",
+        "pl.concat([bars, bars]).with_columns(signal=1)",
+        "bars.with_columns(signal=1, ts=pl.col('ts') + 1)",
+    ],
+)
+def test_a_strategy_keeps_every_bar_once(tmp_path, body):
+    with pytest.raises(StrategyError, match=r"mine\.py: its frame has .* keep every bar, once"):
+        backtest.run(small(tmp_path), own(tmp_path, signals(body)), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            "bars.with_columns(signal=pl.col('close').map_elements("
+            "lambda x: 1 // 0, return_dtype=pl.Int64))",
+            "mine.py: its frame cannot be computed: ",
+        ),
+        ("exit(7)", "mine.py: generate_signals fails: SystemExit"),
+        ("bars.with_columns(signal=0.5)", "a signal is none of −1, 0, 1 and null"),
+        ("bars.with_columns(signal=pl.lit(None))", "gives no signal on any of 40 bars"),
+    ],
+)
+def test_what_fails_in_a_users_own_code_is_one_line_with_its_file(tmp_path, body, said):
+    with pytest.raises(StrategyError) as caught:
+        backtest.run(small(tmp_path), own(tmp_path, signals(body)), SETTINGS)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("warmup", ["0", "-5", "2.5", "None", "1 // 0"])
+def test_a_warmup_that_is_no_count_is_refused(tmp_path, warmup):
+    strategy = own(tmp_path, signals("bars.with_columns(signal=1)"))
+    text = (tmp_path / "mine.py").read_text().replace("return 1\n", f"return {warmup}\n", 1)
+    (tmp_path / "mine.py").write_text(text)
+    strategy = load(tmp_path / "mine.yaml")
+    with pytest.raises(StrategyError, match=r"mine\.py: warmup (is|fails)"):
+        backtest.run(small(tmp_path), strategy, SETTINGS)
+
+
+def test_an_unknown_exchange_names_those_there_are(tmp_path):
+    with pytest.raises(DataError, match=r"no bars of exchange 'nope'; there is \w+"):
+        backtest.run(small(tmp_path), quick("exchange=nope"), SETTINGS)
+
+
+def test_a_price_too_large_to_compute_on_is_one_line(tmp_path):
+    lake = made_lake(tmp_path, makers.hourly("BTC-BRL", [1e15] * 40))
+    with pytest.raises(DataError, match="a price is too large to compute on"):
+        backtest.run(lake, quick(), SETTINGS)
