@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cq.ingest.files import FileReport, Progress
 
+LINES = 10
 DATASETS = "[ohlcv|trades|orderbook_l2]"
 HELP = """Import files as others wrote them.
 
@@ -108,13 +109,13 @@ def import_(
     else:
         _print(dataset, reports)
     if failed:
+        first = f"; {failed[0]}" if as_json else ""
         raise DataError(
-            f"{len(failed)} of {len(reports)} files could not be read; {failed[0]}"
+            f"{len(failed)} of {len(reports)} files could not be read{first}"
         ) from failed[0]
     if not taken:
-        raise DataError(
-            f"none of {len(reports)} files holds {dataset}; the first: {reports[0].skipped}"
-        )
+        first = f"; the first: {reports[0].skipped}" if as_json else ""
+        raise DataError(f"none of {len(reports)} files holds {dataset}{first}")
 
 
 def _print(dataset: str, reports: list[FileReport]) -> None:
@@ -134,26 +135,31 @@ def _print(dataset: str, reports: list[FileReport]) -> None:
     ]
     if broken:
         print_table(("file", "rejected by rule", "rows"), broken)
-    for notes, names in _by_notes(taken).items():
+    if sum(count for *_, count in broken) > total(taken).rejected:
+        click.echo("a row may break several rules and is then counted under each")
+    _echo([(one.path.name, "; ".join(one.notes)) for one in taken if one.notes], click.echo)
+    _echo([(f"skipped {one.path}", one.skipped) for one in reports if one.skipped], note)
+    _echo([(f"not read: {one.path}", _reason(one)) for one in reports if one.error], note)
+
+
+def _reason(one: FileReport) -> str:
+    return str(one.error).removeprefix(f"{one.path}: ").removesuffix(f": {one.path}")
+
+
+def _echo(told: list[tuple[str, str]], say: Callable[[str], None]) -> None:
+    """Who and what, a line for each what; of many lines the first ones."""
+    by_what: dict[str, list[str]] = {}
+    for who, what in told:
+        by_what.setdefault(what, []).append(who)
+    for what, names in list(by_what.items())[:LINES]:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        click.echo(f"{names[0]}{more}: {'; '.join(notes)}")
-    for one in reports:
-        if one.skipped:
-            note(f"skipped {one.path}: {one.skipped}")
-        if one.error is not None:
-            note(f"not read: {one.error}")
+        say(f"{names[0]}{more}: {what}")
+    if left := sum(len(names) for names in list(by_what.values())[LINES:]):
+        say(f"… and {left} more (--json lists all)")
 
 
 def _counts(report: Any) -> tuple[int, int, int, int]:
     return (report.read, report.landed, report.already_there, report.rejected)
-
-
-def _by_notes(reports: list[FileReport]) -> dict[tuple[str, ...], list[str]]:
-    found: dict[tuple[str, ...], list[str]] = {}
-    for one in reports:
-        if one.notes:
-            found.setdefault(one.notes, []).append(one.path.name)
-    return found
 
 
 def _as_json(dataset: str, reports: list[FileReport]) -> dict[str, Any]:
@@ -201,5 +207,6 @@ class _progress:  # noqa: N801  # reads as a block: with _progress() as on_progr
         if self.live is not None:
             self.live.update(f"{where}, {now.stage}")
         elif now.done is not None and now.total > 1 and not now.done.skipped:
-            said = now.done.error or f"{now.done.report.landed:,} rows landed"
+            read = now.done.error is None
+            said = f"{now.done.report.landed:,} rows landed" if read else "not read"
             note(f"{where}, {said}")

@@ -42,6 +42,7 @@ def settled(
     asked: Request,
     exchange: str | None,
     symbol: str | None = None,
+    rows: int | None = None,
 ) -> Piece:
     """Books of `messages`, whose symbol and exchange are settled as for any table."""
     found = messages["symbol"] if "symbol" in messages.columns else None
@@ -61,7 +62,7 @@ def settled(
     )
     if asked.at_ns is None and len(whole) and whole["ts"].null_count() == len(whole):
         raise UnknownLayout(path, "holds books without a time; say when with --at TIME")
-    return books_of(whole, asked).noting(said_symbol, said_exchange)
+    return books_of(whole, asked, rows).noting(said_symbol, said_exchange)
 
 
 # one book as JSON
@@ -102,7 +103,7 @@ def _levels(source: Source, asked: Request) -> Piece:
              "symbol", "exchange", "recv_ts", "seq")  # fmt: skip
     columns = tuple(name for name in known if name in source.columns)
     rows, _ = raw_table(source, columns)
-    return settled(source.path, messages_from_levels(rows), asked, None)
+    return settled(source.path, messages_from_levels(rows), asked, None, rows=rows.height)
 
 
 def messages_from_levels(rows: pl.DataFrame) -> pl.DataFrame:
@@ -164,7 +165,7 @@ def _bbo(source: Source, asked: Request) -> Piece:
             for plural, name in (("prices", side), ("sizes", f"{side}_size"))
         },
     )  # fmt: skip
-    return settled(source.path, messages, asked, None)
+    return settled(source.path, messages, asked, None, rows=rows.height)
 
 
 LAYOUTS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,7 @@ from cq.errors import (
 from cq.ingest import layouts
 from cq.ingest.layout import Layout
 from cq.ingest.mapping import layout_of, read_mapping
-from cq.ingest.pieces import Piece, Request
+from cq.ingest.pieces import Piece, Request, counted
 from cq.ingest.source import Unrecognised, opened
 from cq.ingest.symbols import normalised
 from cq.lake import Lake, WriteReport
@@ -122,7 +122,8 @@ def _one(
         tell("reading")
         name, piece = read_file(path, asked, fixed)
         tell("landing")
-        return FileReport(path, name, piece.notes, landed(lake, path, piece, asked))
+        report = landed(lake, path, piece, asked)
+        return FileReport(path, name, (*piece.notes, *_told(report)), report)
     except (UsageError, LakeUnwritable):
         raise
     except DataError as error:
@@ -170,6 +171,17 @@ def landed(lake: Lake, path: Path, piece: Piece, asked: Request) -> WriteReport:
     if piece.rows.height:
         report += lake.write(asked.dataset, piece.rows, source=str(path), now_ns=asked.now_ns)
     return report
+
+
+def _told(report: WriteReport) -> Iterator[str]:
+    """What the counts alone do not say."""
+    if again := report.repeated:
+        yield f"{counted(again, 'row repeats another', 'rows repeat others')} of the file"
+    if other := report.contradicting:
+        yield (
+            f"{counted(other, 'row differs', 'rows differ')} from what an earlier import landed "
+            "under the same key; the earlier is kept, these are in `rejected`"
+        )
 
 
 def _rejected(path: Path, piece: Piece, asked: Request) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from cq.ingest.pieces import BROKEN, Piece, Request, as_written
+from cq.ingest.pieces import BROKEN, Piece, Request, as_written, counted
 
 LEVELS = pl.List(pl.Struct({"price": pl.Float64, "size": pl.Float64}))
 SIDES = ("bid_prices", "bid_sizes", "ask_prices", "ask_sizes")
@@ -62,12 +62,19 @@ class Told:
     def notes(self) -> tuple[str, ...]:
         """In words."""
         said = (
-            (self.before, "differences before the first full book dropped"),
-            (self.old, "differences that a full book holds already dropped"),
-            (self.gaps, "gaps in the update ids: no book from there to the next full one"),
-            (self.lost, "differences lost to such gaps"),
+            (self.before, "difference", "differences", "before the first full book dropped"),
+            (self.old, "difference", "differences", "that a full book holds already dropped"),
+            (
+                self.gaps,
+                "gap",
+                "gaps",
+                "in the update ids: no book from there to the next full one",
+            ),
+            (self.lost, "difference", "differences", "lost to such gaps"),
         )
-        return tuple(f"{count:,} {words}" for count, words in said if count)
+        return tuple(
+            f"{counted(count, one, many)} {words}" for count, one, many, words in said if count
+        )
 
 
 def replay(messages: pl.DataFrame, depth: int) -> tuple[pl.DataFrame, Told]:
@@ -192,10 +199,11 @@ class Builder:
         )
 
 
-def books_of(messages: pl.DataFrame, asked: Request) -> Piece:
+def books_of(messages: pl.DataFrame, asked: Request, rows: int | None = None) -> Piece:
     """The books of all markets in `messages`, the last one of each stamp.
 
     Messages whose prices or sizes are no numbers, and full books without a stamp, are broken.
+    `rows` is how many rows of a file made the messages, for the note.
     """
     messages = messages.select(*MESSAGE)
     if asked.at_ns is not None:
@@ -233,10 +241,18 @@ def books_of(messages: pl.DataFrame, asked: Request) -> Piece:
         )
         notes += [f"{who[0]}: {note}" for note in told.notes()]
         if folded := len(books) - len(final):
-            notes.append(
-                f"{who[0]}: {folded:,} books share a stamp with a later one, which is kept"
-            )
-    return Piece(pl.concat(frames), broken, notes=tuple(notes))
+            share = counted(folded, "book shares a stamp", "books share a stamp")
+            notes.append(f"{who[0]}: {share} with a later one, which is kept")
+    books = pl.concat(frames)
+    return Piece(books, broken, notes=(*_steps(rows, messages.height, books.height), *notes))
+
+
+def _steps(rows: int | None, messages: int, books: int) -> Iterator[str]:
+    """How rows became messages and those books, which are what an import counts."""
+    steps = [counted(rows, "row", "rows")] if rows is not None else []
+    steps += [counted(messages, "message", "messages")] if messages != books else []
+    if steps:
+        yield " → ".join([*steps, counted(books, "book", "books")])
 
 
 def _no_books() -> pl.DataFrame:

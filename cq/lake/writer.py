@@ -27,13 +27,19 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class WriteReport:
-    """What became of the rows handed in: `read == landed + already_there + rejected`."""
+    """What became of the rows handed in: `read == landed + already_there + rejected`.
+
+    Of those already there, `repeated` repeat others that were handed in with them; of the rejected,
+    `contradicting` have a key that the lake held before, with other values.
+    """
 
     read: int = 0
     landed: int = 0
     already_there: int = 0
     rejected: int = 0
     by_rule: Mapping[str, int] = field(default_factory=dict)
+    repeated: int = 0
+    contradicting: int = 0
 
     @property
     def conflicts(self) -> int:
@@ -49,6 +55,8 @@ class WriteReport:
             self.already_there + other.already_there,
             self.rejected + other.rejected,
             {name: self.by_rule.get(name, 0) + other.by_rule.get(name, 0) for name in names},
+            self.repeated + other.repeated,
+            self.contradicting + other.contradicting,
         )
 
 
@@ -68,6 +76,8 @@ class Landing:
     landed: int
     already_there: int
     conflicts: pl.DataFrame
+    repeated: int
+    contradicting: int
 
 
 def write(
@@ -101,6 +111,8 @@ def write(
         already_there=sum(one.already_there for one in landings),
         rejected=sum(reasons.height for _, reasons in bad),
         by_rule=_counts(reasons for _, reasons in bad),
+        repeated=sum(one.repeated for one in landings),
+        contradicting=sum(one.contradicting for one in landings),
     )
 
 
@@ -165,7 +177,8 @@ def _land(target: Target, rows: pl.DataFrame, wait_s: float) -> Landing:
         stored = _stored(target, owner, first)
         fresh, there, conflicts = _compare(contract, first, stored)
         _store(target, owner, fresh)
-    return Landing(fresh.height, again + there, pl.concat([clash, conflicts]))
+    both = pl.concat([clash, conflicts])
+    return Landing(fresh.height, again + there, both, again, conflicts.height)
 
 
 def _distinct(contract: Dataset, rows: pl.DataFrame) -> tuple[pl.DataFrame, int, pl.DataFrame]:

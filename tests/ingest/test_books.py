@@ -79,6 +79,7 @@ def test_levels_in_parquet_give_books_with_normalised_symbols(tmp_path, reading)
     piece = one(path, LEVELS, reading)
     assert piece.rows["symbol"].unique().to_list() == ["BTC-USD"]
     assert piece.rows["bids"].to_list()[1] == [{"price": 10.0, "size": 3.0}]
+    assert "3 rows → 2 books" in piece.notes
 
 
 def test_an_option_overrides_one_symbol_and_contradicts_several(shared, reading):

@@ -100,7 +100,9 @@ def test_a_row_without_time_or_symbol_is_kept_too(lake, bars):
 def test_a_key_with_other_values_is_refused_and_the_first_stays(lake, bars):
     put(lake, bars(5))
     report = put(lake, bars(5).with_columns(close=pl.col("close") + 0.5))
-    assert report == WriteReport(read=5, rejected=5, by_rule={"same_key_other_values": 5})
+    assert report == WriteReport(
+        read=5, rejected=5, by_rule={"same_key_other_values": 5}, contradicting=5
+    )
     assert report.conflicts == 5
     assert lake.bars("BTC-BRL", "1h").collect()["close"][0] == 101.0
 
@@ -110,6 +112,7 @@ def test_within_one_batch_the_first_of_a_key_wins(lake, bars):
     other = rows.with_columns(close=pl.col("close") + 0.5)
     report = put(lake, pl.concat([rows, rows, other]))
     assert (report.landed, report.already_there, report.conflicts) == (2, 2, 2)
+    assert (report.repeated, report.contradicting) == (2, 0)
     assert held_rows(lake)["close"].to_list() == [101.0, 102.0]
 
 
