@@ -14,6 +14,7 @@ from cq.ingest.replay import MESSAGE, books_of
 from cq.ingest.source import Source
 from cq.ingest.stamps import Stamp, nanoseconds
 from cq.ingest.symbols import mapping_of
+from cq.ingest.tables import before_bitcoin
 
 BOOKS = ("orderbook_l2",)
 PAIRS = pl.List(pl.List(pl.String()))
@@ -62,6 +63,7 @@ def settled(
     )
     if asked.at_ns is None and len(whole) and whole["ts"].null_count() == len(whole):
         raise UnknownLayout(path, "holds books without a time; say when with --at TIME")
+    before_bitcoin(path, "ts", whole["ts"])
     return books_of(whole, asked, rows).noting(said_symbol, said_exchange)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from cq.ingest.pieces import BROKEN, Piece, Request, as_written, counted
+from cq.ingest.stamps import GENESIS, SINCE
 
 LEVELS = pl.List(pl.Struct({"price": pl.Float64, "size": pl.Float64}))
 SIDES = ("bid_prices", "bid_sizes", "ask_prices", "ask_sizes")
@@ -202,8 +203,9 @@ class Builder:
 def books_of(messages: pl.DataFrame, asked: Request, rows: int | None = None) -> Piece:
     """The books of all markets in `messages`, the last one of each stamp.
 
-    Messages whose prices or sizes are no numbers, and full books without a stamp, are broken.
-    `rows` is how many rows of a file made the messages, for the note.
+    Messages whose prices or sizes are no numbers, and those without a stamp or, among
+    later ones, with one before 2009, are broken. `rows` is how many rows of a file made the
+    messages, for the note.
     """
     messages = messages.select(*MESSAGE)
     if asked.at_ns is not None:
@@ -211,10 +213,13 @@ def books_of(messages: pl.DataFrame, asked: Request, rows: int | None = None) ->
     unread = pl.any_horizontal(
         pl.col(side).list.eval(pl.element().is_null()).list.any() for side in SIDES
     )
+    old = (pl.col("ts") < GENESIS) & (pl.col("ts").max() >= GENESIS)
     marks = messages.select(
-        not_a_number=unread.fill_null(value=True), ts_present=pl.col("ts").is_null()
+        old.fill_null(value=False).alias(SINCE),
+        not_a_number=unread.fill_null(value=True),
+        ts_present=pl.col("ts").is_null(),
     )
-    bad = marks["not_a_number"] | marks["ts_present"]
+    bad = marks.select(pl.any_horizontal(pl.all())).to_series()
     names = [pl.when(pl.col(name)).then(pl.lit(name)) for name in marks.columns]
     broken = (
         messages.filter(bad)

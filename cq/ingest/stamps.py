@@ -15,6 +15,8 @@ UNITS: Final = {"s": SECOND, "ms": MILLISECOND, "us": MICROSECOND, "ns": 1}
 SHOWN: Final = {"s": "s", "ms": "ms", "us": "µs", "ns": "ns"}
 GENESIS: Final = 1_230_940_800 * SECOND  # 2009-01-03: nothing in this field is older
 
+SINCE: Final = "ts_not_before_2009"  # the rule that says so
+
 _ZONED: Final = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z")
 _NAIVE: Final = (
     "%Y-%m-%dT%H:%M:%S%.f",
@@ -44,7 +46,10 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Stamps:
-    """The stamps of a file: `ts` (null where unreadable), and what was understood, in words."""
+    """The stamps of a file: `ts` (null where unreadable), and what was understood, in words.
+
+    A moment that int64 nanoseconds cannot hold (after 2262) is unreadable, however it is written.
+    """
 
     ts: pl.Series
     said: str
@@ -68,7 +73,7 @@ def nanoseconds(column: pl.Series, stamp: Stamp, timezone: str = "UTC") -> Stamp
 
 def _from_datetime(column: pl.Series, zone: str) -> Stamps:
     naive = column.dtype == pl.Date or getattr(column.dtype, "time_zone", None) is None
-    moments = column.cast(pl.Datetime("ns")) if column.dtype == pl.Date else column
+    moments = column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column
     if naive:
         moments = _in_zone(moments, zone)
     return Stamps(moments.dt.epoch("ns").alias("ts"), f"datetimes{f' in {zone}' if naive else ''}")
@@ -77,7 +82,7 @@ def _from_datetime(column: pl.Series, zone: str) -> Stamps:
 def _from_numbers(numbers: pl.Series, stamp: Stamp) -> Stamps:
     if stamp.unit == "yyyymmdd" or (stamp.unit == "auto" and _are_days(numbers)):
         days = numbers.cast(pl.Int64, strict=False).cast(pl.String)
-        moments = days.str.to_datetime("%Y%m%d", strict=False, time_unit="ns")
+        moments = days.str.to_datetime("%Y%m%d", strict=False, time_unit="us")
         return Stamps(moments.dt.epoch("ns").alias("ts"), "days as YYYYMMDD")
     if stamp.unit != "auto":
         ts = _times(numbers, UNITS[stamp.unit]) + stamp.day_ns
@@ -117,28 +122,27 @@ def _unit_of(whole: pl.Series) -> pl.Series:
 
 
 def _are_days(numbers: pl.Series) -> bool:
-    whole = numbers.drop_nulls()
-    low, high = whole.min(), whole.max()
-    if low is None or float(str(low)) < 19_900_000 or float(str(high)) > 21_000_000:
+    """At least half of `numbers` are days of 1990 to 2099, which no epoch number would be."""
+    whole = numbers.cast(pl.Int64, strict=False)
+    likely = whole.filter(whole.is_between(19_900_000, 21_000_000))
+    if likely.is_empty() or 2 * len(likely) < numbers.count():
         return False
-    days = whole.cast(pl.Int64, strict=False).cast(pl.String)
-    return days.str.to_datetime("%Y%m%d", strict=False).null_count() == 0
+    days = likely.cast(pl.String).str.to_datetime("%Y%m%d", strict=False, time_unit="us")
+    return days.null_count() == 0
 
 
 def _times(numbers: pl.Series, factor: int) -> pl.Series:
     """`numbers` × `factor` in integers; a fraction of a unit keeps its nanoseconds."""
     if numbers.dtype.is_integer():
-        return (
-            numbers.cast(pl.Int64, strict=False) * factor if factor > 1 else numbers.cast(pl.Int64)
-        )
-    whole = numbers.floor().cast(pl.Int64, strict=False)
-    rest = (
-        ((numbers - numbers.floor()).cast(pl.Float64) * factor).round().cast(pl.Int64, strict=False)
-    )
-    in_range = whole.abs() <= (2**63 - 1) // factor
-    return (whole * factor + rest).zip_with(
-        in_range.fill_null(False), pl.Series([None], dtype=pl.Int64)
-    )
+        whole = numbers.cast(pl.Int64, strict=False)
+        ts = whole * factor
+    else:
+        whole = numbers.floor().cast(pl.Int64, strict=False)
+        rest = (numbers - numbers.floor()).cast(pl.Float64) * factor
+        ts = whole * factor + rest.round().cast(pl.Int64, strict=False)
+    most = (2**63 - 1) // factor
+    in_range = whole.is_between(-most, most).fill_null(value=False)
+    return ts if in_range.all() else ts.zip_with(in_range, pl.Series([None], dtype=pl.Int64))
 
 
 def _from_text(text: pl.Series, pattern: str | None, zone: str) -> Stamps:
@@ -179,14 +183,21 @@ def _in_one_form(text: pl.Series, zone: str) -> Stamps | None:
 
 
 def _parsed(text: pl.Series, form: str, zone: str, zoned: bool) -> pl.Series:
-    moments = text.str.to_datetime(form, strict=False, time_unit="ns")
-    if zoned:
-        return moments.dt.epoch("ns")
+    """Nanoseconds of text; read as microseconds, which hold every year: nanoseconds would wrap."""
+    moments = text.str.to_datetime(form, strict=False, time_unit="us")
+    ts = (moments if zoned else _instants(moments, form, zone)).dt.epoch("ns")
+    if "f" in form and text.str.contains(r"\d{7}").any():
+        finer = text.str.to_datetime(form, strict=False, time_unit="ns")
+        ts = ts + finer.dt.epoch("ns") % MICROSECOND
+    return ts
+
+
+def _instants(moments: pl.Series, form: str, zone: str) -> pl.Series:
     instants = _in_zone(moments, zone)
     if "%H" not in form and "%I" not in form and instants.null_count() > moments.null_count():
         # a day whose midnight the clock skipped (summer time in Brazil) starts an hour later
         instants = instants.fill_null(_in_zone(moments.dt.offset_by("1h"), zone))
-    return instants.dt.epoch("ns")
+    return instants
 
 
 def _in_zone(moments: pl.Series, zone: str) -> pl.Series:

@@ -11,10 +11,10 @@ import polars as pl
 from cq.errors import UnknownLayout, UsageError
 from cq.ingest.decimals import with_point
 from cq.ingest.pieces import BROKEN, Piece, Request, as_written, decided
-from cq.ingest.stamps import GENESIS, Stamp, interval_of_step, most_common_step, nanoseconds
+from cq.ingest.stamps import GENESIS, SINCE, Stamp, interval_of_step, most_common_step, nanoseconds
 from cq.ingest.symbols import mapping_of
 from cq.ingest.trade_rows import with_side_and_id
-from cq.utils.time import SECOND, YEAR, interval_ns, iso
+from cq.utils.time import DAY, HOUR, SECOND, YEAR, interval_ns, iso
 
 NUMBERS = {
     "ohlcv": ("open", "high", "low", "close", "volume"),
@@ -57,13 +57,13 @@ def normalise(
     zone = asked.timezone or table.stamp.timezone or asked.default_timezone
     stamps = nanoseconds(raw[table.columns["ts"]], _stamp_in(table.stamp, zone), zone)
     _some_are_read(path, raw[table.columns["ts"]], stamps.ts, f"times ({stamps.said})", least=1)
-    _not_before_bitcoin(path, stamps.ts, table)
+    old = before_bitcoin(path, table.columns["ts"], stamps.ts)
     numbers, unread = _numbers(path, raw, table, asked.dataset)
     rows = pl.DataFrame([stamps.ts.alias("ts"), *numbers]).with_columns(
         _named(symbol, "symbol"), _named(exchange, "exchange")
     )
     if asked.dataset == "ohlcv":
-        interval, said_interval = _interval(path, raw, rows, table, asked)
+        interval, said_interval = _interval(path, raw, _without(rows, old), table, asked)
         rows = rows.with_columns(_named(interval, "interval"))
     else:
         said_interval = ""
@@ -71,7 +71,12 @@ def normalise(
             rows, _column(raw, table, "side"), _column(raw, table, "trade_id"), table.maker_side
         )
     late = _not_closed(rows, asked)
-    rules = {"ts_present": rows["ts"].is_null(), "not_a_number": unread, "bar_closed": late}
+    rules = {
+        "ts_present": rows["ts"].is_null(),
+        SINCE: old,
+        "not_a_number": unread,
+        "bar_closed": late,
+    }
     good, broken = _apart(rows, raw, rules, spoiled)
     notes = (f"ts {stamps.said}", said_symbol, said_exchange, said_interval)
     return Piece(good, broken, notes=tuple(note for note in notes if note))
@@ -156,41 +161,62 @@ def _numbers(
     return columns, unread
 
 
-def _not_before_bitcoin(path: Path, ts: pl.Series, table: Table) -> None:
-    if table.stamp.unit != "auto" or table.stamp.pattern is not None:
-        return
-    newest = ts.max()
+def before_bitcoin(path: Path, column: str, ts: pl.Series) -> pl.Series | None:
+    """Where a stamp is older than every market here, such as a 0 that stands for none.
+
+    Where all are, it is the unit that is wrong, not the rows.
+    """
+    oldest, newest = ts.min(), ts.max()
     if isinstance(newest, int) and newest < GENESIS:
         raise UnknownLayout(
             path,
-            f"{table.columns['ts']} read as a time ends at {iso(newest)}, before any "
+            f"{column} read as a time ends at {iso(newest)}, before any "
             "market here; say the unit or pattern in a --mapping FILE",
         )
+    if not isinstance(oldest, int) or oldest >= GENESIS:
+        return None
+    return (ts < GENESIS).fill_null(value=False)
+
+
+def _without(rows: pl.DataFrame, old: pl.Series | None) -> pl.DataFrame:
+    return rows if old is None else rows.filter(~old)
 
 
 def _interval(
     path: Path, raw: pl.DataFrame, rows: pl.DataFrame, table: Table, asked: Request
 ) -> tuple[pl.Series | str, str]:
-    if asked.interval is not None:
-        return asked.interval, ""
-    if "interval" in table.columns:
+    if asked.interval is None and "interval" in table.columns:
         return raw[table.columns["interval"]].cast(pl.String), ""
+    stated = asked.interval or table.interval
     if rows.is_empty():
-        return table.interval or "1d", ""
+        return stated or "1d", ""
     step = most_common_step(rows)
+    if stated is not None:
+        far = _agreeing(path, stated, step)
+        return stated, far if stated == asked.interval else f"interval {stated}{far and f', {far}'}"
     name = interval_of_step(step) if step is not None else None
-    if table.interval is not None:
-        if step is not None and name != table.interval and step < interval_ns(table.interval):
-            raise UnknownLayout(
-                path,
-                f"should hold bars of {table.interval}, but they lie {_spoken(step)} apart; "
-                "say which with --interval",
-            )
-        return table.interval, f"interval {table.interval}"
     if name is None:
         found = "there is one bar only" if step is None else f"bars lie {_spoken(step)} apart"
         raise UnknownLayout(path, f"does not say its interval ({found}); add --interval, as in 1h")
     return name, f"interval {name} (the most common step)"
+
+
+def _agreeing(path: Path, stated: str, step: int | None) -> str:
+    """What is odd about bars said to be `stated` long that are mostly `step` apart, in words.
+
+    Bars that would overlap are an error; an hour less than a day or more is summer time's.
+    """
+    length = interval_ns(stated)
+    if step is None or interval_of_step(step) == stated or step == length:
+        return ""
+    if step < length - (HOUR if length >= DAY else 0):
+        name = interval_of_step(step)
+        advice = f"say --interval {name}" if name else "say which with --interval"
+        raise UnknownLayout(
+            path,
+            f"is said to hold bars of {stated}, but its bars step by {_spoken(step)}; {advice}",
+        )
+    return f"its bars mostly step by {_spoken(step)}, not by {stated}" if step > length else ""
 
 
 def _spoken(step_ns: int) -> str:

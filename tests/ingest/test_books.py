@@ -9,6 +9,7 @@ from cq.ingest.layouts import recognised
 from cq.ingest.source import opened
 
 BOOK, LEVELS, BBO = LAYOUTS
+LATE = 1_700_000_000 * 10**9
 
 
 def one(path, layout, reading, **options):
@@ -28,12 +29,10 @@ def test_one_reply_is_one_book_stamped_in_nanoseconds(shared, reading):
 
 def test_strings_and_an_empty_book_are_fine(tmp_path, reading):
     path = tmp_path / "orderbook_BTC-BRL.json"
-    path.write_text(
-        json.dumps({"asks": [["11", "1"]], "bids": [["10", "2.5"]], "timestamp": 10**18})
-    )
+    path.write_text(json.dumps({"asks": [["11", "1"]], "bids": [["10", "2.5"]], "timestamp": LATE}))
     (book,) = one(path, BOOK, reading).rows.to_dicts()
     assert (book["symbol"], book["bids"]) == ("BTC-BRL", [{"price": 10.0, "size": 2.5}])
-    path.write_text(json.dumps({"asks": [], "bids": [], "timestamp": 10**18}))
+    path.write_text(json.dumps({"asks": [], "bids": [], "timestamp": LATE}))
     (book,) = one(path, BOOK, reading).rows.to_dicts()
     assert book["asks"] == book["bids"] == []
 
@@ -66,7 +65,7 @@ def test_levels_in_parquet_give_books_with_normalised_symbols(tmp_path, reading)
     path = tmp_path / "levels.parquet"
     pl.DataFrame(
         {
-            "ts": [1, 1, 2],
+            "ts": [LATE, LATE, LATE + 1],
             "side": ["bid", "ask", "bid"],
             "price": [10.0, 11.0, 10.0],
             "size": [1.0, 1.0, 3.0],
@@ -80,6 +79,13 @@ def test_levels_in_parquet_give_books_with_normalised_symbols(tmp_path, reading)
     assert piece.rows["symbol"].unique().to_list() == ["BTC-USD"]
     assert piece.rows["bids"].to_list()[1] == [{"price": 10.0, "size": 3.0}]
     assert "3 rows → 2 books" in piece.notes
+
+
+def test_books_that_are_all_before_bitcoin_have_another_unit(tmp_path, reading):
+    path = tmp_path / "bbo.csv"
+    path.write_text("ts,bid,bid_size,ask,ask_size\n1970-01-20,10,1,11,1\n")
+    with pytest.raises(UnknownLayout, match="before any market"):
+        one(path, BBO, reading, symbol="BTC-USD", exchange="x")
 
 
 def test_an_option_overrides_one_symbol_and_contradicts_several(shared, reading):

@@ -134,6 +134,13 @@ def test_a_book_without_a_time_is_kept_apart_unless_a_time_is_given():
     assert books_of(frame(FULL | {"ts": None}), asked(at_ns=9)).rows["ts"].to_list() == [9]
 
 
+def test_a_stamp_that_stands_for_none_among_later_ones_is_kept_apart():
+    late = FULL | {"ts": 1_700_000_000 * 10**9}
+    piece = books_of(frame(late, FULL | {"ts": 0}, FULL | {"ts": -1}), asked())
+    assert piece.rows["ts"].to_list() == [late["ts"]]
+    assert piece.broken["broken"].to_list() == [["ts_not_before_2009"]] * 2
+
+
 def test_a_level_that_is_no_number_breaks_its_message():
     piece = books_of(frame(FULL, FULL | {"ts": 2, "bid_sizes": [1.0, None]}), asked())
     assert piece.rows.height == 1

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
@@ -137,8 +137,45 @@ def test_datetimes_and_dates_are_read_in_their_zone_or_the_given_one():
     assert nanoseconds(naive.dt.date(), Stamp()).ts.to_list() == [parse_time("2021-02-01")]
 
 
-def test_stamps_out_of_range_are_unreadable():
-    assert read(["99999999999999999999", str(SECOND)]).ts.to_list() == [None, SECOND * 10**9]
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["99999999999999999999", str(SECOND)],
+        [99_999_999_999, SECOND],
+        ["2023-11-14 22:13:20", "9999-12-31 00:00:00"],
+        ["2023-11-14T22:13:20Z", "9999-12-31T00:00:00Z"],
+        ["2023-11-14 22:13:20", "2262-04-12"],
+        [datetime(2023, 11, 14, 22, 13, 20), datetime(9999, 12, 31)],
+    ],
+)
+def test_stamps_out_of_range_are_unreadable(values):
+    assert sorted(read(values).ts.drop_nulls().to_list()) == [SECOND * 10**9]
+    assert read(values).ts.null_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "stamp"),
+    [
+        (["14/11/2023", "31/12/9999"], Stamp(pattern="%d/%m/%Y")),
+        (["20231114", "99991231"], Stamp(unit="yyyymmdd")),
+        ([20231114, 99991231, 20231114], Stamp()),
+        ([date(2023, 11, 14), date(9999, 12, 31)], Stamp()),
+        ([19675 * 86_400, 10**15], Stamp(unit="s")),
+        ([19675 * 86_400.0, 1e15], Stamp(unit="s")),
+    ],
+)
+def test_a_date_after_2262_is_never_an_old_one(values, stamp):
+    ts = read(values, stamp).ts
+    assert ts[0] == parse_time("2023-11-14")
+    assert ts[1] is None
+
+
+def test_nanoseconds_of_text_are_kept():
+    for form in ("2021-02-01T10:00:00.123456789{}", "2021-02-01 10:00:00.123456789{}"):
+        for zone in ("", "Z", "+00:00"):
+            ts = read([form.format(zone), "2021-02-01T10:00:00"]).ts.to_list()
+            assert ts[0] - ts[1] == 123_456_789
+    assert read(["20231114", "0"]).ts.to_list() == [parse_time("2023-11-14"), None]
 
 
 def test_from_midnight_counts_on_the_day():

@@ -185,9 +185,69 @@ def test_a_lone_stamp_that_is_unreadable_is_a_wrong_layout_and_a_lone_number_a_b
 def test_bars_that_lie_closer_than_their_name_says_are_questioned():
     rows = [(str(1_700_000_000 + 60 * n), *GOOD[1:]) for n in range(3)]
     table = Table(BARS.columns, symbol="BTC-USD", exchange="x", interval="1h")
-    with pytest.raises(UnknownLayout, match="should hold bars of 1h, but they lie 1m apart"):
+    said = "is said to hold bars of 1h, but its bars step by 1m; say --interval 1m"
+    with pytest.raises(UnknownLayout, match=said):
         normalise(HERE, bars(*rows), table, asked())
-    assert normalise(HERE, bars(*rows), table, asked(interval="1h")).rows.height == 3
+    with pytest.raises(UnknownLayout, match=said):
+        normalise(HERE, bars(*rows), BARS, asked(interval="1h"))
+    assert normalise(HERE, bars(*rows), table, asked(interval="1m")).rows.height == 3
+    odd = [(str(1_700_000_000 + 7 * n), *GOOD[1:]) for n in range(3)]
+    with pytest.raises(UnknownLayout, match="step by 7 s; say which with --interval"):
+        normalise(HERE, bars(*odd), BARS, asked(interval="1h"))
+
+
+def test_bars_that_lie_wider_apart_than_stated_are_taken_and_it_is_said():
+    rows = [(str(1_700_000_000 + 240 * n), *GOOD[1:]) for n in range(3)]
+    said = "its bars mostly step by 4m, not by 1m"
+    assert said in normalise(HERE, bars(*rows), BARS, asked(interval="1m")).notes
+    assert f"interval 1m, {said}" in normalise(HERE, bars(*rows), BARS, asked()).notes
+
+
+@pytest.mark.parametrize(
+    ("days", "interval"),
+    [((1, 29), "1M"), ((1, 31), "1M"), ((1, 29), "4w"), ((1, 2), "1d"), ((1, 1 + 23 / 24), "1d")],
+)
+def test_months_and_summer_time_are_no_contradiction(days, interval):
+    rows = [(str(int(1_700_006_400 + 86_400 * day)), *GOOD[1:]) for day in days]
+    piece = normalise(HERE, bars(*rows), BARS, asked(interval=interval))
+    assert piece.rows.height == 2
+    assert not any("step" in note for note in piece.notes)
+
+
+@pytest.mark.parametrize("sentinel", ["0", "-1", "-86400", "1230940799"])
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_a_stamp_that_stands_for_none_is_no_old_bar(sentinel, unit):
+    rows = [(str((1_700_000_000 + 900 * n) * unit), *GOOD[1:]) for n in range(2)]
+    table = Table(BARS.columns, symbol="BTC-USD", exchange="x")
+    typed = bars(*rows, (sentinel, *GOOD[1:])).with_columns(pl.col("ts").cast(pl.Int64))
+    for raw in (typed, typed.with_columns(pl.col("ts").cast(pl.String))):
+        piece = normalise(HERE, raw, table, asked())
+        assert piece.rows["interval"].to_list() == ["15m", "15m"]
+        assert piece.broken["broken"].to_list() == [["ts_not_before_2009"]]
+
+
+@pytest.mark.parametrize(
+    ("good", "sentinel", "stamp"),
+    [
+        ("2021-02-01", "1970-01-01", Stamp()),
+        ("2021-02-01 00:00:00", "0001-01-01 00:00:00", Stamp()),
+        ("01/02/2021", "01/01/1970", Stamp(pattern="%d/%m/%Y")),
+        ("20210201", "19700101", Stamp(unit="yyyymmdd")),
+        ("1612137600000", "0", Stamp(unit="ms")),
+    ],
+)
+def test_no_form_of_stamp_lets_a_bar_before_bitcoin_in(good, sentinel, stamp):
+    table = Table(BARS.columns, stamp, symbol="BTC-USD", exchange="x", interval="1d")
+    raw = bars((good, *GOOD[1:]), (sentinel, *GOOD[1:]))
+    piece = normalise(HERE, raw, table, asked())
+    assert piece.rows.height == 1
+    assert piece.broken["broken"].to_list() in ([["ts_not_before_2009"]], [["ts_present"]])
+
+
+def test_a_unit_that_puts_every_row_before_bitcoin_is_wrong():
+    table = Table(BARS.columns, Stamp(unit="ns"), symbol="BTC-USD", exchange="x", interval="1m")
+    with pytest.raises(UnknownLayout, match="before any market"):
+        normalise(HERE, bars(GOOD), table, asked())
 
 
 def test_lines_that_fit_no_columns_are_kept_with_what_the_file_says():
