@@ -15,6 +15,7 @@
     │   ├── NoBars
     │   ├── LakeBusy
     │   ├── LakeUnwritable
+    │   ├── NoJournal
     │   └── JournalBusy
     ├── ExchangeError                    4
     │   ├── Transient
@@ -156,6 +157,14 @@ class LakeUnwritable(DataError):
         super().__init__(f"cannot write to {path} ({reason}); check its permissions and free space")
 
 
+class NoJournal(DataError):
+    """A journal that was asked about but has not been begun."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: no journal there; `cq live --paper FILE` begins one")
+
+
 class JournalBusy(DataError):
     """Another process trades on the same journal."""
 
@@ -170,16 +179,20 @@ class ExchangeError(CqError):
     """The exchange refused or is out of reach."""
 
     exit_code = 4
+    request_id: str | None = None
 
 
 class Transient(ExchangeError):
-    """Worth another try in a moment."""
+    """Worth another try in a moment; `brief` says why in two or three words."""
 
+    brief = "no answer"
     retry_after_s: float | None = None
 
 
 class RateLimited(Transient):
     """The exchange asks for fewer requests."""
+
+    brief = "too many requests"
 
     def __init__(self, path: str, retry_after_s: float | None) -> None:
         self.path, self.retry_after_s = path, retry_after_s
@@ -191,7 +204,7 @@ class Unavailable(Transient):
     """The exchange answered with a fault of its own."""
 
     def __init__(self, path: str, status: int) -> None:
-        self.path, self.status = path, status
+        self.path, self.status, self.brief = path, status, f"status {status}"
         super().__init__(f"{path}: the exchange answers with status {status}; try again later")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,8 @@ def _setup(app: App, strategy: Strategy, options: dict[str, Any]) -> Setup:
     from cq.utils import clock, log
 
     settings = app.settings
-    log.configure(settings)
+    running = not (options["once"] or options["replay"])
+    log.configure(settings, running=running, told=("alert", "poll"))
     backtest = strategy.backtest(settings.backtest)
     if options["cash"] is not None:
         backtest = backtest.model_copy(update={"cash": options["cash"]})
@@ -145,15 +147,15 @@ def _replay(app: App, setup: Setup, options: dict[str, Any]) -> None:
     with until_told(_stopping) as told, replaying(setup, since, until) as (trader, bars):
         done = replay(trader, bars, stop=told.is_set, on_step=live_output.progress())
         found = summary(trader.journal) | {"finished": done.finished, "bars": done.total}
-    note(live_output.how_far(done, found["last_bar"]))
+    note(live_output.how_far(done, found["last_bar"], found["blocked"]))
     _print(found, options["as_json"])
 
 
 def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
     from cq.cli import live_output
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
-    from cq.execution.polling import polling, run
-    from cq.execution.stopping import until_told
+    from cq.execution.polling import look, polling, run
+    from cq.execution.stopping import Heeding, Stopped, until_told
     from cq.execution.summary import summary
     from cq.utils import clock
 
@@ -162,23 +164,28 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
     tell = live_output.teller(out)
     with (
         until_told(_stopping) as told,
-        MercadoBitcoin(Rest(ingestion)) as market,
+        MercadoBitcoin(Rest(ingestion, sleep=told.pause)) as market,
         polling(
-            setup, market, exclusions=settings.exclusions, page_bars=ingestion.page_bars
+            setup,
+            Heeding(market, told),
+            exclusions=settings.exclusions,
+            page_bars=ingestion.page_bars,
         ) as poller,
     ):
         journal = poller.trader.journal
-        if once:
-            tell(poller.poll(clock.now_ns()))
-        else:
-            out(live_output.opening(poller, journal.path))
-            run(
-                poller,
-                clock=clock.now_ns,
-                wait=told.wait,
-                interval_s=settings.live.poll_interval_seconds,
-                on_poll=tell,
-            )
+        with suppress(Stopped):
+            if once:
+                tell(look(poller, clock.now_ns()))
+            else:
+                out(live_output.opening(poller, journal.path))
+                run(
+                    poller,
+                    clock=clock.now_ns,
+                    wait=told.wait,
+                    interval_s=settings.live.poll_interval_seconds,
+                    on_poll=tell,
+                )
+        if told.is_set():
             note(f"stopped; all is in {journal.path}, the same command goes on from there")
         found = summary(journal)
     _print(found, as_json)

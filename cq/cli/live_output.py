@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from cq.execution.replay import Replayed
 
 EVERY = 500
-"""Steps between two lines of progress where there is no terminal."""
+"""Steps at least between two lines of progress where there is no terminal; ten lines at most."""
+
+SETTINGS = {"stale_data": "live.stale_after_bars"}
+"""The setting behind a rule, where it is not `live.` and the rule's name."""
 
 
 def opening(poller: Poller, path: Path) -> str:
@@ -80,14 +83,22 @@ def progress() -> Callable[[Stepped, int, int], None]:
             end = "\n" if done == total else ""
             text = f"\r{done * 100 // total:3d} %  {iso(stepped.ts)}  {stepped.equity:,.2f}{end}"
             click.echo(text, err=True, nl=False)
-        elif not terminal and done % EVERY == 0:
+        elif not terminal and done % max(EVERY, -(-total // 10)) == 0:
             click.echo(f"{done} of {total} bars, {iso(stepped.ts)}", err=True)
 
     return say
 
 
-def how_far(done: Replayed, last_bar: str | None) -> str:
-    """The last line of a replay."""
+def how_far(done: Replayed, last_bar: str | None, blocked: Mapping[str, int]) -> str:
+    """The last line of a replay: how far it came, and what no backtest would have stopped."""
+    return _how_far(done, last_bar) + "".join(
+        f"; {count:,} decision{'s' * (count > 1)} blocked by "
+        f"{SETTINGS.get(rule, f'live.{rule}')}: the backtest knows no such limit"
+        for rule, count in blocked.items()
+    )
+
+
+def _how_far(done: Replayed, last_bar: str | None) -> str:
     if not done.finished:
         return (
             f"stopped after {done.before + done.steps} of {done.total} bars ({last_bar}); "
@@ -113,6 +124,8 @@ def print_summary(found: dict[str, Any]) -> None:
     }
     for name, value in said.items():
         click.echo(f"{name:<10}{value}")
+    if not found["decisions"]:
+        click.echo("nothing has been decided yet; `cq live --paper` looks for the first bars")
     for title in ("positions", "pending", "decisions", "alerts"):
         if part := found[title]:
             print_table(tuple(part[0]), [tuple(one.values()) for one in part], title)

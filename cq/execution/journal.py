@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from cq.backtest.account import Account, Costs, Fill, Intent
-from cq.errors import ConfigError, LakeUnwritable
+from cq.errors import ConfigError, LakeUnwritable, NoJournal
 from cq.execution.orders import Order, Status, exact
 from cq.execution.schema import SCHEMA, VERSION
 
 State = Literal["none", "pending", "sent", "nothing", "blocked"]
+
+
+NO_BAR = 0
+"""The `ts` of an alert about a symbol of which no bar has come yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,12 @@ class Journal:
     def read(cls, path: Path) -> Self:
         """The journal at `path` for reading, also while another process writes it."""
         if not path.is_file():
-            raise ConfigError(str(path), "no journal there; `cq live --paper` begins one")
-        uri = f"{path.resolve().as_uri()}?mode=ro"
+            raise NoJournal(path)
+        # opened for writing so that the last reader leaves no -wal and -shm; `query_only` keeps it
+        uri = f"{path.resolve().as_uri()}?mode=rw"
         try:
             journal = cls(path, sqlite3.connect(uri, uri=True, isolation_level=None))
+            journal._db.execute("pragma query_only = on")
             journal._check_version()
         except sqlite3.DatabaseError:
             raise _not_ours(path) from None

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cq.backtest.account import Account, Fill, Intent
-from cq.execution.journal import Decision, Journal
+from cq.execution.journal import NO_BAR, Decision, Journal
 from cq.execution.orders import Order
 from cq.execution.paper import Broker, Report
 from cq.execution.plan import Terms, part, planned
 from cq.execution.risk import NO_RULES, Prospect, Rules, verdict
-from cq.utils.time import DAY, bar_end, interval_ns
+from cq.utils.clock import stopwatch
+from cq.utils.time import DAY, bar_end, interval_ns, iso
 
 
 class Bar(NamedTuple):
@@ -101,7 +102,7 @@ class Trader:
         Decisions that waited for these bars are filled, then the symbols of `deciding` (all by
         default) are decided at their close.
         """
-        at_open = self.terms.fill == "next_open"
+        elapsed, at_open = stopwatch(), self.terms.fill == "next_open"
         references = {symbol: bar.open if at_open else bar.close for symbol, bar in bars.items()}
         answers = self._fill(ts, references, now_ns)
         self.closes.update((symbol, bar.close) for symbol, bar in bars.items())
@@ -117,6 +118,7 @@ class Trader:
                     self._alert(decision.ts, decision.symbol, rule, decision.reason)
             closes = {symbol: bar.close for symbol, bar in bars.items()}
             self.journal.record_step(ts, closes, equity, self.account.cash)
+        self.say("step", status="done", bar=iso(ts), equity=equity, latency_ms=elapsed())
         decisions = tuple(decision for decision, _ in decided)
         return Stepped(ts, _fills(answers), decisions, equity, self.account.cash)
 
@@ -132,7 +134,7 @@ class Trader:
         """Symbols whose newest bar is too old to trade on, and why; each is an alert once."""
         found = {}
         for symbol in symbols:
-            ts = self.seen.get(symbol, 0)
+            ts = self.seen.get(symbol, NO_BAR)
             prospect = self._prospect(ts, symbol, 0.0, self.equity, now_ns)
             if no := verdict(self.rules.of_decisions, prospect):
                 rule, reason = no

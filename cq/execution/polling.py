@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from cq.backtest.account import Fill
-from cq.errors import LakeBusy, Transient, UsageError
+from cq.errors import ExchangeError, LakeBusy, Transient, UsageError
 from cq.execution.loop import Look, Stepped, Trader, Wish
 from cq.execution.replay import moments
 from cq.execution.session import described, opened
@@ -18,6 +18,7 @@ from cq.execution.start import Setup
 from cq.execution.windows import Windows
 from cq.ingest.backfill import newest
 from cq.strategies import Strategy, with_quote
+from cq.utils.clock import stopwatch
 from cq.utils.time import bar_end, interval_ns
 
 if TYPE_CHECKING:
@@ -161,6 +162,20 @@ class Poller:
         ]
 
 
+def look(poller: Poller, now_ns: int) -> Polled:
+    """One look, and a log line that says how long it took and how it ended."""
+    say, elapsed = poller.trader.say, stopwatch()
+    try:
+        polled = poller.poll(now_ns)
+    except (ExchangeError, LakeBusy) as error:
+        asked = error.request_id if isinstance(error, ExchangeError) else None
+        facts = {"reason": str(error), "latency_ms": elapsed(), "request_id": asked}
+        say("poll", level="WARNING", status="failed", **facts)
+        raise
+    say("poll", level="DEBUG", status="done", latency_ms=elapsed())
+    return polled
+
+
 def run(
     poller: Poller,
     *,
@@ -173,9 +188,8 @@ def run(
     while True:
         now_ns = clock()
         try:
-            polled = poller.poll(now_ns)
+            polled = look(poller, now_ns)
         except (Transient, LakeBusy) as error:
-            poller.trader.say("poll", level="WARNING", status="failed", reason=str(error))
             stale = poller.trader.watch(poller.symbols, now_ns)
             polled = Polled(now_ns, stale=stale, failed=str(error))
         on_poll(polled)

@@ -65,7 +65,7 @@ create table equity (
 ) strict;
 create table alerts (
     id integer primary key,
-    ts integer not null,
+    ts integer not null,              -- the bar's opening time; 0 while no bar has come
     symbol text not null,
     rule text not null,
     reason text not null,

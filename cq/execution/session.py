@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from cq.errors import JournalBusy, JournalDiffers, LakeUnwritable
 from cq.execution.journal import Journal
@@ -117,20 +117,44 @@ def put_aside(path: Path, now_ns: int) -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock beside `path`, which dies with its process; JournalBusy when it is taken."""
+    """Hold the lock beside `path`, which dies with its process; JournalBusy when it is taken.
+
+    The file goes while the lock is held, so whoever gets a lock makes sure that its file is still
+    there: a file that went in between is nobody's lock.
+    """
     beside = path.with_name(path.name + ".lock")
-    try:
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        handle = beside.open("a+")
-    except OSError as error:
-        raise LakeUnwritable(beside, error.strerror or str(error)) from None
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.seek(0)
-            raise JournalBusy(path, handle.read().strip() or "another process") from None
+    with _taken(path, beside) as handle:
         handle.truncate(0)
         handle.write(f"process {os.getpid()}")
         handle.flush()
-        yield
+        try:
+            yield
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _taken(path: Path, beside: Path) -> TextIO:
+    """The file `beside`, open and locked."""
+    while True:
+        try:
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            handle = beside.open("a+")
+        except OSError as error:
+            raise LakeUnwritable(beside, error.strerror or str(error)) from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with handle:
+                handle.seek(0)
+                owner = handle.read().strip() or "another process"
+            raise JournalBusy(path, owner) from None
+        if _is_still(beside, handle):
+            return handle
+        handle.close()
+
+
+def _is_still(path: Path, handle: TextIO) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle.fileno()))
+    except FileNotFoundError:
+        return False

@@ -8,7 +8,7 @@ import polars as pl
 
 from cq.backtest.account import Account, Costs
 from cq.backtest.run import trades_frame
-from cq.execution.journal import Journal
+from cq.execution.journal import NO_BAR, Journal
 from cq.utils.time import iso
 
 EQUITY = {"ts": pl.Int64, "equity": pl.Float64, "cash": pl.Float64}
@@ -26,7 +26,10 @@ def equity(journal: Journal) -> pl.DataFrame:
 
 
 def summary(journal: Journal, *, recent: int = 5) -> dict[str, Any]:
-    """Positions, cash, equity, what waits, and the last decisions and alerts."""
+    """Positions, cash, equity, what waits, the last decisions and alerts, and what was blocked.
+
+    `blocked` counts, by rule, how often it said no.
+    """
     session = journal.session()
     account = journal.account(session["cash"], Costs(**session["costs"]))
     bars = journal.last_bars()
@@ -52,11 +55,19 @@ def summary(journal: Journal, *, recent: int = 5) -> dict[str, Any]:
         ],
         "decisions": _decisions(journal),
         "alerts": [
-            {"bar": iso(ts), "symbol": symbol, "rule": rule, "reason": reason}
+            {
+                "bar": None if ts == NO_BAR else iso(ts),
+                "symbol": symbol,
+                "rule": rule,
+                "reason": reason,
+            }
             for ts, symbol, rule, reason in journal.rows(
                 "select ts, symbol, rule, reason from alerts order by id desc limit ?", [recent]
             )
         ],
+        "blocked": dict(
+            journal.rows("select rule, count(*) from alerts group by rule order by rule")
+        ),
     }
 
 

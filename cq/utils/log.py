@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,35 +28,72 @@ FIELDS: Final = (
 
 MASK: Final = "**********"
 
+RETRY: Final = "retry"
+"""The status of an event that says: this will be tried again."""
 
-def configure(settings: Settings) -> None:
-    """Send log lines to `settings.log_file`, or to standard error; secrets never reach either."""
+
+def configure(settings: Settings, *, running: bool = False, told: Collection[str] = ()) -> None:
+    """Send log lines to `settings.log_file`, or to standard error; secrets never reach either.
+
+    A file gets JSON. So does standard error from a command that goes on `running` with nobody at
+    a terminal, and from any at level DEBUG. Otherwise people read it: they get a sentence for each
+    warning whose action the command has not `told` itself, and retries only at a terminal.
+    """
+    mask, level = _masking(settings), settings.log_level
+    file, terminal = settings.log_file, sys.stderr.isatty()
+    for_people = file is None and level != "DEBUG" and (terminal or not running)
+    logger.remove()
+
+    def write(message: Any) -> None:
+        text = mask(_line(message.record)) + "\n"
+        if file is None:
+            sys.stderr.write(text)
+        else:
+            _append(file, text)
+
+    def say(message: Any) -> None:
+        said = message.record["extra"]
+        if said["action"] not in told and (terminal or said.get("status") != RETRY):
+            sys.stderr.write(mask(_sentence(said)) + "\n")
+
+    if for_people:
+        level = "ERROR" if level == "ERROR" else "WARNING"
+    logger.add(
+        say if for_people else write, level=level, format="{message}", diagnose=False, catch=False
+    )
+
+
+def _masking(settings: Settings) -> Callable[[str], str]:
+    """Cuts the secrets of `settings` out of a text."""
     secrets = [
         secret.get_secret_value()
         for _, secret in settings.credentials
         if secret is not None and secret.get_secret_value()
     ]
-    logger.remove()
 
-    def write(message: Any) -> None:
-        text = _line(message.record)
+    def mask(text: str) -> str:
         for secret in secrets:
-            text = text.replace(json.dumps(secret)[1:-1], MASK)
-        if settings.log_file is None:
-            sys.stderr.write(text + "\n")
-        else:
-            _append(settings.log_file, text + "\n")
+            text = text.replace(json.dumps(secret)[1:-1], MASK).replace(secret, MASK)
+        return text
 
-    logger.add(write, level=settings.log_level, format="{message}", diagnose=False, catch=False)
+    return mask
 
 
 def event(component: str, action: str, *, level: str = "INFO", **fields: Any) -> None:
-    """Log that `component` did `action`; the facts ride along as fields."""
+    """Log that `component` did `action`; the facts ride along as fields.
+
+    A field `sentence` says the same to people; without one they read the symbol and the reason.
+    """
     logger.bind(component=component, action=action, **fields).log(level, action)
 
 
+def _sentence(said: Mapping[str, Any]) -> str:
+    words = (said.get("symbol"), said.get("reason") or said["action"])
+    return str(said.get("sentence") or ": ".join(str(one) for one in words if one))
+
+
 def _line(record: Any) -> str:
-    said = dict(record["extra"])
+    said = {name: value for name, value in record["extra"].items() if name != "sentence"}
     said["ts"] = int(record["time"].timestamp() * 1_000_000) * 1_000
     said["level"] = record["level"].name
     said.setdefault("component", record["name"])

@@ -198,7 +198,37 @@ def test_nobody_listening_ends_in_exit_4(cq_lake_ingest, monkeypatch):
     monkeypatch.setenv("CQ_INGESTION__REST_BASE_URL", "http://127.0.0.1:1/api/v4")
     code, _, err = cq_lake_ingest("BTC-BRL", "--since", SINCE)
     assert code == 4
-    assert "127.0.0.1:1/api/v4 is out of reach" in err.splitlines()[-1]
+    assert err.startswith("cq: http://127.0.0.1:1/api/v4 is out of reach")
+    assert err.count("\n") == 1
+
+
+def test_ctrl_c_during_a_pause_ends_at_once_and_says_that_what_landed_is_kept(project, exchange):
+    def fail_from_the_third(_):
+        if len(exchange.asked) >= 3:
+            exchange.faults.append(Fault(503))
+
+    exchange.on_request = fail_from_the_third
+    retry = ("ingestion.retry.backoff_base_ms", "ingestion.retry.backoff_cap_ms")
+    options = [part for key in retry for part in ("--set", f"{key}=600000")]
+    options += ["--set", "ingestion.page_bars=20", "--set", "log_level=DEBUG"]
+    command = [sys.executable, "-m", "cq", *options, "lake", "ingest", "BTC-BRL"]
+    environment = os.environ | {"PYTHONPATH": str(Path(cq.__file__).parent.parent)}
+    process = subprocess.Popen(
+        [*command, "--since", SINCE, "--until", UNTIL],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if '"status": "retry"' in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("cq: interrupted; what had landed is kept")
+    assert "Traceback" not in err
+    assert len(stamps(project)) >= 20
 
 
 def test_json_carries_the_error_too(exchange, cq_lake_ingest):

@@ -92,12 +92,15 @@ def online(project: Project, exchange: Exchange) -> Project:
 def test_one_look_fetches_decides_fills_and_writes_it_all_down(
     online: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert online.live("--paper", "--once", str(online.strategy)) == 0
+    log_file = online.root / "cq.jsonl"
+    once = ("--paper", "--once", str(online.strategy))
+    assert online.live(*once, log_file=str(log_file)) == 0
     out, err = capsys.readouterr()
+    assert err == ""
     assert "BTC-BRL: 1 of equity at the next bar" in out
     assert "bought 99.2" in out
     assert "BTC-BRL" in out.partition("positions")[2]
-    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in log_file.read_text().splitlines()]
     (bought,) = [one for one in lines if one["action"] == "buy"]
     assert bought["component"] == "live"
     assert bought["symbol"] == "BTC-BRL"
@@ -121,15 +124,27 @@ def test_a_second_look_goes_on_and_finds_nothing_new(
 def test_status_shows_where_the_journal_stands(
     online: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert online.live("--status") == 2
-    assert "no journal there; `cq live --paper` begins one" in capsys.readouterr().err
+    assert online.live("--status") == 3
+    assert "no journal there; `cq live --paper FILE` begins one" in capsys.readouterr().err
     online.live("--paper", "--once", str(online.strategy))
     before = capsys.readouterr().out
     with locked(online.journal):  # also while somebody trades on it
         assert online.live("--status") == 0
     shown = capsys.readouterr().out
     assert "trades    1" in shown
+    assert "decided yet" not in shown
     assert shown in before
+    assert [one.name for one in online.journal.parent.iterdir()] == ["paper.db"]
+
+
+def test_status_after_a_first_look_that_failed_says_that_nothing_is_decided(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.live("--paper", "--once", str(project.strategy)) == 4
+    capsys.readouterr()
+    assert project.live("--status") == 0
+    assert "nothing has been decided yet" in capsys.readouterr().out
+    assert [one.name for one in project.journal.parent.iterdir()] == ["paper.db"]
 
 
 def test_old_bars_lead_to_no_order_and_are_said(
@@ -139,7 +154,7 @@ def test_old_bars_lead_to_no_order_and_are_said(
     assert online.live("--paper", "--once", str(online.strategy)) == 0
     out, err = capsys.readouterr()
     assert "no order in BTC-BRL: the newest bar closed 9." in out
-    assert '"status": "stale_data"' in err
+    assert err == ""
     assert online.rows("select state from decisions") == [("blocked",)]
     assert online.rows("select rule from alerts") == [("stale_data",)]
     assert online.rows("select count(*) from orders") == [(0,)]
@@ -160,9 +175,9 @@ def test_an_exchange_out_of_reach_is_one_line_and_exit_4(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert project.live("--paper", "--once", str(project.strategy)) == 4
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("cq:")]
-    assert len(said) == 1
-    assert "is out of reach" in said[0]
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("cq: ")
+    assert "is out of reach" in said
 
 
 def test_a_market_that_the_exchange_lacks_is_one_line_and_exit_4(
@@ -295,6 +310,22 @@ def test_a_replay_needs_no_network_and_ends_with_a_summary(
     assert len(list(project.journal.parent.glob("replay-mine-*.db"))) == 1
 
 
+def test_a_replay_says_in_its_last_line_what_a_live_limit_blocked(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(project, 60)
+    period = ("--paper", "--replay", "--since", "1970-02-01", "--json")
+    assert project.live(*period, live__max_position="0.5") == 0
+    out, err = capsys.readouterr()
+    blocked = json.loads(out)["blocked"]["max_position"]
+    assert blocked > 1
+    assert err.splitlines()[-1] == (
+        f"replayed 29 bars; {blocked} decisions blocked by live.max_position: "
+        "the backtest knows no such limit"
+    )
+    assert "{" not in err
+
+
 def test_a_replay_of_a_period_without_bars_is_one_line_and_exit_3(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -325,4 +356,37 @@ def test_the_loop_stops_cleanly_when_told(online: Project, how: signal.Signals) 
     assert "stopping after this step" in err
     assert "stopped; all is in" in err
     assert "trades    1" in out
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("once", [("--once",), ()])
+def test_a_pause_between_two_tries_ends_at_once_when_told(
+    project: Project, how: signal.Signals, once: tuple[str, ...]
+) -> None:
+    arguments = project.arguments(
+        "--paper",
+        *once,
+        str(project.strategy),
+        log_level="DEBUG",
+        ingestion__retry__max_tries="6",
+        ingestion__retry__backoff_base_ms="600000",
+        ingestion__retry__backoff_cap_ms="600000",
+    )
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cq", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if '"status": "retry"' in line:
+            break
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert err.splitlines()[-1].startswith("stopped; all is in")
     assert "Traceback" not in err

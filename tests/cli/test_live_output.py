@@ -57,7 +57,26 @@ def test_a_look_says_what_failed_and_what_is_stale() -> None:
     ],
 )
 def test_a_replay_says_how_far_it_came(done: Replayed, said: str) -> None:
-    assert live_output.how_far(done, "then").startswith(said)
+    assert live_output.how_far(done, "then", {}).startswith(said)
+
+
+def test_a_replay_says_what_a_backtest_would_not_have_stopped() -> None:
+    blocked = {"max_gross_exposure": 1, "max_position": 2}
+    assert live_output.how_far(Replayed(10, 0, 10), "then", blocked) == (
+        "replayed 10 bars"
+        "; 1 decision blocked by live.max_gross_exposure: the backtest knows no such limit"
+        "; 2 decisions blocked by live.max_position: the backtest knows no such limit"
+    )
+
+
+@pytest.mark.parametrize("total", [5_001, 43_824])
+def test_a_long_replay_is_ten_lines_of_progress_at_most(
+    capsys: pytest.CaptureFixture[str], total: int
+) -> None:
+    say = live_output.progress()
+    for number in range(1, total + 1):
+        say(Stepped(AT, (), (), 1.0, 1.0), number, total)
+    assert 9 <= len(capsys.readouterr().err.splitlines()) <= 10
 
 
 def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cq.backtest.account import Account, Costs, Fill, Intent, filled, sized
-from cq.errors import ConfigError, LakeUnwritable
+from cq.errors import ConfigError, LakeUnwritable, NoJournal
 from cq.execution.journal import Decision, Journal
 from cq.execution.orders import Order, Status, exact
 
@@ -197,8 +197,17 @@ def test_a_reader_cannot_write(journal: Journal) -> None:
         reader.record_orders([BUY], 1)
 
 
+def test_a_reader_leaves_no_file_behind(tmp_path: Path) -> None:
+    path = tmp_path / "paper.db"
+    with Journal.open(path):
+        pass
+    with Journal.read(path) as reader:
+        assert reader.session() == {}
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_reading_needs_a_journal(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no journal there; `cq live --paper` begins one"):
+    with pytest.raises(NoJournal, match="no journal there; `cq live --paper FILE` begins one"):
         Journal.read(tmp_path / "none.db")
 
 

@@ -13,11 +13,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from cq.backtest.run import run as backtest
-from cq.errors import Refused, Unavailable, UsageError
+from cq.errors import ExchangeError, Refused, Unavailable, UsageError
 from cq.execution.journal import Journal
 from cq.execution.polling import Polled, Poller, polling, run
 from cq.execution.start import Setup
-from cq.execution.summary import trades
+from cq.execution.stopping import Heeding, Stopped, Told
+from cq.execution.summary import summary, trades
 from cq.lake import Lake
 from cq.strategies import load
 from cq.utils.config import defaults
@@ -38,7 +39,7 @@ class Exchange:
     asked: int = 0
     name: str = "mercadobitcoin"
     intervals: tuple[str, ...] = ("1m", "1h", "1d")
-    fails: list[Exception] = field(default_factory=list)
+    fails: list[ExchangeError] = field(default_factory=list)
 
     def candles(self, symbol: str, interval: str, start_ns: int, end_ns: int) -> pl.DataFrame:
         self.asked += 1
@@ -275,6 +276,7 @@ def test_a_failed_look_is_said_and_tried_again(place: Place) -> None:
     with place.poller() as poller:
         place.exchange.now_ns = FIRST_LOOK
         place.exchange.fails = [Unavailable("/candles", 503)]
+        place.exchange.fails[0].request_id = "7"
         run(
             poller,
             clock=lambda: FIRST_LOOK,
@@ -284,7 +286,38 @@ def test_a_failed_look_is_said_and_tried_again(place: Place) -> None:
         )
     assert "status 503" in seen[0].failed
     assert (seen[1].failed, len(seen[1].steps)) == ("", 1)
-    assert [one["status"] for one in place.said if one["action"] == "poll"] == ["failed"]
+    failed, done = [one for one in place.said if one["action"] == "poll"]
+    assert (failed["status"], failed["request_id"], done["status"]) == ("failed", "7", "done")
+    assert failed["latency_ms"] > 0
+    assert done["latency_ms"] > 0
+    (step,) = [one for one in place.said if one["action"] == "step"]
+    assert step["latency_ms"] > 0
+
+
+def test_a_first_look_that_fails_is_an_alert_without_a_bar(place: Place) -> None:
+    with place.poller() as poller:
+        place.exchange.fails = [Unavailable("/candles", 503)]
+        run(
+            poller,
+            clock=lambda: FIRST_LOOK,
+            wait=lambda _: True,
+            interval_s=15,
+            on_poll=lambda _: None,
+        )
+        alerts = summary(poller.trader.journal)["alerts"]
+    assert [(one["bar"], one["reason"]) for one in alerts] == [
+        (None, "no closed bar has come yet")
+    ] * 2
+
+
+def test_told_to_stop_it_leaves_the_exchange_and_keeps_its_journal(place: Place) -> None:
+    told = Told()
+    with polling(place.setup(), Heeding(place.exchange, told)) as poller:
+        assert len(place.look(poller, FIRST_LOOK).steps) == 1
+        told.set()
+        with pytest.raises(Stopped):
+            place.look(poller, FIRST_LOOK + HOUR)
+    assert place.rows("select count(*) from equity") == [(1,)]
 
 
 def test_what_no_other_try_mends_ends_it(place: Place) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -100,6 +102,33 @@ def test_the_lock_ends_with_its_owner(tmp_path: Path) -> None:
         raise RuntimeError
     with sessions.locked(path):
         pass
+
+
+def test_a_session_that_ends_leaves_its_journal_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "paper.db"
+    with sessions.opened(path, SESSION, now_ns=1) as journal, Journal.read(path) as reader:
+        assert reader.session() == journal.session()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_lock_file_that_goes_while_it_is_being_locked_is_nobodys_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, beside = tmp_path / "paper.db", tmp_path / "paper.db.lock"
+    real, unlinked = fcntl.flock, []
+
+    def its_owner_ends_just_before(handle: TextIO, how: int) -> None:
+        if not unlinked:
+            unlinked.append(beside.unlink())
+        real(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", its_owner_ends_just_before)
+    with sessions.locked(path):
+        assert beside.exists()
+        with pytest.raises(JournalBusy), sessions.locked(path):
+            pass
+        assert beside.exists()  # who was refused takes nobody's lock away
+    assert not beside.exists()
 
 
 def test_a_replay_is_named_by_what_it_replays_and_a_session_by_its_start_too() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cq.backtest.account import Costs, Fill
 from cq.backtest.run import TRADES
-from cq.execution.journal import Decision, Journal
+from cq.execution.journal import NO_BAR, Decision, Journal
 from cq.execution.orders import Order, exact
 from cq.execution.summary import EQUITY, equity, summary, trades
 from cq.utils.time import HOUR
@@ -40,6 +40,12 @@ def test_a_session_that_has_seen_nothing_is_all_cash(journal: Journal) -> None:
     assert dict(equity(journal).schema) == EQUITY
 
 
+def test_an_alert_before_any_bar_has_no_date(journal: Journal) -> None:
+    with journal.transaction():
+        journal.record_alert(NO_BAR, "BTC-BRL", "stale_data", "no closed bar has come yet")
+    assert summary(journal)["alerts"][0]["bar"] is None
+
+
 def test_positions_are_worth_their_last_close(journal: Journal) -> None:
     fill = Fill(HOUR, "BTC-BRL", "buy", 2.0, 100.0, 2.0, 0.5)
     order = Order("a", "BTC-BRL", "buy", exact(2.0), exact(100.0), 0.2, 0, HOUR)
@@ -60,6 +66,10 @@ def test_positions_are_worth_their_last_close(journal: Journal) -> None:
     assert found["total_return"] == pytest.approx(0.018)
     (decision,) = found["decisions"]  # the newest of each symbol
     assert (decision["state"], decision["reason"]) == ("blocked", "too much")
-    assert found["alerts"][0]["rule"] == "max_position"
+    assert (found["alerts"][0]["rule"], found["alerts"][0]["bar"]) == (
+        "max_position",
+        "1970-01-01T01:00:00Z",
+    )
+    assert found["blocked"] == {"max_position": 1}
     assert equity(journal).rows() == [(HOUR, 1018.0, 798.0)]
     assert trades(journal).rows() == [(HOUR, "BTC-BRL", "buy", 2.0, 100.0, 2.0, 0.5)]

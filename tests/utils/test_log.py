@@ -1,6 +1,7 @@
 """Log lines: JSON with the spec's fields, and no secret in them."""
 
 import json
+import sys
 
 import pytest
 from pydantic import SecretStr
@@ -41,6 +42,57 @@ def test_a_secret_never_reaches_the_log(lines, tmp_path):
     text = (tmp_path / "logs" / "cq.jsonl").read_text()
     assert "hunter" not in text
     assert "**********" in text
+
+
+@pytest.fixture
+def shown(tmp_path, capsys, monkeypatch):
+    """What standard error shows of a retry, a told and an untold warning, and a trade."""
+
+    def said(*, terminal, running, level="INFO"):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+        settings = defaults(tmp_path).model_copy(update={"log_level": level})
+        configure(settings, running=running, told=("alert",))
+        again = "no answer, trying again in 2 s (2 of 6)"
+        event("rest", "GET /x", level="WARNING", status="retry", reason="long", sentence=again)
+        event("live", "alert", level="WARNING", symbol="BTC-BRL", reason="too old")
+        event("live", "catch_up", level="WARNING", symbol="BTC-BRL", reason="8 bars passed")
+        event("live", "buy", symbol="BTC-BRL")
+        return capsys.readouterr().err.splitlines()
+
+    return said
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_people_at_a_terminal_get_a_sentence_for_each_warning_not_told_already(shown, running):
+    assert shown(terminal=True, running=running) == [
+        "no answer, trying again in 2 s (2 of 6)",
+        "BTC-BRL: 8 bars passed",
+    ]
+
+
+def test_a_piped_command_that_ends_by_itself_is_silent_about_retries(shown):
+    assert shown(terminal=False, running=False) == ["BTC-BRL: 8 bars passed"]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"terminal": False, "running": True},
+        {"terminal": False, "running": False, "level": "DEBUG"},
+        {"terminal": True, "running": True, "level": "DEBUG"},
+    ],
+)
+def test_a_loop_nobody_watches_and_any_command_at_debug_write_json(shown, how):
+    lines = [json.loads(one) for one in shown(**how)]
+    assert [one["action"] for one in lines] == ["GET /x", "alert", "catch_up", "buy"]
+    assert all("sentence" not in one for one in lines)
+
+
+def test_sentences_hide_secrets_too(tmp_path, capsys):
+    secret = Credentials(client_secret=SecretStr('hunter"2'))
+    configure(defaults(tmp_path).model_copy(update={"credentials": secret}))
+    event("auth", "login", level="WARNING", reason='sent hunter"2')
+    assert capsys.readouterr().err == "sent **********\n"
 
 
 def test_stamps_are_nanoseconds(lines):

@@ -30,6 +30,8 @@ _THROTTLED: Final = "REQUEST_RATE_EXCEEDED"
 class Unreadable(Transient):
     """An answer that is not what the endpoint's answers look like: cut, garbled, or a proxy's."""
 
+    brief = "an answer that cannot be read"
+
     def __init__(self, path: str, problem: str) -> None:
         self.path, self.problem = path, problem
         super().__init__(

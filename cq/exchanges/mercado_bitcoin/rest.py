@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final, Self, TypeVar
+from uuid import uuid4
 
 import httpx
 from tenacity import (
@@ -18,7 +19,7 @@ from tenacity import (
     wait_random,
 )
 
-from cq.errors import ConfigError, Transient, Unreachable
+from cq.errors import ConfigError, ExchangeError, Transient, Unreachable
 from cq.exchanges import limits as limiting
 from cq.exchanges.mercado_bitcoin.errors import error_in, http_date_ns
 from cq.utils import clock as clocks
@@ -61,7 +62,7 @@ class Rest:
         self._timeout_s = ingestion.timeout_seconds
         self._retry = ingestion.retry
         self._clock, self._sleep = clock, sleep
-        self._numbers = count(1)
+        self._name, self._numbers = uuid4().hex[:8], count(1)
         try:
             host = httpx.URL(self.base_url).netloc.decode()
         except httpx.InvalidURL as wrong:
@@ -79,23 +80,28 @@ class Rest:
 
         `endpoint` names the rate limit that the call counts against.
         """
-        number = next(self._numbers)
+        said = {"symbol": params.get("symbol"), "request_id": f"{self._name}-{next(self._numbers)}"}
+        elapsed = clocks.stopwatch()
 
         def once() -> Answer:
+            nonlocal elapsed
             self._limits.wait(endpoint)
-            started = time.monotonic_ns()
+            elapsed = clocks.stopwatch()
             reply = self._ask(path, params)
-            self._log("DEBUG", path, params, number, reply.status, started)
+            self._log("DEBUG", path, status=reply.status, latency_ms=elapsed(), **said)
             error = error_in(reply.status, reply.headers, reply.body, path)
             if error is not None:
                 raise error
             return read(reply.body)
 
         def note(state: RetryCallState) -> None:
-            reason = str(state.outcome.exception()) if state.outcome else ""
-            self._log("WARNING", path, params, number, "retry", None, reason)
+            self._log("WARNING", path, latency_ms=elapsed(), **said, **self._again(state))
 
-        return self._retrying(note)(once)
+        try:
+            return self._retrying(note)(once)
+        except ExchangeError as failed:
+            failed.request_id = said["request_id"]
+            raise
 
     def close(self) -> None:
         """Let the connections go."""
@@ -145,27 +151,20 @@ class Rest:
         if said is not None:
             self.offset_ns = said - self._clock()
 
-    def _log(
-        self,
-        level: str,
-        path: str,
-        params: Mapping[str, Any],
-        number: int,
-        status: int | str,
-        started_ns: int | None,
-        reason: str | None = None,
-    ) -> None:
-        latency = None if started_ns is None else (time.monotonic_ns() - started_ns) / 1e6
-        log.event(
-            "rest",
-            f"GET {path}",
-            level=level,
-            symbol=params.get("symbol"),
-            status=status,
-            reason=reason,
-            latency_ms=latency,
-            request_id=number,
+    def _again(self, state: RetryCallState) -> dict[str, object]:
+        """What the log says of a try that failed; `sentence` is for people."""
+        error = state.outcome.exception() if state.outcome else None
+        brief = error.brief if isinstance(error, Transient) else "no answer"
+        pause, tries = (
+            state.upcoming_sleep,
+            f"{state.attempt_number + 1} of {self._retry.max_tries}",
         )
+        seconds = f"{pause:.0f}" if pause >= 1 else f"{pause:.1f}"
+        sentence = f"{brief}, trying again in {seconds} s ({tries})"
+        return {"status": log.RETRY, "reason": str(error), "sentence": sentence}
+
+    def _log(self, level: str, path: str, **fields: object) -> None:
+        log.event("rest", f"GET {path}", level=level, **fields)
 
 
 def pause_after(retry: Retry) -> Callable[[RetryCallState], float]:

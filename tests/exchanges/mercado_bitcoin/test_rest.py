@@ -246,6 +246,56 @@ def test_retries_are_logged_with_their_reason(btc, market, log_lines):
     assert (line["component"], line["action"]) == ("rest", "GET /candles")
     assert (line["symbol"], line["status"]) == ("BTC-BRL", "retry")
     assert "503" in line["reason"]
+    assert line["latency_ms"] > 0
+
+
+def test_a_request_and_its_retries_share_an_id_that_no_other_request_has(
+    btc, market, tmp_path, monkeypatch
+):
+    path = tmp_path / "cq.jsonl"
+    settings = defaults(tmp_path).model_copy(update={"log_file": path, "log_level": "DEBUG"})
+    log.configure(settings)
+    btc.faults.extend([Fault(503), Fault(503)])
+    ask(market)
+    ask(market)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    first, second = dict.fromkeys(line["request_id"] for line in lines)
+    of_first = [line["status"] for line in lines if line["request_id"] == first]
+    assert of_first == [503, "retry", 503, "retry", 200]
+    assert [line["status"] for line in lines if line["request_id"] == second] == [200]
+    assert all(line["latency_ms"] > 0 for line in lines)
+
+
+def test_the_error_of_a_request_carries_its_id(btc, market, log_lines):
+    btc.faults.extend([Fault(503)] * 6)
+    with pytest.raises(Unavailable) as failed:
+        ask(market)
+    assert {line["request_id"] for line in log_lines()} == {failed.value.request_id}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault(kind="drop"), "no answer"),
+        (Fault(503), "status 503"),
+        (Fault(429), "too many requests"),
+        (Fault(200, "<html>"), "an answer that cannot be read"),
+    ],
+)
+def test_people_read_why_when_and_how_often_it_is_tried_again(
+    btc, slept, tmp_path, monkeypatch, capsys, fault, said
+):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    log.configure(defaults(tmp_path))
+    retry = RETRY | {"backoff_jitter_ms": 0}
+    btc.faults.extend([fault] * 3)
+    with MercadoBitcoin(Rest(btc.ingestion(retry=retry), sleep=slept.append)) as market:
+        ask(market)
+    assert capsys.readouterr().err.splitlines() == [
+        f"{said}, trying again in 0.5 s (2 of 6)",
+        f"{said}, trying again in 1 s (3 of 6)",
+        f"{said}, trying again in 2 s (4 of 6)",
+    ]
 
 
 def test_transient_errors_are_exactly_those_that_may_pass():
