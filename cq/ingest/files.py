@@ -175,6 +175,8 @@ def landed(lake: Lake, path: Path, piece: Piece, asked: Request) -> WriteReport:
 
 def _told(report: WriteReport) -> Iterator[str]:
     """What the counts alone do not say."""
+    if not report.read:
+        yield "no rows were found in it"
     if again := report.repeated:
         yield f"{counted(again, 'row repeats another', 'rows repeat others')} of the file"
     if other := report.contradicting:

@@ -6,6 +6,7 @@ nothing here loops over rows in Python.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,48 @@ from typing import Any
 import polars as pl
 
 from cq.errors import UnknownLayout
+
+
+def rows_like(
+    path: Path, text: str, first: list[Any] | dict[str, Any]
+) -> tuple[pl.DataFrame, pl.Series | None]:
+    """The rows of a JSON array as a table of what its `first` has, and those unlike it as text."""
+
+    def read(text: str) -> pl.DataFrame:
+        if isinstance(first, list):
+            return matrix(path, text, len(first))
+        return records(path, text, tuple(first))
+
+    try:
+        return read(text), None
+    except UnknownLayout:
+        like, unlike = _sorted_out(text, first)
+        if not unlike:
+            raise
+        return read(json.dumps(like)), pl.Series("row", [json.dumps(one) for one in unlike])
+
+
+def _sorted_out(text: str, first: list[Any] | dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    """Elements of a JSON array that are flat rows as `first` is one, and the others."""
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError):
+        return [], []
+    like: list[Any] = []
+    unlike: list[Any] = []
+    for row in rows if isinstance(rows, list) else ():
+        (like if _is_like(row, first) else unlike).append(row)
+    return like, unlike
+
+
+def _is_like(row: Any, first: list[Any] | dict[str, Any]) -> bool:
+    if isinstance(row, list) and isinstance(first, list):
+        cells = row
+    elif isinstance(row, dict) and isinstance(first, dict):
+        cells = [row.get(name) for name in first]
+    else:
+        return False
+    return not any(isinstance(cell, list | dict) for cell in cells)
 
 
 def matrix(path: Path, text: str, width: int) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import polars as pl
 
 from cq.ingest.decimals import decimal_of
 from cq.ingest.delimited import read_delimited, unique_names
-from cq.ingest.json_forms import matrix, record_lines, records
+from cq.ingest.json_forms import record_lines, rows_like
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Source
 from cq.ingest.tables import NUMBERS, Table, normalise
@@ -65,9 +65,8 @@ def raw_table(source: Source, only: tuple[str, ...] = ()) -> tuple[pl.DataFrame,
     if source.kind == "lines":
         return record_lines(source.path, source.lines, tuple(unique_names(source.columns))), None
     text = source.content.decode("utf-8", "replace")
-    if isinstance(source.first_record, list):
-        return matrix(source.path, text, len(source.first_record)), None
-    return records(source.path, text, source.columns), None
+    first = source.first_record
+    return rows_like(source.path, text, first if isinstance(first, list | dict) else {})
 
 
 def read_as(source: Source, table: Table, asked: Request) -> Piece:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cq.errors import ConfigError, UnknownLayout
 from cq.ingest.delimited import Shape, read_delimited, shape_of, unique_names
-from cq.ingest.json_forms import column_arrays, matrix, record_lines, records
+from cq.ingest.json_forms import column_arrays, record_lines, rows_like
 from cq.ingest.layout import Layout, decimal_in
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Kind, Source
@@ -208,7 +208,7 @@ def _raw(source: Source, mapping: Mapping) -> tuple[pl.DataFrame, pl.Series | No
         return read_delimited(source.content, _shape(source, mapping))
     if source.kind == "lines":
         return record_lines(source.path, source.lines, tuple(unique_names(source.columns))), None
-    return _json_rows(source, mapping.rows), None
+    return _json_rows(source, mapping.rows)
 
 
 def _shape(source: Source, mapping: Mapping) -> Shape:
@@ -222,7 +222,7 @@ def _shape(source: Source, mapping: Mapping) -> Shape:
     return shape
 
 
-def _json_rows(source: Source, where: str | None) -> pl.DataFrame:
+def _json_rows(source: Source, where: str | None) -> tuple[pl.DataFrame, pl.Series | None]:
     value = source.json
     for key in where.split(".") if where else ():
         if not isinstance(value, dict) or key not in value:
@@ -230,14 +230,11 @@ def _json_rows(source: Source, where: str | None) -> pl.DataFrame:
             raise UnknownLayout(source.path, f"has no {key!r} of json: {where}; there is {held}")
         value = value[key]
     if isinstance(value, dict):
-        return column_arrays(
-            source.path, value, tuple(name for name in value if isinstance(value[name], list))
-        )
+        names = tuple(name for name in value if isinstance(value[name], list))
+        return column_arrays(source.path, value, names), None
     first = value[0] if isinstance(value, list) and value else None
-    if isinstance(first, list):
-        return matrix(source.path, json.dumps(value), len(first))
-    if isinstance(first, dict):
-        return records(source.path, json.dumps(value), tuple(first))
+    if isinstance(first, list | dict):
+        return rows_like(source.path, json.dumps(value), first)
     raise UnknownLayout(
         source.path, "holds no rows there; say where they are with json: in the mapping"
     )

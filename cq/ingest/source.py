@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
@@ -22,6 +23,13 @@ Kind = Literal["parquet", "feather", "json", "lines", "delimited"]
 
 HEAD = 65_536
 _LINES = re.compile(r"\d{9,20}(\.\d+)? ?:? ?\{|wss?://")
+_DEEP = "is JSON nested deeper than any table; write its rows as CSV or JSON lines"
+_MARKS = {  # what a text may start with to say its encoding; the longer ones first
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _UTF8_LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
@@ -68,6 +76,8 @@ class Source:
         """The whole file as one JSON value."""
         try:
             return json.loads(self.content)
+        except RecursionError:
+            raise UnknownLayout(self.path, _DEEP) from None
         except ValueError as error:
             raise UnknownLayout(self.path, f"is not whole JSON ({error}); fetch it again") from None
 
@@ -80,6 +90,8 @@ class Source:
         start = start[1:].lstrip() if self.kind == "json" and start.startswith("[") else start
         try:
             return json.JSONDecoder().raw_decode(start)[0]
+        except RecursionError:
+            raise UnknownLayout(self.path, _DEEP) from None
         except ValueError:
             return None
 
@@ -175,22 +187,44 @@ def _unzipped(path: Path) -> tuple[str, bytes]:
 
 
 def _text(path: Path, name: str, content: bytes, encoding: str | None) -> Source:
+    encoding = encoding or _marked(content)
     if encoding is not None:
         try:
             content = content.decode(encoding).encode()
         except UnicodeError as error:
             raise UnknownLayout(path, f"is no text in {encoding} ({error})") from None
-    content = content.removeprefix(b"\xef\xbb\xbf")
+    content = _with_newlines(content.removeprefix(codecs.BOM_UTF8))
     head = content[:HEAD]
     if not head.strip():
         raise Unrecognised(path, "is empty", "fetch it again")
     if b"\x00" in head:
+        if 2 * max(head[::2].count(0), head[1::2].count(0)) > len(head) // 2:
+            raise Unrecognised(
+                path,
+                "looks like UTF-16 text without the mark that says so",
+                "save it as UTF-8, or say encoding: utf-16-le in a --mapping FILE",
+            )
         raise Unrecognised(path, "is neither text nor Parquet or feather", "unpack it first")
     kind = _kind_of(head)
     if encoding is None and kind == "delimited" and _is_windows(content):
         text = content.decode("cp1252").encode()
         return Source(path, name, kind, text, "cp1252")
     return Source(path, name, kind, content, encoding or "utf-8")
+
+
+def _marked(content: bytes) -> str | None:
+    """The encoding that a byte order mark names; None without one, and for UTF-8's."""
+    return next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
+
+
+def _with_newlines(content: bytes) -> bytes:
+    """`content` with lines that end in `\\n`, where most end in a lone `\\r` (old Macs, Excel)."""
+    if b"\r" not in content[:HEAD]:
+        return content
+    lone = content.count(b"\r") - content.count(b"\r\n")
+    if lone <= content.count(b"\n"):
+        return content
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _is_windows(content: bytes) -> bool:
@@ -219,6 +253,6 @@ def _kind_of(head: bytes) -> Kind:
 def _whole(line: str) -> bool:
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

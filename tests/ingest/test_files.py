@@ -487,6 +487,37 @@ class TestFolders:
             reports = importing(tmp_path, dataset="ohlcv", exchange="x")
             assert [one.path.name for one in reports] == ["BTC-USD.csv"]
 
+    def test_a_file_without_rows_says_so(self, importing, tmp_path):
+        path = tmp_path / "BTC-USD.csv"
+        path.write_text(SMALL)
+        (report,) = importing(path, dataset="ohlcv", exchange="x")
+        assert (report.error, report.report.read) == (None, 0)
+        assert "no rows were found in it" in report.notes
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+    def test_line_ends_and_encodings_of_others_lose_no_row(self, importing, tmp_path, encoding):
+        path = tmp_path / "BTC-USD.csv"
+        path.write_bytes((SMALL + rows_of(3)).replace("\n", "\r").encode(encoding))
+        (report,) = importing(path, dataset="ohlcv", exchange="x")
+        assert report.report.landed == 3
+        assert ("text in utf-16" in report.notes) == (encoding == "utf-16")
+
+    @pytest.mark.parametrize("mapped", [False, True])
+    def test_a_json_row_unlike_the_others_is_rejected_alone(
+        self, importing, stored, tmp_path, mapped
+    ):
+        path = tmp_path / "bars.json"
+        path.write_text('[[1700000000,10,12,9,11,1],{"a":1},[1700000060,10,12,9,11,1]]')
+        options = {"layout": "ohlc"}
+        if mapped:
+            names = enumerate(BARS[1:], 1)
+            text = "columns:\n" + "".join(f"  {name}: {place}\n" for place, name in names)
+            (tmp_path / "m.yaml").write_text(text)
+            options = {"mapping": tmp_path / "m.yaml"}
+        (report,) = importing(path, dataset="ohlcv", exchange="x", symbol="BTC-USD", **options)
+        assert (report.report.landed, dict(report.report.by_rule)) == (2, {"field_count": 1})
+        assert stored("rejected")["row"].to_list() == ['{"a": 1}']
+
     def test_a_file_named_twice_is_read_once(self, importing, tmp_path):
         path = tmp_path / "BTC-USD.csv"
         path.write_text(SMALL + rows_of(3))

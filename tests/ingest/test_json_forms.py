@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cq.errors import UnknownLayout
-from cq.ingest.json_forms import column_arrays, matrix, record_lines, records
+from cq.ingest.json_forms import column_arrays, matrix, record_lines, records, rows_like
 
 HERE = Path("some.json")
 
@@ -45,6 +45,28 @@ def test_more_cells_than_asked_for_are_left_out():
 def test_objects_give_the_named_columns_and_null_where_one_lacks_a_key():
     table = records(HERE, '[{"a": 1, "b": "x"}, {"b": 2.5, "c": 3}]', ("a", "b"))
     assert table.rows() == [("1", "x"), (None, "2.5")]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "unlike"),
+    [
+        ('[[1, "x"], {"a": 1}, [2, "y"]]', [("1", "x"), ("2", "y")], ['{"a": 1}']),
+        ('[[1, 2], [3, {"b": 2}], 5]', [("1", "2")], ['[3, {"b": 2}]', "5"]),
+        ('[{"a": 1, "b": 2}, 5, [6]]', [("1", "2")], ["5", "[6]"]),
+        ('[{"a": 1, "b": 2}, {"a": [1]}, {"b": 3}]', [("1", "2"), (None, "3")], ['{"a": [1]}']),
+    ],
+)
+def test_rows_unlike_the_first_are_kept_as_they_are(text, rows, unlike):
+    table, others = rows_like(HERE, text, json.loads(text)[0])
+    assert table.rows() == rows
+    assert others.to_list() == unlike
+
+
+def test_rows_that_are_all_alike_leave_none_apart():
+    assert rows_like(HERE, "[[1], [2]]", [1])[1] is None
+    for cut in ("[[1, 2], [3", '[[1, "x"'):
+        with pytest.raises(UnknownLayout, match="not whole JSON"):
+            rows_like(HERE, cut, [1, 2])
 
 
 def test_a_line_is_an_object():

@@ -85,6 +85,50 @@ def test_a_damaged_wrapping_is_said(tmp_path):
         opened(path)
 
 
+@pytest.mark.parametrize("text", ["[" * 5000 + "]" * 5000, '{"a":' * 5000 + "1" + "}" * 5000])
+def test_json_nested_without_end_is_said_in_one_line(tmp_path, text):
+    path = tmp_path / "a.json"
+    for written in (text, f"{text}\n{text}\n"):
+        path.write_text(written)
+        with pytest.raises(UnknownLayout, match="nested deeper than any table") as caught:
+            _ = opened(path).first_record
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [b"a\r1\r2\r", b"a\r1\r2\r\n", b"a\r1\r2", b"a\r1\r2\n"])
+def test_lines_that_end_as_on_an_old_mac_are_lines(tmp_path, text):
+    path = tmp_path / "a.csv"
+    path.write_bytes(text)
+    assert opened(path).content.rstrip() == b"a\n1\n2"
+
+
+def test_other_line_ends_stay_as_they_are(tmp_path):
+    path = tmp_path / "a.csv"
+    for text in (b"ts,open\r\n1,2\r\n", b'ts,open\n"1\r",2\n'):
+        path.write_bytes(text)
+        assert opened(path).content == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_a_mark_of_another_encoding_is_followed(tmp_path, encoding, order):
+    path = tmp_path / "a.csv"
+    path.write_bytes(("\ufeff" + TEXT.decode()).encode(f"{encoding}-{order}"))
+    source = opened(path)
+    assert (source.content, source.columns, source.encoding) == (TEXT, ("ts", "open"), encoding)
+
+
+def test_utf_16_that_lacks_its_mark_or_its_end_is_named(tmp_path):
+    path = tmp_path / "a.csv"
+    for order in ("le", "be"):
+        path.write_bytes(TEXT.decode().encode(f"utf-16-{order}"))
+        with pytest.raises(Unrecognised, match=r"looks like UTF-16 .* save it as UTF-8"):
+            opened(path)
+    path.write_bytes(TEXT.decode().encode("utf-16")[:-1])
+    with pytest.raises(UnknownLayout, match="no text in utf-16"):
+        opened(path)
+
+
 def test_a_zip_of_several_files_is_for_unpacking(tmp_path):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -137,10 +181,10 @@ def test_utf8_stays_utf8_even_where_a_byte_is_damaged(tmp_path, line):
 
 def test_an_encoding_that_is_said_is_taken_or_contradicted(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_bytes("Máxima,x\n1,2\n".encode("utf-16"))
-    with pytest.raises(Unrecognised, match="neither text nor"):
+    path.write_bytes("Máxima,x\n1,2\n".encode("utf-16-le"))
+    with pytest.raises(Unrecognised, match="UTF-16 text without"):
         opened(path)
-    assert opened(path, "utf-16").columns == ("Máxima", "x")
+    assert opened(path, "utf-16-le").columns == ("Máxima", "x")
     path.write_bytes(b"\xff\n")
     with pytest.raises(UnknownLayout, match="is no text in ascii"):
         opened(path, "ascii")
