@@ -86,6 +86,20 @@ def simulate(markets: Sequence[Market], rules: Rules, start: int) -> Simulation:
     return _curve(markets, start, moments, states, fills)
 
 
+def buy_and_hold(markets: Sequence[Market], ts: Ints, cash: float) -> Floats:
+    """The same cash split evenly at each symbol's first open, then held; without costs."""
+    share = cash / len(markets)
+    worth = np.zeros(ts.size)
+    for one in markets:
+        first = int(np.searchsorted(one.ts, ts[0]))
+        if first == one.ts.size:
+            worth += share
+            continue
+        growth = one.last_close(ts) / one.open[first]
+        worth += share * np.where(ts >= one.ts[first], growth, 1.0)
+    return worth
+
+
 def _groups(markets: Sequence[Market], rules: Rules, start: int) -> dict[int, list[Intent]]:
     """Filling bar's ts → what is to be filled there, in the order of time."""
     events: list[tuple[int, Intent]] = []

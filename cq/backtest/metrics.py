@@ -17,6 +17,8 @@ Metrics = dict[str, float | int | None]
 
 DEFINITIONS: Final[dict[str, str]] = {
     "total_return": "last equity / starting cash − 1",
+    "buy_and_hold": "total return of the same cash split evenly at each symbol's first open in the "
+    "period, then held, without costs",
     "annualized_return": "the same growth over a year of 365 days, from the first bar's open "
     "to the last bar's close",
     "sharpe": "mean / sample deviation of the returns of one bar, times √(bars a year); "
@@ -53,14 +55,19 @@ def metrics(
     *,
     cash: float,
     interval: str,
+    held: Floats,
 ) -> Metrics:
-    """Every number of DEFINITIONS; None where it has no value (no trade, no deviation)."""
+    """Every number of DEFINITIONS; None where it has no value (no trade, no deviation).
+
+    `held` is what the same cash would be worth, bought and held.
+    """
     total = float(equity[-1]) / cash - 1
     period = (bar_end(int(ts[-1]), interval) - int(ts[0])) / YEAR
     profits = [one.profit for one in round_trips(fills)]
     traded = math.fsum(one.qty * one.price for one in fills)
     return {
         "total_return": total,
+        "buy_and_hold": float(held[-1]) / cash - 1,
         "annualized_return": annualized(total, period),
         "sharpe": sharpe(ts, equity, cash, interval),
         "max_dd": max_drawdown(equity, cash),

@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from cq.backtest.engine import Market
+from cq.backtest.engine import Market, buy_and_hold
+from cq.backtest.intents import Floats
 from cq.backtest.metrics import Metrics
 from cq.errors import UsageError
 
@@ -35,6 +36,11 @@ class BacktestResult:
     def cash(self) -> float:
         """What the run started with."""
         return float(self.config["backtest"]["cash"])
+
+    @property
+    def held(self) -> Floats:
+        """What the same cash would be worth at each bar, bought and held."""
+        return buy_and_hold(self.markets, self.equity["ts"].to_numpy(), self.cash)
 
     @property
     def digest(self) -> str:

@@ -12,7 +12,7 @@ from cq.backtest import data
 from cq.backtest.account import Costs, Fill
 from cq.backtest.code import code_version
 from cq.backtest.data import Digest, Period
-from cq.backtest.engine import Rules, Simulation, simulate
+from cq.backtest.engine import Rules, Simulation, buy_and_hold, simulate
 from cq.backtest.hindsight import difference
 from cq.backtest.metrics import metrics
 from cq.backtest.result import BacktestResult
@@ -89,6 +89,7 @@ def run(
             made.fills,
             cash=rules.cash,
             interval=rules.interval,
+            held=buy_and_hold(markets, made.ts, rules.cash),
         ),
         config=config,
         markets=tuple(markets),

@@ -12,8 +12,8 @@ NONE = "–"
 
 
 def percent(value: float) -> str:
-    """A fraction as a percentage; an immense one in powers of ten."""
-    return f"{value:.1e}" if abs(value) >= 1e6 else f"{value * 100:,.2f} %"
+    """A fraction as a percentage; an immense one by its bound."""
+    return "> 1,000,000 %" if value > 1e4 else f"{value * 100:,.2f} %"
 
 
 def number(value: float) -> str:
@@ -28,6 +28,7 @@ def count(value: float) -> str:
 
 LABELS: dict[str, tuple[str, Callable[[float], str]]] = {
     "total_return": ("total return", percent),
+    "buy_and_hold": ("buy and hold", percent),
     "annualized_return": ("annualized return", percent),
     "sharpe": ("Sharpe ratio", number),
     "max_dd": ("max drawdown", percent),

@@ -16,7 +16,7 @@ def config() -> None:
     """Show settings and where each value came from."""
 
 
-@config.command()
+@config.command(short_help="Every setting: its value and its origin.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def show(app: App, as_json: bool) -> None:
@@ -41,7 +41,7 @@ def show(app: App, as_json: bool) -> None:
         print_table(("setting", "value", "from"), [(k, _shown(v), o) for k, v, o in rows])
 
 
-@config.command()
+@config.command(short_help="Write the JSON schemas for editors.")
 @click.pass_obj
 def schema(app: App) -> None:
     """Write configs/*.schema.json, by which editors complete and check YAML."""

@@ -181,6 +181,7 @@ def _replay(lake: Lake, strategy: Strategy, settings: Settings, folder: Path) ->
 SHOWN: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("trades", "trades", lambda value: f"{value:,.0f}"),
     ("total_return", "return", lambda value: f"{value:+.1%}"),
+    ("buy_and_hold", "buy and hold", lambda value: f"{value:+.1%}"),
     ("annualized_return", "a year", lambda value: f"{value:+.1%}"),
     ("sharpe", "Sharpe", lambda value: f"{value:.2f}"),
     ("max_dd", "max drawdown", lambda value: f"{value:.1%}"),
@@ -206,6 +207,7 @@ def _print(found: dict[str, Any], folder: Path) -> None:
             for row in found["strategies"]
         ],
     )
+    click.echo()
     for one in found["replays"]:
         verdict = "equal to the backtest" if one["equal"] else "DIFFERENT from the backtest"
         counts = f"{one['bars']} bars, {one['trades']} trades"

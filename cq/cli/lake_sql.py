@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def sql(app: App, query: str, *, as_json: bool, as_csv: bool) -> None:
     """Answer QUERY over the lake's views, e.g. `cq lake sql "select * from latest"`.
 
-    `select * from series` shows what there is; `show tables` names the views.
+    `select * from series` shows what there is; `show tables` names the views. Statements that
+    change something are refused. A narrow terminal shows each row as lines.
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; choose one")
@@ -33,18 +34,18 @@ def sql(app: App, query: str, *, as_json: bool, as_csv: bool) -> None:
     elif as_csv:
         click.echo(csv(answer), nl=False)
     else:
-        print_table(answer.columns, zip(*columns(answer), strict=True))
+        print_table(answer.columns, exact(answer))
     refresh(app)
 
 
-def columns(answer: pl.DataFrame) -> list[list[str]]:
-    """Each column as text that loses nothing; numbers are set right."""
-    found = []
-    for one in answer.get_columns():
-        words = ["–" if value is None else str(value) for value in one.to_list()]
-        width = max(map(len, words), default=0) if one.dtype.is_numeric() else 0
-        found.append([f"{word:>{width}}" for word in words])
-    return found
+def exact(answer: pl.DataFrame) -> list[list[str]]:
+    """The rows as text in which no digit of a number is lost."""
+    from polars import Boolean, String, col
+
+    from cq.cli.table import words
+
+    said = answer.with_columns(col(Boolean).cast(String))  # true and false, as SQL has them
+    return [[words(value) for value in row] for row in said.rows()]
 
 
 def json_ready(answer: pl.DataFrame) -> pl.DataFrame:

@@ -103,6 +103,9 @@ def run(arguments: list[str]) -> int:
         cli.main(arguments, prog_name="cq", standalone_mode=False)
     except click.exceptions.Exit as done:
         return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as asked:
+        click.echo(asked.format_message(), err=True)
+        return 2
     except click.ClickException as error:
         click.echo(f"cq: {error.format_message()}", err=True)
         return 2

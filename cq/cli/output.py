@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
-
-WIDE = 10_000
-"""Columns of a file or pipe: nothing is folded there."""
 
 
 def print_json(value: Any) -> None:
@@ -30,35 +29,28 @@ def plain(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
-    """A table for people; numbers are set right."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    """A table for people, as wide as the terminal lets it be; numbers are set right."""
+    from cq.cli import table
 
-    rows = [list(row) for row in rows]
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for position, column in enumerate(columns):
-        numeric = all(isinstance(row[position], (int, float, type(None))) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(one) for one in row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDE
-    console.print(table)
+    said = [[cell(one) for one in row] for row in rows]
+    if title:
+        click.echo(title)
+    for line in table.lines(columns, said, terminal_width()):
+        click.echo(line)
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal; None in a file or pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def cell(value: Any) -> str:
-    """One value as people read it."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4f}"
-    return str(value)
+    """One value as people read it: numbers in groups of three, floats to four decimals."""
+    from cq.cli.table import words
+
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
+    return words(value)
 
 
 def note(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -56,8 +57,9 @@ class Catalog:
         return pl.defer(opened, schema=schema, validate_schema=False)
 
     def sql(self, query: str, params: Any = None) -> pl.DataFrame:
-        """The answer to a question over the views."""
+        """The answer to a question over the views; what is no question is refused."""
         try:
+            check_question(query)
             relation = self.cursor().sql(query, params=params)
             answer: pl.DataFrame = pl.DataFrame() if relation is None else relation.pl()
         except duckdb.IOException as error:
@@ -153,6 +155,27 @@ class Catalog:
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
+
+
+QUESTIONS = ("SELECT", "MULTI")
+"""DuckDB's kinds of statement that only ask: from, with, values, describe, summarize and show are
+of the first, pivot is of the second."""
+EXPLAINED = re.compile(r".*?\bexplain\b(\s+analyze\b|\s*\([^)]*\))?", re.DOTALL | re.IGNORECASE)
+
+
+def check_question(query: str) -> None:
+    """Refuse what would change views or files; in memory nothing of that would last."""
+    statements = duckdb.extract_statements(query)
+    if len(statements) != 1:
+        raise UsageError(f"sql: expected one question, found {len(statements)} statements")
+    kind = statements[0].type.name
+    if kind == "EXPLAIN":
+        check_question(EXPLAINED.sub("", query, count=1))
+    elif kind not in QUESTIONS:
+        raise UsageError(
+            f"sql: {kind.lower().replace('_', ' ')} is no question; ask with select, from, "
+            "describe, summarize, show or explain (views are the files in sql/)"
+        )
 
 
 def _small(answer: pl.DataFrame) -> pl.DataFrame:

@@ -15,21 +15,6 @@ BUCKETS = 500
 """Enough for the width of a screen; each keeps its lowest and its highest point."""
 
 
-def buy_and_hold(result: BacktestResult) -> Floats:
-    """The same cash split evenly at each symbol's first open, then held; without costs."""
-    ts = result.equity["ts"].to_numpy()
-    share = result.cash / len(result.markets)
-    worth = np.zeros(ts.size)
-    for market in result.markets:
-        first = int(np.searchsorted(market.ts, ts[0]))
-        if first == market.ts.size:
-            worth += share
-            continue
-        growth = market.last_close(ts) / market.open[first]
-        worth += share * np.where(ts >= market.ts[first], growth, 1.0)
-    return worth
-
-
 def thinned(values: Floats, buckets: int = BUCKETS) -> Rows:
     """The rows to draw: the lowest and the highest of each bucket, the first and the last."""
     if values.size <= 2 * buckets:

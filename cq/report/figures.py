@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from cq.backtest import BacktestResult
 from cq.backtest.metrics import drawdown
-from cq.report.curves import averaged, buy_and_hold, thinned
+from cq.report.curves import averaged, thinned
 
 INK, QUIET, LINE = "#0f172a", "#64748b", "#e2e8f0"
 OURS, HOLD, LOSS = "#2563eb", "#94a3b8", "#dc2626"
@@ -41,21 +42,36 @@ STYLE: Any = {
 }
 
 
-def figure(result: BacktestResult) -> Figure:
+@dataclass(frozen=True)
+class Shape:
+    """How large a picture is, and how many dates fit below it."""
+
+    name: str
+    inches: tuple[float, float]
+    dates: int
+
+
+WIDE = Shape("wide", (7, 6.8), 9)
+NARROW = Shape("narrow", (4.2, 6.2), 5)
+"""For a phone, where the wide one would be shrunk until nobody can read it."""
+
+
+def figure(result: BacktestResult, shape: Shape = WIDE) -> Figure:
     """Three panels over one time axis: equity, drawdown, exposure."""
     with mpl.rc_context(STYLE):
-        made = Figure(figsize=(7, 6.8), layout="constrained")
+        made = Figure(figsize=shape.inches, layout="constrained")
         money, fall, held = made.subplots(3, 1, sharex=True, height_ratios=[3.2, 1.3, 0.9])
-        _equity(money, result)
+        _equity(money, result, shape)
         _drawdown(fall, result)
         _exposure(held, result)
-        locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
+        locator = AutoDateLocator(minticks=3, maxticks=shape.dates)  # type: ignore[no-untyped-call]
         held.xaxis.set_major_locator(locator)
         dates = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
         held.xaxis.set_major_formatter(dates)
         for axes in (money, fall, held):
             axes.tick_params(length=0, pad=6)
             axes.margins(x=0.01)
+        held.tick_params(axis="x", pad=14)  # below the lowest label of the other axis
         _lay_out(made)
     return made
 
@@ -76,10 +92,13 @@ def write_png(made: Figure, path: Path) -> None:
         made.savefig(path, dpi=130, metadata={"Software": None})
 
 
-def svg(made: Figure) -> str:
-    """The picture as text to stand inside a page; as wide as the page lets it be."""
+def svg(made: Figure, shape: Shape = WIDE) -> str:
+    """The picture as text to stand inside a page; as wide as the page lets it be.
+
+    What a picture refers to by name is called otherwise in each shape: both stand in one page.
+    """
     text = io.StringIO()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE | {"svg.hashsalt": shape.name}):
         FigureCanvasSVG(made)
         made.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     drawing = text.getvalue()
@@ -88,16 +107,20 @@ def svg(made: Figure) -> str:
     drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1)
     drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
     drawing = re.sub(r' xmlns(:xlink)?="[^"]*"', "", drawing)
-    return drawing.replace("xlink:href", "href")
+    drawing = drawing.replace("xlink:href", "href")
+    used = set(re.findall(r"#([\w.-]+)", drawing))
+    names = re.compile(r' id="([^"]*)"')
+    drawing = names.sub(lambda name: name[0] if name[1] in used else "", drawing)
+    return drawing.replace("<svg", f'<svg class="{shape.name}"', 1)
 
 
 def _times(ts: Any) -> Any:
     return np.asarray(ts).astype("datetime64[ns]")
 
 
-def _equity(axes: Any, result: BacktestResult) -> None:
+def _equity(axes: Any, result: BacktestResult, shape: Shape) -> None:
     ts, equity = result.equity["ts"].to_numpy(), result.equity["equity"].to_numpy()
-    held = buy_and_hold(result)
+    held = result.held
     for values, label, color, width in (
         (held, "buy and hold", HOLD, 1.0),
         (equity, result.name.replace("$", r"\$"), OURS, 1.6),
@@ -111,7 +134,8 @@ def _equity(axes: Any, result: BacktestResult) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: money(value)))
     axes.set_title("Equity", loc="left", fontweight="bold", fontsize=11.5)
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderpad=0.1)
+    columns = 2 if shape is WIDE else 1
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=columns, borderpad=0.1)
 
 
 def _drawdown(axes: Any, result: BacktestResult) -> None:

@@ -12,17 +12,26 @@ import polars as pl
 
 from cq.backtest import DEFINITIONS, BacktestResult
 from cq.backtest.show import LABELS, NONE, number, percent, shown
-from cq.report.curves import buy_and_hold, monthly, yearly
+from cq.report.curves import monthly, yearly
 from cq.utils.time import bar_end, iso
 
 SHOWN_TRADES = 12
 """So many of the first and as many of the last trades are printed."""
 
-CARDS = ("total_return", "annualized_return", "sharpe", "max_dd", "trades", "exposure")
+CARDS = (
+    "total_return",
+    "buy_and_hold",
+    "annualized_return",
+    "sharpe",
+    "max_dd",
+    "hit_rate",
+    "trades",
+    "exposure",
+)
 
 
 def page(result: BacktestResult, drawing: str) -> str:
-    """The whole page around the picture."""
+    """The whole page around the pictures, of which the style shows the one that fits."""
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     title = escape(result.name)
     sections = [
@@ -52,8 +61,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str) -> str
     """A table whose cells are HTML already; wide ones scroll inside their own frame."""
     top = "".join(f"<th>{one}</th>" for one in head)
     body = "\n".join("<tr>" + "".join(row) + "</tr>" for row in rows)
+    hint = "" if kind == "metrics" else '<p class="hint">swipe the table sideways →</p>'
     return (
-        f'<div class="wide"><table class="{kind}"><thead><tr>{top}</tr></thead>'
+        f'{hint}<div class="scroll"><table class="{kind}"><thead><tr>{top}</tr></thead>'
         f"<tbody>\n{body}\n</tbody></table></div>"
     )
 
@@ -73,9 +83,7 @@ def _header(result: BacktestResult) -> str:
 
 
 def _cards(result: BacktestResult) -> str:
-    held = float(buy_and_hold(result)[-1]) / result.cash - 1
     cards = [(LABELS[key][0], _brief(result, key)) for key in CARDS]
-    cards.insert(1, ("buy and hold", brief(held)))
     return (
         '<div class="cards">'
         + "".join(
@@ -87,9 +95,7 @@ def _cards(result: BacktestResult) -> str:
 
 def brief(value: float) -> str:
     """A fraction as a percentage of few digits."""
-    return (
-        percent(value) if abs(value) >= 1e6 else f"{value * 100:,.{1 if abs(value) < 10 else 0}f} %"
-    )
+    return percent(value) if value > 1e4 else f"{value * 100:,.{1 if abs(value) < 10 else 0}f} %"
 
 
 def _brief(result: BacktestResult, key: str) -> str:
@@ -150,7 +156,7 @@ def _trades(result: BacktestResult) -> str:
         rows.append([f'<td colspan="7" class="more">… {left:,} more in trades.csv …</td>'])
         rows += _trade_rows(trades.tail(SHOWN_TRADES))
     return _table(
-        ("time (UTC)", "symbol", "side", "size", "price", "fee", "slippage"), rows, "trades"
+        ("time (UTC)", "symbol", "side", "qty", "price", "fee", "slippage"), rows, "trades"
     )
 
 

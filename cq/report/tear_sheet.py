@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cq.backtest import BacktestResult
-from cq.report.figures import figure, svg, write_png
+from cq.report.figures import NARROW, figure, svg, write_png
 from cq.report.page import page
 
 
@@ -15,5 +15,6 @@ def write_report(result: BacktestResult, folder: Path) -> Path:
     made = figure(result)
     write_png(made, folder / "equity.png")
     path = folder / "report.html"
-    path.write_text(page(result, svg(made)), encoding="utf-8")
+    drawings = svg(made) + svg(figure(result, NARROW), NARROW)
+    path.write_text(page(result, drawings), encoding="utf-8")
     return path

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cq.backtest.account import Costs
-from cq.backtest.engine import Market, Rules, simulate
+from cq.backtest.engine import Market, Rules, buy_and_hold, simulate
 
 HOUR = makers.HOUR
 
@@ -216,3 +216,17 @@ def test_twice_the_money_makes_twice_the_profit_where_nothing_is_cut(case):
     said.cash *= 2
     twice = fast(bars, said, start)
     assert twice.equity == pytest.approx(2 * once.equity, rel=1e-9)
+
+
+def held(hours, *markets):
+    return buy_and_hold(markets, np.array(hours, dtype=np.int64) * HOUR, 100.0).tolist()
+
+
+def test_buy_and_hold_buys_at_the_first_open():
+    assert held([0, 1], hand([10.0, 9], [20.0, 5], [0, 0])) == [200, 50]
+
+
+def test_a_market_that_starts_late_waits_as_cash_and_history_does_not_count():
+    early = hand([1.0, 10, 10, 10], [1.0, 10, 20, 20], [0] * 4, "A-B", [-2, 0, 1, 2])
+    late = hand([5.0], [10.0], [0], "B-B", [2])
+    assert held([0, 1, 2], early, late) == [100, 150, 200]

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from cq.cli.lake import COMMANDS
-from cq.cli.lake_sql import columns, csv
+from cq.cli.lake_sql import csv, exact
 from cq.cli.lake_status import size, span
 from cq.cli.main import run
 from cq.lake import Lake
@@ -154,6 +154,27 @@ def test_sizes_and_spans_are_for_people():
 
 
 def test_nothing_is_lost_in_text():
-    answer = pl.DataFrame({"n": [1, 10], "x": [1e-7, None], "l": [[1], []]})
-    assert columns(answer) == [[" 1", "10"], ["1e-07", "    –"], ["[1]", "[]"]]
-    assert csv(answer) == "n,x,l\n1,1e-7,[1]\n10,,[]\n"
+    answer = pl.DataFrame({"n": [1, 10], "x": [1e-7, None], "l": [[1, 2], []], "b": [True, False]})
+    assert exact(answer) == [["1", "1e-07", "1, 2", "true"], ["10", "–", "none", "false"]]
+    assert csv(answer.drop("b")) == 'n,x,l\n1,1e-7,"[1, 2]"\n10,,[]\n'
+
+
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_a_terminal_never_sees_a_broken_number_symbol_or_date(lake, capsys, monkeypatch, columns):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for arguments in (
+        ["status"],
+        ["quality"],
+        ["sql", "select *, [1, 2] as l from bars order by ts limit 3"],
+    ):
+        assert run(["lake", *arguments]) == 0
+        shown = said(capsys)
+        assert all(len(line) <= columns and line == line.rstrip() for line in shown.splitlines())
+        if arguments[0] == "status":
+            assert re.search(r"2024-01-01 00:00\b.*2024-01-02 23:00", shown, re.DOTALL)
+            assert shown.startswith("dataset   ohlcv" if columns < 110 else "dataset  exchange")
+        elif arguments[0] == "sql":
+            assert shown.count("1704067200000000000") == 1
+            assert shown.count("BTC-BRL") == 3
+            assert "1, 2" in shown

@@ -49,6 +49,22 @@ def test_a_mistyped_command_is_answered_with_the_nearest(capsys):
     assert said.out == ""
 
 
+@pytest.mark.parametrize("group", [[], ["lake"], ["config"]])
+def test_a_group_alone_shows_its_help_without_a_prefix(capsys, group):
+    assert run(group) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(" ".join(["Usage: cq", *group]))
+    assert "Commands:" in said
+
+
+@pytest.mark.parametrize("group", [[], ["lake"], ["config"]])
+def test_the_lines_of_a_group_are_whole_sentences(capsys, group):
+    assert run([*group, "--help"]) == 0
+    said = capsys.readouterr().out.partition("Commands:")[2]
+    assert "..." not in said
+    assert "e.g." not in said
+
+
 def test_a_missing_argument_is_one_line_and_exit_2(capsys):
     assert run(["init"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -179,10 +179,41 @@ def test_sums_of_whole_numbers_are_whole_numbers(lake, bars):
     assert answer["big"].item() == sum(bars(3)["ts"]) * 10_000_000
 
 
-def test_a_question_takes_parameters_and_may_answer_nothing(lake):
+def test_a_question_takes_parameters(lake):
     assert lake.sql("select $x + 1 as y", {"x": 2}).item() == 3
     assert lake.sql("select ? as y", [4]).item() == 4
-    assert lake.sql("set threads = 2").is_empty()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("select 1 as x", "with a as (select 1) from a", "from bars", "values (1)", "show tables"),
+        *("describe bars", "summarize bars", "explain select 1", "explain analyze from bars"),
+        *("pivot (select 'a' as k, 1 as v) on k using sum(v)", "/* drop */ select 1 -- drop"),
+        "unpivot (select 1 as a, 2 as b) on a, b",
+    ],
+)
+def test_every_kind_of_question_is_answered(lake, query):
+    assert lake.sql(query).width > 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("drop view bars", "create table t as select 1", "insert into bars values (1)"),
+        *("set threads = 2", "attach 'x.db'", "copy (select 1) to 'x.csv'", "delete from bars"),
+        *("create or replace view bars as select 1", "pragma threads=2"),
+        "select 1; drop view bars",
+        *("", ";", "select 1; select 2", "explain analyze drop view bars"),
+    ],
+)  # fmt: skip
+def test_what_is_no_question_is_refused(lake, query, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"^sql: .*question") as caught:
+        lake.sql(query)
+    assert "\n" not in str(caught.value)
+    assert lake.sql("from bars").width > 5
+    assert not (tmp_path / "x.csv").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,43 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cq.backtest import BacktestResult
-from cq.backtest.engine import Market
-from cq.report.curves import averaged, buy_and_hold, monthly, thinned, yearly
+from cq.report.curves import averaged, monthly, thinned, yearly
 
 HOUR = makers.HOUR
 DAY = 24 * HOUR
 
 
-def result(ts, equity, markets=()):
+def result(ts, equity):
     ts = np.array(ts, dtype=np.int64)
     frame = pl.DataFrame({"ts": ts, "equity": np.array(equity, dtype=float)})
     return BacktestResult(
         name="x",
-        symbols=tuple(one.symbol for one in markets),
+        symbols=(),
         interval="1h",
         trades=pl.DataFrame(),
         equity=frame,
         metrics={},
         config={"backtest": {"cash": 100.0}},
-        markets=tuple(markets),
     )
-
-
-def market(symbol, hours, opens, closes):
-    ts = np.array(hours, dtype=np.int64) * HOUR
-    return Market(symbol, ts, np.array(opens), np.array(closes), np.zeros(len(hours)))
-
-
-def test_buy_and_hold_buys_at_the_first_open():
-    held = buy_and_hold(result([0, HOUR], [1, 1], [market("A", [0, 1], [10.0, 9], [20.0, 5])]))
-    assert held.tolist() == [200, 50]
-
-
-def test_a_market_that_starts_late_waits_as_cash_and_history_does_not_count():
-    early = market("A", [-2, 0, 1, 2], [1.0, 10, 10, 10], [1.0, 10, 20, 20])
-    late = market("B", [2], [5.0], [10.0])
-    held = buy_and_hold(result([0, HOUR, 2 * HOUR], [1, 1, 1], [early, late]))
-    assert held.tolist() == [100, 150, 200]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.integers(1, 40))

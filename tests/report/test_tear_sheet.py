@@ -16,7 +16,7 @@ from cq.backtest import DEFINITIONS
 from cq.backtest.show import LABELS
 from cq.lake import Lake
 from cq.report import write_report
-from cq.report.figures import money
+from cq.report.figures import NARROW, WIDE, figure, money
 from cq.strategies import load
 from cq.utils.config import defaults
 
@@ -71,7 +71,37 @@ def test_the_page_is_well_formed_and_fits_a_phone(page):
     balance.feed(page)
     assert balance.open == []
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
-    assert re.search(r'<svg viewBox="[^"]+" version', page)
+    for shape in ("wide", "narrow"):
+        assert re.search(rf'<svg class="{shape}" viewBox="[^"]+" version', page)
+
+
+def test_a_phone_gets_a_picture_of_its_own_whose_text_can_be_read(page):
+    small = page.partition("@media (max-width: 600px)")[2]
+    assert "svg.wide { display: none; }" in small
+    assert "svg.narrow { display: block; }" in small
+    drawing = page.partition('<svg class="narrow"')[2].partition("</svg>")[0]
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', drawing)[1])
+    sizes = [float(one) for one in re.findall(r"font-size: ([\d.]+)px", drawing)]
+    assert min(sizes) * 340 / width > 9
+
+
+def test_no_name_is_given_twice(page):
+    names = re.findall(r' id="([^"]*)"', page)
+    assert len(names) == len(set(names)) > 0
+
+
+def test_wide_tables_say_that_they_scroll_and_tiles_fill_their_rows(page):
+    assert page.count('class="hint"') == page.count('<div class="scroll">') - 1 == 2
+    assert len(re.findall(r"<div><b>", page)) % 4 == 0
+    assert "<th>qty</th>" in page
+
+
+def test_the_lowest_label_keeps_off_the_dates(lake):
+    for shape in (WIDE, NARROW):
+        made = figure(run(lake), shape)
+        axes = made.axes[-1]
+        low = axes.get_yticklabels()[0].get_window_extent()
+        assert not any(low.overlaps(one.get_window_extent()) for one in axes.get_xticklabels())
 
 
 def test_every_metric_stands_there_with_its_definition(page):
