@@ -36,6 +36,8 @@ BLOCKS = [
     for found in BLOCK.finditer(README.read_text())
 ]
 
+FILES = {b.mark.removeprefix("file: "): b.text for b in BLOCKS if b.mark.startswith("file: ")}
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
@@ -45,6 +47,8 @@ def project(tmp_path_factory):
     market, lake = GeneratedMarket(START, END, name="mercadobitcoin"), Lake(folder / "lake")
     backfill(lake, market, ["BTC-BRL"], "1h", START, END, now_ns=END, page_bars=5000)
     lake.refresh_catalog()
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
     return folder
 
 
@@ -56,11 +60,10 @@ def loopback():
         yield exchange
 
 
-def test_the_files_in_the_readme_are_a_working_strategy(project):
-    named = {b.mark.removeprefix("file: "): b.text for b in BLOCKS if b.mark.startswith("file: ")}
-    assert set(named) == {"my_strategy.py", "my_strategy.yaml"}
-    for name, text in named.items():
-        (project / name).write_text(text)
+def test_the_readme_opens_with_a_strategy_of_a_dozen_lines():
+    assert set(FILES) == {"my_strategy.py", "my_strategy.yaml"}
+    code = FILES["my_strategy.py"].partition("class Config")[2]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 12
 
 
 @pytest.mark.parametrize(
