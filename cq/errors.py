@@ -14,7 +14,9 @@
     │   ├── EmptyDataset
     │   ├── NoBars
     │   ├── LakeBusy
+    │   ├── Unreadable
     │   ├── LakeUnwritable
+    │   │   └── CatalogUnwritable
     │   ├── NoJournal
     │   └── JournalBusy
     ├── ExchangeError                    4
@@ -31,6 +33,8 @@ A message is one line: what was found, what was expected, what to type next.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -149,6 +153,21 @@ class LakeBusy(DataError):
         super().__init__(f"{what} is being written by {owner}; wait for it to end and try again")
 
 
+class Unreadable(DataError):
+    """A file or folder of the lake that is there but cannot be read."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        denied = reason in (os.strerror(errno.EACCES), os.strerror(errno.EPERM))
+        advice = (
+            "check its permissions"
+            if denied
+            else "move it away and bring its rows back with `cq lake import`, "
+            "or `cq lake ingest --refetch`"
+        )
+        super().__init__(f"{path} cannot be read ({reason}); {advice}")
+
+
 class LakeUnwritable(DataError):
     """The lake's folder cannot be written."""
 
@@ -163,6 +182,17 @@ class NoJournal(DataError):
     def __init__(self, path: Path) -> None:
         self.path = path
         super().__init__(f"{path}: no journal there; `cq live --paper FILE` begins one")
+
+
+class CatalogUnwritable(LakeUnwritable):
+    """The views in `lake.db` cannot be written; the lake itself does without them."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.args = (
+            f"{path} cannot be written ({reason}); it holds views only: move it away, "
+            "or see to its permissions and free space, and run the same command again",
+        )
 
 
 class JournalBusy(DataError):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cq.errors import LakeUnwritable
 from cq.utils.resources import resource_root
 from cq.utils.settings import Settings
 
@@ -64,6 +65,9 @@ def write_schemas(folder: Path) -> list[Path]:
     """Write the schemas of settings and strategies into `folder`."""
     written = []
     for name, text in schemas().items():
-        (folder / name).write_text(text, encoding="utf-8")
+        try:
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise LakeUnwritable(folder / name, error.strerror or str(error)) from None
         written.append(folder / name)
     return written

@@ -16,6 +16,7 @@ import polars as pl
 from cq.backtest.engine import Market
 from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol
 from cq.indicators import one_market
+from cq.lake import reading
 from cq.signals import collected, targets, with_targets
 from cq.strategies import Strategy, resolve
 from cq.utils.time import interval_ns, iso
@@ -189,7 +190,8 @@ def _held(lake: Lake, symbols: Sequence[str], strategy: Strategy) -> str:
     ts = lake.bars(symbols, config.interval, exchange=config.exchange).select(
         first=pl.col("ts").min(), last=pl.col("ts").max(), rows=pl.len()
     )
-    found = ts.collect().row(0, named=True)
+    with reading(lake.root):
+        found = ts.collect().row(0, named=True)
     if not found["rows"]:
         return "none"
     return f"{config.interval} bars from {iso(found['first'])} to {iso(found['last'])}"

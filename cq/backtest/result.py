@@ -13,7 +13,7 @@ import polars as pl
 from cq.backtest.engine import Market, buy_and_hold
 from cq.backtest.intents import Floats
 from cq.backtest.metrics import Metrics
-from cq.errors import UsageError
+from cq.errors import DataError
 
 FILES = ("trades.csv", "equity.parquet", "metrics.json", "config.json")
 """What the same inputs write with the same bytes."""
@@ -57,8 +57,8 @@ class BacktestResult:
             )
             (folder / "metrics.json").write_text(_json(self.metrics), encoding="utf-8")
             (folder / "config.json").write_text(_json(self.config), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write results to {folder}: {error.strerror}") from None
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise _unwritable(folder, error) from None
 
 
 def new_folder(runs: Path, name: str) -> Path:
@@ -70,9 +70,18 @@ def new_folder(runs: Path, name: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise UsageError(f"cannot write results to {folder}: {error.strerror}") from None
+            raise _unwritable(folder, error) from None
         return folder
-    raise UsageError(f"{runs} is full of runs named {name}")
+    raise DataError(f"{runs} is full of runs named {name}; move some away")
+
+
+def _unwritable(folder: Path, error: Exception) -> DataError:
+    """What Polars says of a file it could not write ends in what the system said."""
+    reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
+    return DataError(
+        f"cannot write results to {folder} ({reason}); "
+        "free some space, or name another folder with --out DIR"
+    )
 
 
 def _json(value: Any) -> str:

@@ -16,6 +16,7 @@ from cq.backtest.engine import Rules, Simulation, buy_and_hold, simulate
 from cq.backtest.hindsight import difference
 from cq.backtest.metrics import metrics
 from cq.backtest.result import BacktestResult
+from cq.lake import reading
 from cq.strategies import Strategy
 from cq.utils.time import iso, parse_time
 
@@ -60,7 +61,8 @@ def run(
         say(note)
     warmup = strategy.warmup if settings.warmup == "auto" else settings.warmup
     bars = data.bars_of(lake, sorted(symbols), strategy, period, warmup - 1)
-    parts = data.parts_of(bars, symbols, strategy)
+    with reading(lake.root):
+        parts = data.parts_of(bars, symbols, strategy)
     data.check_period(lake, symbols, strategy, period, parts)
     digest = Digest(parts)
     markets = data.markets_of(parts, strategy)

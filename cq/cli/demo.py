@@ -7,12 +7,14 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cq.cli.output import note, print_json, print_table
+from cq.errors import LakeUnwritable
 
 if TYPE_CHECKING:
     from cq.backtest import BacktestResult
@@ -124,7 +126,8 @@ def _ingest(lake: Lake, market: GeneratedMarket) -> int:
         now_ns=end,
         page_bars=page,
     )
-    lake.refresh_catalog()
+    with suppress(LakeUnwritable):
+        lake.refresh_catalog()
     return sum(report.landed + report.already_there for report in reports)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cq.cli.app import App
+from cq.cli.lake_sql import refresh
 from cq.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def import_(
     taken = [one for one in reports if not one.skipped]
     if len(reports) == 1 and failed and not as_json:
         raise failed[0]
-    if any(one.report.landed for one in reports) and not app.lake.refresh_catalog():
-        note(f"{app.lake.catalog.name} is open elsewhere; its views were left as they are")
+    if any(one.report.landed for one in reports):
+        refresh(app)
     if as_json:
         print_json(_as_json(dataset, reports))
     else:

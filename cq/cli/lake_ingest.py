@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cq.cli.app import App
+from cq.cli.lake_sql import refresh
 from cq.cli.output import note, print_json, print_table
 from cq.errors import CqError, Refused, UsageError
 from cq.utils.clock import now_ns
@@ -77,7 +78,7 @@ def ingest(
         warn_of_skew(now - market.time_ns(now))
     say(run.reports, dataset, error, as_json=as_json)
     if not app.lake.catalog.exists():
-        app.lake.refresh_catalog()
+        refresh(app)
     if error is not None:
         raise error
 

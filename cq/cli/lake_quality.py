@@ -7,7 +7,7 @@ import click
 from cq.cli.app import App
 from cq.cli.lake_sql import refresh
 from cq.cli.output import note, print_json, print_table
-from cq.errors import CheckFailed
+from cq.errors import CheckFailed, LakeUnwritable
 from cq.utils.clock import now_ns
 from cq.utils.time import parse_time
 
@@ -29,10 +29,13 @@ def quality(app: App, symbols: tuple[str, ...], since: str | None, *, as_json: b
     now = now_ns()
     start = None if since is None else parse_time(since, app.settings.timezone)
     report = run_checks(app.lake, symbols, start, now_ns=now)
-    path = write_report(report, now)
-    refresh(app)
+    path, problem = None, ""
+    try:
+        path = write_report(report, now)
+    except LakeUnwritable as error:
+        problem = f"cq: the report was not kept: {error}"
     if as_json:
-        print_json(report.as_dict() | {"report": str(path)})
+        print_json(report.as_dict() | {"report": path and str(path)})
     else:
         print_table(
             ("check", "severity", "rows", "symbols", "for example"),
@@ -41,7 +44,12 @@ def quality(app: App, symbols: tuple[str, ...], since: str | None, *, as_json: b
                 for one in report.checks
             ],
         )
-        note(f"written to {path}")
+    if path is None:
+        note(problem)
+    else:
+        if not as_json:
+            note(f"written to {path}")
+        refresh(app)
     if report.errors:
         failed = [one.check for one in report.checks if one.rows and one.severity == "error"]
         raise CheckFailed(f"{report.errors:,} rows at fault: {', '.join(failed)}")

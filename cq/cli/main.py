@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any
 
 import click
 
 from cq.cli.app import App
-from cq.errors import CqError
+from cq.errors import CqError, DataError
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 class LazyGroup(click.Group):
@@ -99,8 +106,13 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        cli.main(arguments, prog_name="cq", standalone_mode=False)
+        with _until_terminated():
+            cli.main(arguments, prog_name="cq", standalone_mode=False)
+            sys.stdout.flush()
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.exceptions.NoArgsIsHelpError as asked:
@@ -110,13 +122,58 @@ def run(arguments: list[str]) -> int:
         click.echo(f"cq: {error.format_message()}", err=True)
         return 2
     except CqError as error:
-        if os.environ.get("CQ_DEBUG"):
+        if _debugging():
             raise
         click.echo(f"cq: {error}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("cq: interrupted; what had landed is kept, run the same command again", err=True)
         return INTERRUPTED
+    except Terminated:
+        click.echo("cq: ended; what had landed is kept, run the same command again", err=True)
+        return TERMINATED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:
+        if _debugging():
+            raise
+        _drop_output()
+        where = f"{error.filename}: " if error.filename is not None else ""
+        said = error.strerror or str(error)
+        click.echo(f"cq: {where}{said}; check permissions and free space", err=True)
+        return DataError.exit_code
     return 0
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised where the command is, so that its blocks end as with Ctrl-C."""
+
+
+@contextmanager
+def _until_terminated() -> Iterator[None]:
+    """SIGTERM ends a command like Ctrl-C does; commands may have handlers of their own inside."""
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _debugging() -> bool:
+    return os.environ.get("CQ_DEBUG", "").strip().lower() in ("1", "true", "yes")
+
+
+def _drop_output() -> None:
+    """What could not be printed is not tried again when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

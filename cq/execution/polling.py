@@ -17,6 +17,7 @@ from cq.execution.session import described, opened
 from cq.execution.start import Setup
 from cq.execution.windows import Windows
 from cq.ingest.backfill import newest
+from cq.lake import collected
 from cq.strategies import Strategy, with_quote
 from cq.utils.clock import stopwatch
 from cq.utils.time import bar_end, interval_ns
@@ -126,7 +127,9 @@ class Poller:
             )
             for one in there
         ]
-        newer = pl.concat(frames).collect() if frames else pl.DataFrame(schema=NOTHING)
+        newer = (
+            collected(pl.concat(frames), self.lake.root) if frames else pl.DataFrame(schema=NOTHING)
+        )
         if self._windows is None:
             self._windows = Windows(self.strategy, newer)
         else:

@@ -18,6 +18,7 @@ from cq.execution.plan import Terms
 from cq.execution.risk import Rules
 from cq.execution.session import described, opened
 from cq.execution.windows import Windows
+from cq.lake import collected
 from cq.utils.ids import digest
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def replaying(
         setup.note(one)
     warmup = setup.backtest.warmup
     history = (strategy.warmup if warmup == "auto" else warmup) - 1
-    bars = data.bars_of(setup.lake, sorted(symbols), strategy, period, history).collect()
+    rows = data.bars_of(setup.lake, sorted(symbols), strategy, period, history)
+    bars = collected(rows, setup.lake.root)
     parts = data.parts_of(bars.lazy(), symbols, strategy)
     data.check_period(setup.lake, symbols, strategy, period, parts)
     session = described("replay", strategy, symbols, setup.terms, since=start, until=end)

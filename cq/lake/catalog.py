@@ -15,7 +15,8 @@ import duckdb
 import polars as pl
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from cq.errors import ConfigError, DataError, UsageError
+from cq.errors import CatalogUnwritable, ConfigError, CqError, DataError, UsageError
+from cq.lake.damage import damage, found_in
 from cq.lake.views import View, is_bound, quoted, raw_views, views
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 STORAGE = "v1.0.0"  # the oldest that every 1.x and 2.x command line opens
 PATIENCE_S = 1.5
 STATE = ".catalog.json"
+FOREIGN = re.compile(r"\b(INTERVAL|UNION|BIGNUM|VARIANT|BIT|TIME WITH TIME ZONE)\b")
+"""Types that Polars has no counterpart of; answers hold them as text."""
 MADE = "select view_name from duckdb_views() where not internal"
 
 
@@ -51,9 +54,12 @@ class Catalog:
         connection = self._connection()
 
         def opened() -> Any:
-            return connection.cursor().sql(query).pl(lazy=True)
+            return _plain(connection.cursor().sql(query)).pl(lazy=True)
 
-        schema: pl.Schema = connection.cursor().sql(query).limit(0).pl().schema
+        try:
+            schema: pl.Schema = _plain(connection.cursor().sql(query)).limit(0).pl().schema
+        except (duckdb.Error, pl.exceptions.PolarsError) as error:
+            raise self.told(error, UsageError(f"{view}: {first_line(error)}")) from error
         return pl.defer(opened, schema=schema, validate_schema=False)
 
     def sql(self, query: str, params: Any = None) -> pl.DataFrame:
@@ -61,12 +67,16 @@ class Catalog:
         try:
             check_question(query)
             relation = self.cursor().sql(query, params=params)
-            answer: pl.DataFrame = pl.DataFrame() if relation is None else relation.pl()
+            answer: pl.DataFrame = pl.DataFrame() if relation is None else _plain(relation).pl()
         except duckdb.IOException as error:
-            raise DataError(first_line(error)) from error
-        except duckdb.Error as error:
-            raise UsageError(f"sql: {first_line(error)}") from error
+            raise self.told(error, DataError(first_line(error))) from error
+        except (duckdb.Error, pl.exceptions.PolarsError) as error:
+            raise self.told(error, UsageError(f"sql: {first_line(error)}")) from error
         return _small(answer)
+
+    def told(self, error: BaseException, otherwise: CqError) -> CqError:
+        """The error of a file of the lake that a query could not read, else `otherwise`."""
+        return otherwise if found_in(self.root, str(error)) is None else damage(self.root, error)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A fresh cursor on the views in memory."""
@@ -90,9 +100,14 @@ class Catalog:
 
     def _build(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
         """Make every view, those that build on others after them; say in which order it went."""
+        for layout in self.layouts.values():
+            layout.files(self.root)  # DuckDB passes over folders that it may not read
         done = list(raw_views(self.root, self.layouts))
         for statement in done:
-            connection.execute(statement)
+            try:
+                connection.execute(statement)
+            except duckdb.Error as error:
+                raise damage(self.root, error) from error
         waiting = self.views
         while waiting:
             later: list[tuple[View, duckdb.Error]] = []
@@ -102,7 +117,9 @@ class Catalog:
                 except duckdb.CatalogException as error:
                     later.append((view, error))
                 except duckdb.Error as error:
-                    raise ConfigError(str(view.path), first_line(error)) from error
+                    raise self.told(
+                        error, ConfigError(str(view.path), first_line(error))
+                    ) from error
                 else:
                     done += [view.text, view.comment]
             if len(later) == len(waiting):
@@ -115,7 +132,10 @@ class Catalog:
         return done
 
     def refresh(self) -> bool:
-        """Write the views into `lake.db` where they are not there yet; False while it is in use."""
+        """Write the views into `lake.db` where they are not there yet; False while it is in use.
+
+        CatalogUnwritable where it cannot be written for another reason.
+        """
         statements = self.statements()
         digest = hashlib.sha256("\n".join(statements).encode()).hexdigest()
         before = self._state()
@@ -125,14 +145,11 @@ class Catalog:
         gone = [name for name in before.get("views", []) if name not in names]
         try:
             self._rewrite([f"drop view if exists {quoted(name)}" for name in gone] + statements)
-        except (duckdb.ConnectionException, duckdb.IOException, OSError) as error:
+            (self.root / STATE).write_text(json.dumps({"digest": digest, "views": names}) + "\n")
+        except (duckdb.Error, OSError) as error:
             if _in_use(error):
                 return False
-            raise DataError(
-                f"{self.db} cannot be written ({first_line(error)}); "
-                "it holds views only: move it away and run the same command again"
-            ) from error
-        (self.root / STATE).write_text(json.dumps({"digest": digest, "views": names}) + "\n")
+            raise CatalogUnwritable(self.db, first_line(error)) from error
         return True
 
     def _rewrite(self, statements: list[str]) -> None:
@@ -176,6 +193,20 @@ def check_question(query: str) -> None:
             f"sql: {kind.lower().replace('_', ' ')} is no question; ask with select, from, "
             "describe, summarize, show or explain (views are the files in sql/)"
         )
+
+
+def _plain(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The relation with columns that Polars cannot take as text."""
+    kinds = zip(relation.columns, map(str, relation.types), strict=True)
+    foreign = [
+        name for name, kind in kinds if FOREIGN.search(re.sub(r"\"[^\"]*\"|'[^']*'", "", kind))
+    ]
+    if not foreign:
+        return relation
+    casts = ", ".join(
+        f"{quoted(name)}::varchar as {quoted(name)}" for name in dict.fromkeys(foreign)
+    )
+    return relation.project(f"* replace ({casts})")
 
 
 def _small(answer: pl.DataFrame) -> pl.DataFrame:

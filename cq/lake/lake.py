@@ -12,6 +12,7 @@ import polars as pl
 
 from cq.errors import EmptyDataset, UsageError
 from cq.lake import manifest
+from cq.lake.damage import collected
 from cq.lake.datasets import OHLCV, dataset
 from cq.lake.layout import Layout
 from cq.lake.reader import COLUMNS, FOREVER, Bars, Series, series_of, stored
@@ -113,7 +114,7 @@ class Lake:
         while True:
             start = max(end - back, 0)
             rows = self._bars.of(series, interval, start, end, None)
-            if start <= oldest or rows.select(pl.len()).collect().item() >= count:
+            if start <= oldest or collected(rows.select(pl.len()), self.root).item() >= count:
                 return rows.tail(count)
             back *= 4
 

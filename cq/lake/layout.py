@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from cq.errors import ConfigError
+from cq.errors import ConfigError, Unreadable
 from cq.utils.time import from_ns, to_ns
 
 DEFAULT_PARTITIONS: dict[str, str] = {
@@ -263,6 +263,8 @@ def _names(folder: str, *, files: bool) -> list[str]:
             return sorted(one.name for one in entries if one.is_file() == files)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise Unreadable(folder, error.strerror or str(error)) from error
 
 
 def _levels(ts: int | None, depth: int) -> tuple[int, ...] | None:

@@ -24,11 +24,18 @@ def held(path: Path, what: str, wait_s: float) -> Iterator[None]:
         raise LakeUnwritable(path.parent, error.strerror or str(error)) from error
     try:
         _take(handle, path, what, wait_s)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        _sign(handle, path)
         yield
     finally:
         os.close(handle)
+
+
+def _sign(handle: int, path: Path) -> None:
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        raise LakeUnwritable(path.parent, error.strerror or str(error)) from error
 
 
 def _take(handle: int, path: Path, what: str, wait_s: float) -> None:

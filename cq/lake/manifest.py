@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from threading import get_ident
 
-from cq.errors import ConfigError, LakeUnwritable
+from cq.errors import ConfigError, DataError, LakeUnwritable, Unreadable
 from cq.lake.datasets import DATASETS
 from cq.lake.layout import DEFAULT_PARTITIONS, Layout
 from cq.lake.locks import held
@@ -46,21 +46,34 @@ def read(root: Path) -> dict[str, str]:
         if found["format"] != FORMAT:
             raise ConfigError(str(path), f"format {found['format']}; this cq reads {FORMAT}")
         return {str(name): str(template) for name, template in found["partitions"].items()}
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return {}
+    except NotADirectoryError:
+        raise DataError(
+            f"{root} cannot be a lake's folder, a file is in its place; move that file away, "
+            "or let data_root name another folder"
+        ) from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder, a file was expected; move it away") from None
+    except OSError as error:
+        raise Unreadable(path, error.strerror or str(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(str(path), f"is not a lake's manifest ({error})") from error
 
 
 def prepare(root: Path, layouts: Mapping[str, Layout]) -> None:
     """Give the lake its empty files and its `lake.json`, where they are not there yet."""
-    missing = [name for name, layout in layouts.items() if not (root / layout.anchor()).exists()]
-    if not missing and (root / MANIFEST).exists():
-        return
+    anchors = {name: root / layout.anchor() for name, layout in layouts.items()}
+    try:
+        missing = [name for name, path in anchors.items() if not path.exists()]
+        if not missing and (root / MANIFEST).exists():
+            return
+    except OSError as error:
+        raise LakeUnwritable(root, error.strerror or str(error)) from error
     from cq.lake import parquet
 
     for name in missing:
-        path = root / layouts[name].anchor()
+        path = anchors[name]
         parquet.place(parquet.encoded(DATASETS[name].empty()), path.parent, path.name)
     _remember(root, {name: layout.template for name, layout in layouts.items()})
 

@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 
 from cq.errors import ConfigError, LakeUnwritable, UnknownSymbol
-from cq.lake.catalog import first_line
+from cq.lake.catalog import Catalog, first_line
 from cq.lake.lake import Lake
 from cq.lake.views import View, quoted
 from cq.utils.time import from_ns, iso
@@ -91,7 +91,11 @@ def run_checks(
         _known(lake, name)
     cursor = lake.views.cursor()
     cursor.execute("set variable now_ns = ?", [now_ns])
-    found = [_run(cursor, view, names, since) for view in lake.views.views if view.kind == "checks"]
+    found = [
+        _run(lake.views, cursor, view, names, since)
+        for view in lake.views.views
+        if view.kind == "checks"
+    ]
     return QualityReport(
         lake=lake.root,
         checked_at=iso(now_ns),
@@ -123,8 +127,19 @@ def _known(lake: Lake, symbol: str) -> None:
         raise UnknownSymbol(symbol, known, "`cq lake status` lists what there is")
 
 
+def _check_numbers(view: View, name: str, kind: pl.DataType) -> None:
+    if not kind.is_numeric() and kind != pl.Null:
+        raise ConfigError(
+            str(view.path), f"its column {name} is of type {kind}; expected whole numbers"
+        )
+
+
 def _run(
-    cursor: duckdb.DuckDBPyConnection, view: View, symbols: tuple[str, ...], since: int | None
+    catalog: Catalog,
+    cursor: duckdb.DuckDBPyConnection,
+    view: View,
+    symbols: tuple[str, ...],
+    since: int | None,
 ) -> CheckResult:
     """One check: how many rows, of which series, and the first of them."""
     severity = view.severity
@@ -142,9 +157,12 @@ def _run(
     )
     try:
         rows: pl.DataFrame = cursor.sql(query, params=params or None).pl()
-    except duckdb.Error as error:
-        raise ConfigError(str(view.path), first_line(error)) from error
-    rows = rows.with_columns(pl.col("rows").cast(pl.Int64))
+        for name in ("ts", "rows"):
+            _check_numbers(view, name, rows.schema[name])
+        rows = rows.with_columns(pl.col("rows").cast(pl.Int64), pl.col("ts").cast(pl.Int64))
+    except (duckdb.Error, pl.exceptions.PolarsError) as error:
+        problem = ConfigError(str(view.path), f"cannot be run: {first_line(error)}")
+        raise catalog.told(error, problem) from error
     by_symbol = rows.group_by(SERIES, maintain_order=True).agg(pl.col("rows").sum())
     return CheckResult(
         check=view.name,

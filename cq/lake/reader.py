@@ -8,10 +8,11 @@ from pathlib import Path
 import polars as pl
 
 from cq.errors import DataError, NoBars, UnknownSymbol
+from cq.lake.damage import collected
 from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.layout import OWNERS, Layout
 from cq.lake.resample import ceiling, divides, floor, resampled
-from cq.lake.writer import collected, scan
+from cq.lake.writer import scan
 from cq.utils.time import bar_end, interval_ns
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume", "symbol", "exchange")

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cq.errors import DataError
+from cq.errors import Unreadable
+from cq.lake.damage import problem
 from cq.lake.datasets import DATASETS
 from cq.lake.lake import Lake
 from cq.utils.time import SECOND, bar_end
@@ -84,7 +85,7 @@ def _footer(path: Path, time: str) -> _File:
     try:
         found = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as Parquet ({error}); move it away") from error
+        raise Unreadable(path, problem(path) or str(error)) from error
     columns = {found.schema.column(i).path: i for i in range(found.num_columns)}
 
     def extreme(name: str, which: str) -> Any:

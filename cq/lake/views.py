@@ -70,7 +70,16 @@ def project_files() -> Path:
 
 
 def _view(path: Path, kind: str) -> View:
-    content = path.read_text(encoding="utf-8").strip()
+    try:
+        content = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            str(path), f"is not UTF-8 (byte {error.start}); save it as UTF-8"
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            str(path), f"cannot be read as a file ({error.strerror}); mend that or move it away"
+        ) from error
     if not content.startswith("--"):
         raise ConfigError(str(path), "has to open with a comment that says what one row is")
     return View(path.stem, kind, path, content)

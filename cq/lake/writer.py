@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from cq.errors import DataError
 from cq.lake import rules
+from cq.lake.damage import collected
 from cq.lake.datasets import REJECTED, Dataset
 from cq.lake.layout import Layout, safe
 from cq.lake.locks import held
@@ -230,14 +230,6 @@ def scan(paths: list[Path], contract: Dataset) -> pl.LazyFrame:
         extra_columns="ignore",
         glob=False,
     )
-
-
-def collected(rows: pl.LazyFrame, root: Path) -> pl.DataFrame:
-    """The rows; a file that cannot be read is an error of the data."""
-    try:
-        return rows.collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"a file under {root} cannot be read ({error}); move it away") from error
 
 
 def _compare(

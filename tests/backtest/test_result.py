@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import makers
@@ -10,7 +11,7 @@ import pytest
 
 from cq import backtest
 from cq.backtest.result import FILES, new_folder
-from cq.errors import UsageError
+from cq.errors import DataError, Unreadable
 from cq.lake import Lake
 from cq.strategies import load
 from cq.utils.config import defaults
@@ -80,7 +81,26 @@ def test_two_runs_of_one_name_get_two_folders(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_said(lake, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot write results to"):
+    with pytest.raises(DataError, match=r"cannot write results to .*--out DIR"):
         run(lake).write(tmp_path / "file" / "out")
-    with pytest.raises(UsageError, match="cannot write results to"):
+    with pytest.raises(DataError, match=r"cannot write results to .*--out DIR"):
         new_folder(tmp_path / "file", "x")
+
+
+def test_a_full_disk_is_said_in_the_system_s_words(lake, tmp_path, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError("No space left on device (os error 28)")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(DataError, match=r"\(No space left on device \(os error 28\)\)"):
+        run(lake).write(tmp_path / "out")
+
+
+def test_a_damaged_file_of_the_lake_is_named(tmp_path):
+    made = Lake(tmp_path / "lake")
+    bars = makers.hourly("BTC-BRL", [100.0] * 300).with_columns(interval=pl.lit("1h"))
+    made.write("ohlcv", bars, source="test", now_ns=10**18)
+    (path,) = made.files("BTC-BRL", "1h")
+    os.truncate(path, 900)
+    with pytest.raises(Unreadable, match=path.name):
+        run(made)

@@ -55,3 +55,11 @@ def test_schema_writes_both_files(project, capsys):
     assert run(["config", "schema"]) == 0
     schema = json.loads((project / "configs" / "config.schema.json").read_text())
     assert schema["properties"]["env"]["enum"] == ["dev", "test", "prod"]
+
+
+def test_schemas_that_cannot_be_written_are_one_line_and_exit_3(project, capsys):
+    path = project / "configs" / "config.schema.json"
+    path.unlink()
+    path.mkdir()
+    assert run(["config", "schema"]) == 3
+    assert capsys.readouterr().err.startswith(f"cq: cannot write to {path} (")

@@ -1,6 +1,7 @@
 """`cq lake status`, `sql` and `quality`, as typed."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -178,3 +179,30 @@ def test_a_terminal_never_sees_a_broken_number_symbol_or_date(lake, capsys, monk
             assert shown.count("1704067200000000000") == 1
             assert shown.count("BTC-BRL") == 3
             assert "1, 2" in shown
+
+
+def test_a_report_that_cannot_be_kept_does_not_hide_the_table(lake, project, capsys):
+    (lake.root / "quality").write_text("")
+    assert run(["lake", "quality"]) == 0
+    shown = capsys.readouterr()
+    assert re.search(r"missing_bars +error +0", shown.out)
+    assert shown.err.startswith("cq: the report was not kept: cannot write to")
+    assert shown.err.count("\n") == 1
+    assert run(["lake", "quality", "--json"]) == 0
+    assert json.loads(said(capsys))["report"] is None
+
+
+def test_a_damaged_file_is_one_line_and_exit_3(lake, capsys):
+    (path,) = lake.files("BTC-BRL", "1h")
+    os.truncate(path, 900)
+    for arguments in (["status"], ["quality"], ["sql", "select max(close) from bars"]):
+        assert run(["lake", *arguments]) == 3, arguments
+        error = capsys.readouterr().err
+        assert str(path) in error
+        assert error.count("\n") == 1
+
+
+def test_a_lake_db_that_cannot_be_written_fails_no_command(lake, project, capsys):
+    (project / "lake.db").mkdir()
+    assert run(["lake", "status"]) == 0
+    assert "lake.db stays as it is" in capsys.readouterr().err

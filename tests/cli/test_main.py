@@ -1,11 +1,15 @@
 """The root command: quick to start, and one line for a user's mistake."""
 
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from cq.cli.main import COMMANDS, run
+from cq.errors import DataError
 
 HEAVY = {"polars", "duckdb", "pandas", "numba", "statsmodels", "riskfolio", "pyarrow", "httpx",
          "matplotlib", "rich", "loguru", "pydantic", "numpy"}  # fmt: skip
@@ -83,3 +87,65 @@ def test_an_interrupt_says_that_what_landed_is_kept(monkeypatch, capsys):
     monkeypatch.setattr("cq.cli.main.cli.main", interrupted)
     assert run(["lake", "status"]) == 130
     assert "what had landed is kept" in capsys.readouterr().err
+
+
+def failing(monkeypatch, error: BaseException) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("cq.cli.main.cli.main", fails)
+
+
+def test_what_the_system_refuses_is_one_line_and_exit_3(monkeypatch, capsys):
+    failing(monkeypatch, PermissionError(13, "Permission denied", "/a/b"))
+    assert run(["lake", "status"]) == 3
+    said = capsys.readouterr().err
+    assert said == "cq: /a/b: Permission denied; check permissions and free space\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "traceback"),
+    [("0", False), ("", False), ("no", False), ("1", True), ("true", True), ("YES", True)],
+)
+def test_only_a_yes_to_debugging_shows_the_traceback(monkeypatch, capsys, value, traceback):
+    monkeypatch.setenv("CQ_DEBUG", value)
+    failing(monkeypatch, DataError("gone"))
+    if traceback:
+        with pytest.raises(DataError):
+            run(["lake", "status"])
+    else:
+        assert run(["lake", "status"]) == 3
+
+
+def test_sigterm_ends_like_ctrl_c_and_the_handler_before_is_put_back(monkeypatch, capsys):
+    def ended(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("cq.cli.main.cli.main", ended)
+    assert run(["lake", "import"]) == 143
+    assert capsys.readouterr().err.startswith("cq: ended; what had landed is kept")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def started(arguments: list[str], **options: object) -> subprocess.CompletedProcess:
+    code = f"import sys; from cq.cli.main import run; sys.exit(run({arguments}))"
+    return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_standard_output_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = started(["--help"], stdout=full)
+    assert done.returncode == 3
+    assert done.stderr == b"cq: No space left on device; check permissions and free space\n"
+
+
+def test_what_the_terminal_cannot_show_is_replaced(tmp_path):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/default.yaml").touch()
+    arguments = ["--project", str(tmp_path), "lake", "sql", "select 'é💰' as x"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = started(arguments, stdout=subprocess.PIPE, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert b"\xe9?\n" in done.stdout

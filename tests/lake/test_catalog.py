@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from cq.errors import DataError, UsageError
+from cq.errors import DataError, LakeUnwritable, UsageError
 from cq.lake import DATASETS, Lake, catalog
 
 SHELL = Path(sysconfig.get_path("scripts")) / "duckdb"
@@ -266,3 +266,46 @@ def test_the_marts_answer_their_questions(lake, bars):
     lake.write("orderbook_l2", pl.DataFrame(book).with_columns(**who), source="t", now_ns=1)
     top = lake.sql("select bid, ask, mid, spread_bps from book_top order by ts").rows()
     assert top == [(99.0, 101.0, 100.0, pytest.approx(200.0)), (None, 101.0, None, None)]
+
+
+def test_types_that_polars_lacks_are_text(lake, bars):
+    put(lake, bars(3))
+    query = """select max(time) - min(time) as span, union_value(n := 1) as one,
+        {'a': interval 1 day} as s, '101'::bit as bits, 7 as n from bars"""
+    answer = lake.sql(query)
+    assert answer.row(0) == ("02:00:00", "1", "{'a': 1 day}", "101", 7)
+
+
+def test_names_of_fields_do_not_make_text_of_a_struct(lake):
+    answer = lake.sql("""select {'INTERVAL': 1} as s""")
+    assert answer.item() == {"INTERVAL": 1}
+
+
+def test_a_view_with_an_interval_can_be_scanned(tmp_path, bars):
+    sql = tmp_path / "sql/marts"
+    sql.mkdir(parents=True)
+    (sql / "age.sql").write_text(
+        "-- One.\ncreate or replace view age as select symbol, interval 1 day as d from bars"
+    )
+    lake = Lake(tmp_path / "lake")
+    put(lake, bars(2))
+    assert lake.scan("age").collect()["d"].to_list() == ["1 day"] * 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.TransactionException("no space left"),
+        duckdb.IOException("Could not write file: No space left on device"),
+        OSError(28, "No space left on device"),
+    ],
+)
+def test_a_lake_db_that_cannot_be_written_is_an_error_that_commands_pass_over(
+    lake, monkeypatch, error
+):
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(catalog.Catalog, "_rewrite", fails)
+    with pytest.raises(LakeUnwritable, match="holds views only"):
+        lake.refresh_catalog()

@@ -57,3 +57,12 @@ def test_a_lock_that_cannot_be_made_is_one_clear_error(tmp_path):
 def test_the_owner_of_an_empty_lock_file_is_somebody(tmp_path):
     (tmp_path / "x.lock").touch()
     assert owner(tmp_path / "x.lock") == "another process"
+
+
+def test_a_lock_that_cannot_be_written_is_an_unwritable_lake(tmp_path, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(LakeUnwritable, match="No space left"), held(tmp_path / "a.lock", "x", 0):
+        pass

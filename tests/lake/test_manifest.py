@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from cq.errors import ConfigError, LakeUnwritable
+from cq.errors import ConfigError, DataError, LakeUnwritable, Unreadable
 from cq.lake import DATASETS, Lake
 from cq.lake.manifest import MANIFEST
 
@@ -84,3 +84,25 @@ def test_a_lake_where_no_file_can_be_made_is_one_clear_error(lake, monkeypatch):
     monkeypatch.setattr("pathlib.Path.replace", refused)
     with pytest.raises(LakeUnwritable, match="Permission denied"):
         lake.prepare()
+
+
+def test_a_file_in_the_place_of_the_lake_is_no_empty_lake(tmp_path):
+    (tmp_path / "lake").write_text("")
+    for root in (tmp_path / "lake", tmp_path / "lake" / "below"):
+        with pytest.raises(DataError, match="a file is in its place"):
+            Lake(root)
+
+
+def test_a_folder_in_the_place_of_the_manifest_is_said(tmp_path):
+    (tmp_path / "lake/lake.json").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"lake\.json is a folder"):
+        Lake(tmp_path / "lake")
+
+
+def test_a_manifest_that_may_not_be_read_is_no_empty_lake(tmp_path, monkeypatch):
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_text", denied)
+    with pytest.raises(Unreadable, match="check its permissions"):
+        Lake(tmp_path / "lake")

@@ -199,3 +199,17 @@ def test_a_check_without_the_common_columns_is_named(tmp_path):
     )
     with pytest.raises(ConfigError, match=r"mine\.sql: .*exchange"):
         run_checks(Lake(tmp_path / "lake"), now_ns=NOW)
+
+
+@pytest.mark.parametrize("columns", ["ts, 'many' as rows", "'noon' as ts, 1 as rows"])
+def test_a_check_with_text_for_a_number_is_named(tmp_path, bars, columns):
+    checks = tmp_path / "sql/checks"
+    checks.mkdir(parents=True)
+    (checks / "mine.sql").write_text(
+        "-- One.\ncreate or replace view mine as\n"
+        f"select exchange, symbol, interval, {columns}, 'x' as detail from bars"
+    )
+    lake = Lake(tmp_path / "lake")
+    lake.write("ohlcv", bars(2), source="t", now_ns=1)
+    with pytest.raises(ConfigError, match=r"mine\.sql: its column \w+ is of type String"):
+        run_checks(lake, now_ns=1)

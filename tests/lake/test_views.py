@@ -96,3 +96,15 @@ def test_every_view_stands_in_the_docs_with_its_grain():
         mark = f" ({view.severity})" if view.kind == "checks" else ""
         grain = view.grain.removeprefix("One row per ")
         assert f"| `{view.name}`{mark} | {grain} |" in page
+
+
+def test_a_view_that_is_not_utf_8_or_a_folder_is_named(tmp_path):
+    (tmp_path / "marts").mkdir()
+    path = tmp_path / "marts/mine.sql"
+    path.write_bytes(b"-- caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"mine\.sql: is not UTF-8"):
+        views(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigError, match=r"mine\.sql: cannot be read as a file"):
+        views(tmp_path)

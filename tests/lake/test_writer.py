@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from cq.errors import LakeBusy, LakeUnwritable
+from cq.errors import DataError, LakeBusy, LakeUnwritable
 from cq.lake import Lake, WriteReport, parquet
 from cq.lake.locks import held
 
@@ -167,7 +167,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(lake, bars, monkeypat
 
 def test_a_file_in_the_folders_place_is_one_clear_error(tmp_path, bars):
     (tmp_path / "file").write_text("")
-    with pytest.raises(LakeUnwritable):
+    with pytest.raises(DataError, match="a file is in its place"):
         put(Lake(tmp_path / "file" / "lake"), bars(1))
 
 
