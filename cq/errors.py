@@ -18,7 +18,9 @@
     │   ├── LakeUnwritable
     │   │   └── CatalogUnwritable
     │   ├── NoJournal
-    │   └── JournalBusy
+    │   ├── JournalBusy
+    │   ├── JournalDamaged
+    │   └── JournalUnreadable
     ├── ExchangeError                    4
     │   ├── Transient
     │   │   ├── RateLimited
@@ -202,6 +204,28 @@ class JournalBusy(DataError):
         self.path, self.owner = path, owner
         super().__init__(
             f"{path} is in use by {owner}; stop that one, or name another file with --journal OTHER"
+        )
+
+
+class JournalDamaged(DataError):
+    """A journal from which the account cannot be told any more."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(
+            f"{path}: the journal is damaged ({problem}); put it aside and begin anew with "
+            "--fresh, or name another file with --journal OTHER"
+        )
+
+
+class JournalUnreadable(DataError):
+    """A journal that cannot be opened for reading, or a path that cannot be one."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"cannot read {path} ({reason}); check its permissions, "
+            "or name another file with --journal OTHER"
         )
 
 

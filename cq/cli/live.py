@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,17 @@ import click
 
 from cq.cli.app import App
 from cq.cli.output import note, print_json
-from cq.errors import UsageError
+from cq.errors import NoJournal, UsageError
 
 if TYPE_CHECKING:
     from cq.execution.start import Setup
     from cq.strategies import Strategy
+
+
+def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not isfinite(value):
+        raise click.BadParameter(f"{value} is not an amount; expected a number above 0")
+    return value
 
 
 @click.command()
@@ -28,7 +35,12 @@ if TYPE_CHECKING:
 @click.option("--until", help="End of a replay (that moment not included).")
 @click.option("--journal", type=click.Path(path_type=Path), help="Another journal file.")
 @click.option("--fresh", is_flag=True, help="Put the old journal aside and begin anew.")
-@click.option("--cash", type=click.FloatRange(min=0, min_open=True), help="Cash to begin with.")
+@click.option(
+    "--cash",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
+    help="Cash to begin with.",
+)
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One parameter, as in fast=5."
 )
@@ -200,6 +212,8 @@ def _show(path: Path, as_json: bool) -> None:
     from cq.execution.summary import summary
 
     with Journal.read(path) as journal:
+        if not journal.begun():
+            raise NoJournal(path)
         found = summary(journal)
     _print(found, as_json)
 

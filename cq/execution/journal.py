@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from cq.backtest.account import Account, Costs, Fill, Intent
-from cq.errors import ConfigError, LakeUnwritable, NoJournal
+from cq.errors import ConfigError, JournalDamaged, LakeUnwritable, NoJournal
 from cq.execution.orders import Order, Status, exact
 from cq.execution.schema import SCHEMA, VERSION
+from cq.execution.soundness import not_ours, problem_of, session_problem, told
 
 State = Literal["none", "pending", "sent", "nothing", "blocked"]
 
@@ -55,14 +56,13 @@ class Journal:
         """The journal at `path`, made when it is not there yet."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            journal = cls(path, sqlite3.connect(path, isolation_level=None))
-            journal._prepare()
         except OSError as error:
             raise LakeUnwritable(path, error.strerror or str(error)) from None
-        except sqlite3.OperationalError as error:
-            raise LakeUnwritable(path, str(error)) from None
-        except sqlite3.DatabaseError:
-            raise _not_ours(path) from None
+        with told(path):
+            journal = cls(path, sqlite3.connect(path, isolation_level=None))
+        with journal._closed_on_error():
+            journal._prepare()
+            journal._check()
         return journal
 
     @classmethod
@@ -72,13 +72,21 @@ class Journal:
             raise NoJournal(path)
         # opened for writing so that the last reader leaves no -wal and -shm; `query_only` keeps it
         uri = f"{path.resolve().as_uri()}?mode=rw"
-        try:
+        with told(path, reading=True):
             journal = cls(path, sqlite3.connect(uri, uri=True, isolation_level=None))
+        with journal._closed_on_error(), told(path, reading=True):
             journal._db.execute("pragma query_only = on")
-            journal._check_version()
-        except sqlite3.DatabaseError:
-            raise _not_ours(path) from None
+            journal._check()
         return journal
+
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            with told(self.path):
+                yield
+        except BaseException:
+            self.close()
+            raise
 
     def _prepare(self) -> None:
         self._db.execute("pragma synchronous = full")
@@ -88,19 +96,21 @@ class Journal:
             self._db.executescript(
                 f"begin immediate; {SCHEMA} pragma user_version = {VERSION}; commit"
             )
-        self._check_version()
 
-    def _check_version(self) -> None:
+    def _check(self) -> None:
+        """Refuse what is no journal, one of another version, and a damaged one."""
         tables = {name for (name,) in self._db.execute("select name from sqlite_schema")}
         (version,) = self._db.execute("pragma user_version").fetchone()
         if not {"session", "decisions", "orders", "fills"} <= tables:
-            raise _not_ours(self.path)
+            raise not_ours(self.path)
         if version != VERSION:
             raise ConfigError(
                 str(self.path),
                 f"is a journal of version {version}, this cq writes {VERSION}; "
                 "name another one with --journal OTHER",
             )
+        if problem := problem_of(self.rows):
+            raise JournalDamaged(self.path, problem)
 
     def close(self) -> None:
         """Let go of the file; what was written stays."""
@@ -115,25 +125,32 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is recorded inside, or nothing of it."""
-        try:
+        with told(self.path):
             self._db.execute("begin immediate")
             try:
                 yield
+                self._db.execute("commit")
             except BaseException:
-                self._db.execute("rollback")
+                if self._db.in_transaction:  # a full disk ends it before us
+                    self._db.execute("rollback")
                 raise
-            self._db.execute("commit")
-        except sqlite3.OperationalError as error:  # no space, no permission, not a bug of ours
-            raise LakeUnwritable(self.path, str(error)) from None
 
     # ---- the session
 
     def session(self) -> dict[str, Any]:
         """What the session was begun with; empty before it is."""
-        return {
-            name: json.loads(value)
-            for name, value in self._db.execute("select name, value from session order by name")
-        }
+        rows = self.rows("select name, value from session order by name")
+        try:
+            return {name: json.loads(value) for name, value in rows}
+        except ValueError:
+            raise JournalDamaged(self.path, "its session is garbled") from None
+
+    def begun(self) -> dict[str, Any]:
+        """The session, whole enough to go on with, else JournalDamaged; empty before it is."""
+        found = self.session()
+        if found and (problem := session_problem(found)):
+            raise JournalDamaged(self.path, problem)
+        return found
 
     def begin(self, session: Mapping[str, Any]) -> None:
         """Write down what the session is made of."""
@@ -236,7 +253,7 @@ class Journal:
 
     def fills(self) -> list[Fill]:
         """Every fill, in the order in which it changed the account."""
-        rows = self._db.execute(
+        rows = self.rows(
             "select ts, symbol, side, quantity, price, fee, slippage from fills order by id"
         )
         return [
@@ -247,7 +264,7 @@ class Journal:
     def unanswered(self) -> list[Order]:
         """Orders whose end is not known, oldest first."""
         over = [status.value for status in Status if status in _OVER]
-        rows = self._db.execute(
+        rows = self.rows(
             "select client_id, symbol, side, quantity, reference, target, decided_ts, fill_ts,"
             f" status from orders where status not in ({', '.join('?' * len(over))})"
             " order by rowid",
@@ -260,37 +277,32 @@ class Journal:
 
     def pending(self) -> list[Intent]:
         """Decisions that wait for their next bar."""
-        rows = self._db.execute(
+        rows = self.rows(
             "select symbol, target, ts from decisions where state = 'pending' order by id"
         )
         return [Intent(symbol, target, ts) for symbol, target, ts in rows]
 
     def acted(self) -> dict[str, float]:
         """The target last acted on, by symbol."""
-        rows = self._db.execute(
+        rows = self.rows(
             "select symbol, target, max(ts) from decisions where acted = 1 group by symbol"
         )
         return {symbol: target for symbol, target, _ in rows}
 
     def last_bars(self) -> dict[str, tuple[int, float]]:
         """The newest bar stepped through, by symbol: its opening time and close."""
-        rows = self._db.execute("select symbol, ts, close from steps order by symbol")
+        rows = self.rows("select symbol, ts, close from steps order by symbol")
         return {symbol: (ts, close) for symbol, ts, close in rows}
 
     def equity_until(self, ts: int) -> float | None:
         """The equity of the newest bar that opened at `ts` or before."""
-        found = self._db.execute(
-            "select equity from equity where ts <= ? order by ts desc limit 1", (ts,)
-        ).fetchone()
-        return found[0] if found else None
+        found = self.rows("select equity from equity where ts <= ? order by ts desc limit 1", (ts,))
+        return found[0][0] if found else None
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The answer to any question in SQL."""
-        return self._db.execute(query, values).fetchall()
+        """The answer to any question in SQL; JournalDamaged where the file cannot give it."""
+        with told(self.path, reading=True):
+            return self._db.execute(query, values).fetchall()
 
 
 _OVER = (Status.FILLED, Status.CANCELED, Status.REJECTED)
-
-
-def _not_ours(path: Path) -> ConfigError:
-    return ConfigError(str(path), "is not a journal of cq; name another file with --journal OTHER")

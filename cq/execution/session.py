@@ -8,15 +8,21 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from cq.errors import JournalBusy, JournalDiffers, LakeUnwritable
+from cq.errors import (
+    JournalBusy,
+    JournalDamaged,
+    JournalDiffers,
+    JournalUnreadable,
+    LakeUnwritable,
+)
 from cq.execution.journal import Journal
 from cq.utils.ids import digest
-from cq.utils.time import from_ns
+from cq.utils.time import from_ns, iso
 
 if TYPE_CHECKING:
     from cq.execution.plan import Terms
@@ -59,13 +65,19 @@ def opened(
     """The journal at `path`, locked, for `session`; `fresh` puts an older one aside first.
 
     JournalBusy when another process holds it, JournalDiffers when it was begun with another
-    strategy, other costs or other cash.
+    strategy, other costs or other cash, JournalDamaged when it cannot be trusted.
     """
-    with locked(path):
+    if path.is_dir():
+        raise JournalUnreadable(path, "it is a folder")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path))
+        except OSError as error:
+            raise LakeUnwritable(path, error.strerror or str(error)) from None
         if fresh and path.exists():
             put_aside(path, now_ns)
         with Journal.open(path) as journal:
-            begun = journal.session()
+            begun = journal.begun()
             if not begun:
                 started = {"started_ts": now_ns, "id": session_id(session, now_ns)}
                 journal.begin({**session, **started})
@@ -87,7 +99,7 @@ def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         _leaves("", json.loads(json.dumps({name: now.get(name) for name in COMPARED}, default=str)))
     )
     return [
-        f"{key} {_shown(was.get(key))} (now {_shown(is_now.get(key))})"
+        f"{key} {_shown(key, was.get(key))} (now {_shown(key, is_now.get(key))})"
         for key in sorted({*was, *is_now}, key=lambda key: (COMPARED.index(key.split(".")[0]), key))
         if was.get(key) != is_now.get(key)
     ]
@@ -101,18 +113,29 @@ def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield prefix, value
 
 
-def _shown(value: Any) -> str:
-    return "unset" if value is None else value if isinstance(value, str) else json.dumps(value)
+def _shown(key: str, value: Any) -> str:
+    if value is None:
+        return "unset"
+    if key in ("since", "until") and isinstance(value, int):
+        return iso(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def put_aside(path: Path, now_ns: int) -> Path:
     """Rename the journal at `path`, nothing lost: `paper.db` becomes `paper.until-….db`."""
-    with Journal.open(path):
+    with suppress(JournalDamaged), Journal.open(path):
         pass  # refuses what is no journal; closing folds the write-ahead log into the file
-    target = path.with_name(f"{path.stem}.until-{from_ns(now_ns):%Y%m%dT%H%M%S%fZ}{path.suffix}")
-    with closing(sqlite3.connect(path)) as connection:
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma wal_checkpoint(truncate)")
-    return path.rename(target)
+    target = path.with_name(f"{path.stem}.until-{from_ns(now_ns):%Y%m%dT%H%M%S%fZ}{path.suffix}")
+    try:
+        for end in ("-wal", "-shm"):  # what a damaged one does not fold stays with it
+            beside = path.with_name(path.name + end)
+            if beside.exists():
+                beside.rename(target.with_name(target.name + end))
+        return path.rename(target)
+    except OSError as error:
+        raise LakeUnwritable(path, error.strerror or str(error)) from None
 
 
 @contextmanager

@@ -25,7 +25,7 @@ OWN = "own"
 class StrategyConfig(BaseModel):
     """What every strategy says; each kind adds its own parameters."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field("", description="in results and logs; the file's name by default")
     kind: str = Field(OWN, description="which strategy")

@@ -12,7 +12,7 @@ from cq.utils.time import bars_per_year
 
 
 class _Sizing(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class FixedFraction(_Sizing):

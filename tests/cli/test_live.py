@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -212,6 +213,32 @@ def test_a_journal_in_use_is_one_line_and_exit_3(
     assert f"is in use by process {os.getpid()}; stop that one" in capsys.readouterr().err
 
 
+def test_a_damaged_journal_is_one_line_and_exit_3_at_status_and_at_the_next_look(
+    online: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert online.live("--paper", "--once") == 0
+    connection = sqlite3.connect(online.journal)
+    with connection:
+        connection.execute("update fills set price = 'abc'")
+    connection.close()
+    capsys.readouterr()
+    for arguments in (("--status",), ("--paper", "--once", str(online.strategy))):
+        assert online.live(*arguments) == 3
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"cq: {online.journal}: the journal is damaged (a price of fills")
+    assert online.live("--paper", "--once", "--fresh") == 0
+
+
+def test_the_status_of_what_holds_no_session_is_one_line_and_exit_3(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Journal.open(project.journal).close()
+    assert project.live("--status") == 3
+    assert "`cq live --paper FILE` begins one" in capsys.readouterr().err
+    assert project.live("--paper", "--once", "--journal", str(project.root)) == 3
+    assert "it is a folder" in capsys.readouterr().err
+
+
 def test_the_only_strategy_need_not_be_named(
     online: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,6 +260,8 @@ def test_the_only_strategy_need_not_be_named(
         (("--paper", "--once", "--replay"), "say one of them"),
         (("--paper", "--since", "2026-01-01"), "add --replay"),
         (("--paper", "--cash", "0"), "--cash"),
+        (("--paper", "--once", "--cash", "nan"), "--cash"),
+        (("--paper", "--once", "--cash", "inf"), "inf is not an amount; expected a number above 0"),
         (("--paper", "nothing.yaml"), "nothing.yaml"),
         (("--paper", "--replay", "--since", "2026-02-01", "--until", "2026-01-01"), "not before"),
         (("--paper", "--replay", "--since", "soon"), "'soon' is not a date"),

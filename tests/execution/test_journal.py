@@ -20,6 +20,15 @@ COSTS = Costs(taker=0.007, slippage_bps=5, quantity_decimals=8, min_notional=1)
 BUY = Order("a1", "BTC-BRL", "buy", Decimal("0.1"), Decimal(100), 1.0, 10, 20)
 FILL = Fill(20, "BTC-BRL", "buy", 0.1, 100.05, 0.07, 0.005)
 
+SESSION = {
+    "id": "a1b2",
+    "started_ts": 1,
+    "mode": "paper",
+    "strategy": {"name": "mine", "fast": 10},
+    "costs": {"taker": 0.007},
+    "cash": 1000.0,
+}
+
 
 @pytest.fixture
 def journal(tmp_path: Path):
@@ -30,9 +39,11 @@ def journal(tmp_path: Path):
 def test_it_is_made_with_its_folder_and_opens_again(tmp_path: Path) -> None:
     path = tmp_path / "runs" / "deep" / "paper.db"
     with Journal.open(path) as journal:
-        journal.begin({"cash": 1000.0, "strategy": {"fast": 10}})
+        assert journal.begun() == {}
+        journal.begin(SESSION)
     with Journal.open(path) as journal:
-        assert journal.session() == {"cash": 1000.0, "strategy": {"fast": 10}}
+        assert journal.session() == SESSION
+        assert journal.begun() == SESSION
 
 
 def test_every_commit_is_on_disk_before_the_next(journal: Journal) -> None:
@@ -161,6 +172,7 @@ def test_the_account_comes_back_to_the_last_bit(
     account, marks = Account(cash), {"BTC-BRL": 1.0, "ETH-BRL": 1.0}
     path = tmp_path_factory.mktemp("journal") / "paper.db"
     with Journal.open(path) as journal:
+        journal.begin(SESSION)
         for number, (target, price, symbol) in enumerate(found):
             marks[symbol] = price
             intent = Intent(symbol, target, number)
@@ -175,6 +187,7 @@ def test_the_account_comes_back_to_the_last_bit(
             with journal.transaction():
                 journal.record_orders([written], number)
                 journal.record_event(written, "filled", fill, number)
+                journal.record_step(number, {symbol: price}, 1.0, account.cash)
             assert account.cash >= 0
     with Journal.read(path) as journal:
         again = journal.account(cash, COSTS)

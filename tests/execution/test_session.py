@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import resource
 from pathlib import Path
 from typing import TextIO
 
 import pytest
 
-from cq.errors import ConfigError, JournalBusy, JournalDiffers
+from cq.errors import (
+    ConfigError,
+    JournalBusy,
+    JournalDamaged,
+    JournalDiffers,
+    JournalUnreadable,
+    LakeUnwritable,
+)
 from cq.execution import session as sessions
 from cq.execution.journal import Journal
 
@@ -39,6 +47,10 @@ def test_a_session_goes_on_in_its_journal(tmp_path: Path) -> None:
         ),
         ({"costs": {"taker": 0.007, "minimum": 1}}, r"costs.minimum unset \(now 1\); go on"),
         ({"mode": "replay"}, r"mode paper \(now replay\)"),
+        (
+            {"since": 1704067200000000000, "until": 1704412800000000000},
+            r"since unset \(now 2024-01-01T00:00:00Z\) \(and 1 more",
+        ),
     ],
 )
 def test_another_session_is_told_what_differs_and_what_to_type(
@@ -84,6 +96,53 @@ def test_fresh_does_not_move_a_file_that_is_no_journal(tmp_path: Path) -> None:
     ):
         pass
     assert path.read_text().startswith("years of work")
+
+
+@pytest.mark.parametrize("bytes_left", [0, 8, 40_000])
+def test_a_full_disk_is_one_line(tmp_path: Path, bytes_left: int) -> None:
+    path, (soft, hard) = tmp_path / "paper.db", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_left, hard))
+    try:
+        with (
+            pytest.raises(LakeUnwritable, match=r"cannot write to .*; check its permissions"),
+            sessions.opened(path, SESSION, now_ns=1) as journal,
+            journal.transaction(),
+        ):
+            journal.record_step(1, {"X" * 100_000: 1.0}, 2.0, 3.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with sessions.opened(path, SESSION, now_ns=2) as journal:
+        assert journal.last_bars() == {}
+
+
+@pytest.mark.parametrize("name", [".", "..", "", "runs"])
+def test_a_folder_is_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(JournalUnreadable, match=r"it is a folder.*--journal OTHER"),
+        sessions.opened(Path(name), SESSION, now_ns=1),
+    ):
+        pass
+    assert [one.name for one in tmp_path.iterdir()] == ["runs"]
+
+
+def test_a_damaged_journal_is_refused_until_fresh_puts_it_aside_whole(tmp_path: Path) -> None:
+    path = tmp_path / "paper.db"
+    with sessions.opened(path, SESSION, now_ns=1) as journal, journal.transaction():
+        for number in range(1000):
+            journal.record_alert(number, "BTC-BRL", "stale", "no bar has come")
+    whole = path.read_bytes()
+    broken = whole[:12_288] + bytes(byte ^ 0x5A for byte in whole[12_288:])
+    path.write_bytes(broken)
+    with (
+        pytest.raises(JournalDamaged, match=r"paper.db: the journal is damaged .*--fresh"),
+        sessions.opened(path, SESSION, now_ns=2),
+    ):
+        pass
+    with sessions.opened(path, SESSION, now_ns=3_000, fresh=True) as journal:
+        assert journal.rows("select * from alerts") == []
+    assert (tmp_path / "paper.until-19700101T000000000003Z.db").read_bytes() == broken
 
 
 def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def test_a_mistake_is_one_line_with_file_line_and_key(file, line, instead, said)
         ("fsat=3", "--set fsat: unknown key; did you mean fast?"),
         ("fast=30", "--set fast: fast (30) needs fewer bars than slow (20)"),
         ("fast", "--set fast: expected KEY=VALUE, such as fast=10"),
+        ("sizing.rebalance=.inf", "--set sizing.rebalance: found"),
         ("sizing.fraction=x", "--set sizing.fraction: found 'x', which should be a valid number"),
     ],
 )

@@ -198,3 +198,23 @@ def test_every_mistake_is_named_at_once(project):
     assert "configs/local.yaml:2: backtest.csh: is no setting" in message
     assert "configs/local.yaml:3: backtest.fill: found 'never'" in message
     assert message.count("; configs/local.yaml:") == 1
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_no_setting_takes_a_number_without_end(project, number):
+    floats = [
+        keys
+        for keys in all_keys()
+        if isinstance(value_of(load(project).settings, keys), float)
+        or keys == ("live", "max_daily_loss")
+    ]
+    assert len(floats) > 15
+    for keys in floats:
+        name = ".".join(keys)
+        assert name in refusal(project, overrides=[f"{name}=.{number}".replace(".-", "-.")])
+
+
+def value_of(settings, keys):
+    for key in keys:
+        settings = getattr(settings, key, None) if not isinstance(settings, dict) else None
+    return settings
