@@ -52,9 +52,7 @@ class BacktestResult:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.trades.write_csv(folder / "trades.csv")
-            self.equity.write_parquet(
-                folder / "equity.parquet", compression="zstd", compression_level=1
-            )
+            self.equity.write_parquet(folder / "equity.parquet", compression="lz4")
             (folder / "metrics.json").write_text(_json(self.metrics), encoding="utf-8")
             (folder / "config.json").write_text(_json(self.config), encoding="utf-8")
         except (OSError, pl.exceptions.PolarsError) as error:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
@@ -100,8 +100,15 @@ def cli(
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends in one line and the documented exit code."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the command line; a user's mistake ends in one line and the documented exit code.
+
+    All is on disk and said by then; taking the libraries apart would only keep the user waiting.
+    """
+    code = run(sys.argv[1:])
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def run(arguments: list[str]) -> int:

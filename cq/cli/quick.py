@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,8 +12,10 @@ from contextlib import contextmanager
 def importing() -> Iterator[None]:
     """Import heavy packages without looking for garbage: there is none, and looking takes a fifth.
 
-    What they made is then set aside for good, so that later collections pass over it.
+    What they made is then set aside for good, so that later collections pass over it. Nor does
+    pydantic need to ask every installed package whether it is a plugin.
     """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if not gc.isenabled():
         yield
         return
