@@ -7,6 +7,7 @@ for in this interpreter, then in the one that CQ_VECTORBT_PYTHON names.
 
 from __future__ import annotations
 
+import compileall
 import importlib.util
 import json
 import os
@@ -15,6 +16,8 @@ import tempfile
 from pathlib import Path
 
 from measure import in_turn, one_run, report, shared
+
+import cq
 
 HERE = Path(__file__).resolve().parent
 DATA = "market/ohlcv/m1_bitfinex_usd_2018.parquet"
@@ -55,7 +58,8 @@ Lake(folder / "lake").write("ohlcv", rows, source="benchmark", now_ns=time.time_
 
 
 def project(folder: Path) -> Path:
-    """A project whose lake holds the minutes."""
+    """A project whose lake holds the minutes; cq compiled, as pip compiles what it installs."""
+    compileall.compile_dir(cq.__path__[0], quiet=1)
     one_run([sys.executable, "-c", FILL, str(shared(DATA)), str(folder)])
     (folder / "cross.yaml").write_text(STRATEGY)
     return folder

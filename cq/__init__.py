@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cq.lake import Lake
 
-    __version__: str
-
 __all__ = ["Lake", "__version__"]
+
+__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
@@ -18,8 +18,4 @@ def __getattr__(name: str) -> Any:
         from cq.lake import Lake
 
         return Lake
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("cq")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

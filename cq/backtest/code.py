@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cq
@@ -13,18 +12,11 @@ PARTS = ("backtest", "indicators", "lake", "strategies", "signals.py")
 
 
 def code_version() -> dict[str, str]:
-    """`cq`: the version installed; `sources`: twelve digits that change with any line of code."""
+    """`cq`: the version; `sources`: twelve digits that change with any line of code."""
     root = Path(cq.__file__).parent
     hashed = hashlib.sha256()
     for part in PARTS:
         path = root / part
         for one in sorted(path.glob("**/*.py")) if path.is_dir() else [path]:
             hashed.update(one.read_bytes())
-    return {"cq": _installed(), "sources": hashed.hexdigest()[:12]}
-
-
-def _installed() -> str:
-    try:
-        return version("cq")
-    except PackageNotFoundError:
-        return "not installed"
+    return {"cq": cq.__version__, "sources": hashed.hexdigest()[:12]}

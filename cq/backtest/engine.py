@@ -86,12 +86,15 @@ def simulate(markets: Sequence[Market], rules: Rules, start: int) -> Simulation:
     return _curve(markets, start, moments, states, fills)
 
 
-def buy_and_hold(markets: Sequence[Market], ts: Ints, cash: float) -> Floats:
-    """The same cash split evenly at each symbol's first open, then held; without costs."""
+def buy_and_hold(markets: Sequence[Market], start: int, ts: Ints, cash: float) -> Floats:
+    """The same cash split evenly at each symbol's first open from `start` on, then held.
+
+    Without costs; its worth at each of `ts`.
+    """
     share = cash / len(markets)
     worth = np.zeros(ts.size)
     for one in markets:
-        first = int(np.searchsorted(one.ts, ts[0]))
+        first = int(np.searchsorted(one.ts, start))
         if first == one.ts.size:
             worth += share
             continue

@@ -55,11 +55,11 @@ def metrics(
     *,
     cash: float,
     interval: str,
-    held: Floats,
+    held: float,
 ) -> Metrics:
     """Every number of DEFINITIONS; None where it has no value (no trade, no deviation).
 
-    `held` is what the same cash would be worth, bought and held.
+    `held` is what the same cash would be worth at the end, bought and held.
     """
     total = float(equity[-1]) / cash - 1
     period = (bar_end(int(ts[-1]), interval) - int(ts[0])) / YEAR
@@ -67,7 +67,7 @@ def metrics(
     traded = math.fsum(one.qty * one.price for one in fills)
     return {
         "total_return": total,
-        "buy_and_hold": float(held[-1]) / cash - 1,
+        "buy_and_hold": held / cash - 1,
         "annualized_return": annualized(total, period),
         "sharpe": sharpe(ts, equity, cash, interval),
         "max_dd": max_drawdown(equity, cash),

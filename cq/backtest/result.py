@@ -40,7 +40,8 @@ class BacktestResult:
     @property
     def held(self) -> Floats:
         """What the same cash would be worth at each bar, bought and held."""
-        return buy_and_hold(self.markets, self.equity["ts"].to_numpy(), self.cash)
+        ts = self.equity["ts"].to_numpy()
+        return buy_and_hold(self.markets, int(ts[0]), ts, self.cash)
 
     @property
     def digest(self) -> str:

@@ -18,8 +18,8 @@ from cq.errors import UsageError
 
 if TYPE_CHECKING:
     from cq.backtest import BacktestResult
+    from cq.backtest.bars import Reading
     from cq.strategies import Strategy
-    from cq.utils.settings import Settings
 
 
 @click.command()
@@ -59,13 +59,14 @@ def backtest(
     """
     began, began_s = datetime.now(UTC), time.perf_counter()
     with importing():
-        import cq.backtest  # noqa: F401  # brings polars, numpy and pydantic
         from cq.strategies import load
         from cq.utils import config  # noqa: F401
 
-    settings = app.settings
-    strategy = load(file, overrides)
-    result = _run(app, strategy, settings, start, end)
+    reading = _reading(app, load(file, overrides), start, end)
+    with importing():  # meanwhile
+        from cq.backtest.single import traded
+
+    result = traded(reading)
     folder = _folder(app, result, began, out)
     result.write(folder)
     for stale in ("report.html", "equity.png"):
@@ -83,13 +84,14 @@ def backtest(
         click.echo(_table(result, folder, report=not no_report))
 
 
-def _run(
-    app: App, strategy: Strategy, settings: Settings, start: str | None, end: str | None
-) -> BacktestResult:
-    from cq.backtest import run
-    from cq.strategies import with_quote
-    from cq.utils.time import parse_time
+def _reading(app: App, strategy: Strategy, start: str | None, end: str | None) -> Reading:
+    """The bars that were asked for, being read."""
+    with importing():
+        from cq.backtest.bars import Period, Reading
+        from cq.strategies import with_quote
+        from cq.utils.time import parse_time
 
+    settings = app.settings
     since = parse_time(start, settings.timezone) if start else None
     until = parse_time(end, settings.timezone) if end else None
     if since is not None and until is not None and since >= until:
@@ -97,7 +99,8 @@ def _run(
     for symbol in with_quote(strategy.config.symbols, settings.quote):
         if symbol in settings.exclusions:
             raise UsageError(f"{symbol} is never traded: it stands in `exclusions`")
-    return run(app.lake, strategy, settings.backtest, since, until, quote=settings.quote, say=note)
+    period = Period(since, until)
+    return Reading(app.lake, strategy, settings.backtest, period, quote=settings.quote, say=note)
 
 
 def _folder(app: App, result: BacktestResult, began: datetime, out: Path | None) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from cq import __version__
 from cq.cli.app import App
 from cq.errors import CqError, DataError
 
@@ -73,7 +74,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
 )
-@click.version_option(package_name="cq", prog_name="cq")
+@click.version_option(__version__, prog_name="cq")
 @click.option(
     "--project",
     type=click.Path(path_type=Path),

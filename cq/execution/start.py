@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from cq.backtest import data
-from cq.backtest.data import Period
+from cq.backtest.bars import Period, bars_of, check_period, parts_of, symbols_of
 from cq.execution.loop import Look, Say, Trader
 from cq.execution.paper import PaperBroker
 from cq.execution.plan import Terms
@@ -75,15 +74,15 @@ def replaying(
     The bars are those of a backtest over the same period, checked the same way.
     """
     strategy, period = setup.strategy, Period(start, end)
-    symbols, notes = data.symbols_of(setup.lake, strategy, setup.quote)
+    symbols, notes = symbols_of(setup.lake, strategy, setup.quote)
     for one in notes:
         setup.note(one)
     warmup = setup.backtest.warmup
     history = (strategy.warmup if warmup == "auto" else warmup) - 1
-    rows = data.bars_of(setup.lake, sorted(symbols), strategy, period, history)
+    rows = bars_of(setup.lake, sorted(symbols), strategy, period, history)
     bars = collected(rows, setup.lake.root)
-    parts = data.parts_of(bars.lazy(), symbols, strategy)
-    data.check_period(setup.lake, symbols, strategy, period, parts)
+    parts = parts_of(bars.lazy(), symbols, strategy)
+    check_period(setup.lake, symbols, strategy, period, parts)
     session = described("replay", strategy, symbols, setup.terms, since=start, until=end)
     own = setup.live.journal.parent / f"replay-{strategy.name}-{digest(session)[:8]}.db"
     windows = Windows(strategy, bars)

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from cq.backtest.account import Account, Costs
-from cq.backtest.run import trades_frame
+from cq.backtest.single import trades_frame
 from cq.execution.journal import NO_BAR, Journal
 from cq.utils.time import iso
 

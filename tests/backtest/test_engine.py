@@ -219,7 +219,9 @@ def test_twice_the_money_makes_twice_the_profit_where_nothing_is_cut(case):
 
 
 def held(hours, *markets):
-    return buy_and_hold(markets, np.array(hours, dtype=np.int64) * HOUR, 100.0).tolist()
+    return buy_and_hold(
+        markets, hours[0] * HOUR, np.array(hours, dtype=np.int64) * HOUR, 100.0
+    ).tolist()
 
 
 def test_buy_and_hold_buys_at_the_first_open():

@@ -127,7 +127,7 @@ def test_every_metric_has_a_definition_and_the_other_way_round():
     found = metrics(
         hours(25), np.linspace(100, 110, 25), np.full(25, 0.5),
         [fill(0, "buy", 1.0, 50.0, 2.0), fill(9, "sell", 1.0, 60.0, 3.0)],
-        cash=100.0, interval="1h", held=np.array([100.0, 130.0]),
+        cash=100.0, interval="1h", held=130.0,
     )  # fmt: skip
     assert list(found) == list(DEFINITIONS)
     assert found["total_return"] == pytest.approx(0.1)

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from cq.backtest.run import run as backtest
+from cq.backtest.single import run as backtest
 from cq.errors import ExchangeError, Refused, Unavailable, UsageError
 from cq.execution.journal import Journal
 from cq.execution.polling import Polled, Poller, polling, run

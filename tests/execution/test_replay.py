@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from cq.backtest.run import run
+from cq.backtest.single import run
 from cq.errors import DataError, JournalDiffers, NoBars, UnknownSymbol
 from cq.execution.journal import Journal
 from cq.execution.replay import Replayed, moments, replay

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cq.backtest.account import Costs, Fill
-from cq.backtest.run import TRADES
+from cq.backtest.single import TRADES
 from cq.execution.journal import NO_BAR, Decision, Journal
 from cq.execution.orders import Order, exact
 from cq.execution.summary import EQUITY, equity, summary, trades

@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy.ma  # noqa: F401  # Polars asks it of every array: better while bars are being read
 import polars as pl
 
 from cq.backtest import data
 from cq.backtest.account import Costs, Fill
+from cq.backtest.bars import Background, Part, Period, Reading, description
 from cq.backtest.code import code_version
-from cq.backtest.data import Digest, Period
 from cq.backtest.engine import Rules, Simulation, buy_and_hold, simulate
 from cq.backtest.hindsight import difference
 from cq.backtest.metrics import metrics
 from cq.backtest.result import BacktestResult
-from cq.lake import reading
 from cq.strategies import Strategy
 from cq.utils.time import iso, parse_time
 
@@ -54,29 +54,27 @@ def run(
     `settings` are those of `backtest:`, below what the strategy's file says. A base alone in its
     symbols is traded against `quote`; what `say` is told are notes for the user.
     """
-    settings = strategy.backtest(settings)
     period = Period(_ns(start), _ns(end))
-    symbols, notes = data.symbols_of(lake, strategy, quote)
-    for note in notes:
-        say(note)
-    warmup = strategy.warmup if settings.warmup == "auto" else settings.warmup
-    bars = data.bars_of(lake, sorted(symbols), strategy, period, warmup - 1)
-    with reading(lake.root):
-        parts = data.parts_of(bars, symbols, strategy)
-    data.check_period(lake, symbols, strategy, period, parts)
-    digest = Digest(parts)
+    return traded(Reading(lake, strategy, settings, period, quote=quote, say=say))
+
+
+def traded(asked: Reading) -> BacktestResult:
+    """Trade what is being read."""
+    strategy, period = asked.strategy, asked.period
+    parts = asked.parts()
+    sha256 = Background(lambda: data.digest(parts))
     markets = data.markets_of(parts, strategy)
-    for absent in sorted(set(symbols) - {one.symbol for one in markets}):
-        say(f"{absent}: no bars {period}")
-    rules = rules_of(strategy, settings)
+    for absent in sorted(set(asked.symbols) - {one.symbol for one in markets}):
+        asked.say(f"{absent}: no bars {period}")
+    rules = rules_of(strategy, asked.settings)
     first = period.start if period.start is not None else min(int(one.ts[0]) for one in markets)
     made = simulate(markets, rules, first)
-    warnings = _warnings(bars, parts, strategy)
+    warnings = _warnings(asked.bars, parts, strategy)
     for warning in warnings:
-        say(f"warning: {warning}")
-    config = configuration(strategy, settings, symbols, quote, period)
-    config["data"] = data.description(lake, symbols, strategy, parts)
-    config["data"]["sha256"] = digest.result()
+        asked.say(f"warning: {warning}")
+    config = configuration(asked)
+    config["data"] = description(asked.lake, asked.symbols, strategy, parts)
+    config["data"]["sha256"] = sha256.result()
     config["warnings"] = warnings
     return BacktestResult(
         name=strategy.name,
@@ -91,14 +89,14 @@ def run(
             made.fills,
             cash=rules.cash,
             interval=rules.interval,
-            held=buy_and_hold(markets, made.ts, rules.cash),
+            held=float(buy_and_hold(markets, int(made.ts[0]), made.ts[-1:], rules.cash)[0]),
         ),
         config=config,
         markets=tuple(markets),
     )
 
 
-def _warnings(bars: pl.LazyFrame, parts: Sequence[data.Part], strategy: Strategy) -> list[str]:
+def _warnings(bars: pl.LazyFrame, parts: Sequence[Part], strategy: Strategy) -> list[str]:
     """What makes the result of a user's own strategy doubtful; cq's own are held by its tests."""
     if strategy.code is None:
         return []
@@ -135,19 +133,17 @@ def equity_frame(made: Simulation) -> pl.DataFrame:
     )
 
 
-def configuration(
-    strategy: Strategy, settings: Backtest, symbols: tuple[str, ...], quote: str, period: Period
-) -> dict[str, Any]:
+def configuration(asked: Reading) -> dict[str, Any]:
     """Everything that the result follows from, apart from the data."""
-    code = strategy.code
+    strategy, period = asked.strategy, asked.period
     made_by = code_version()
-    if code is not None:
-        made_by["python"] = hashlib.sha256(code.read_bytes()).hexdigest()
+    if strategy.code is not None:
+        made_by["python"] = hashlib.sha256(strategy.code.read_bytes()).hexdigest()
     return {
         "strategy": strategy.config.model_dump(mode="json", exclude={"backtest"}),
-        "backtest": settings.model_dump(mode="json"),
-        "symbols": list(symbols),
-        "quote": quote,
+        "backtest": asked.settings.model_dump(mode="json"),
+        "symbols": list(asked.symbols),
+        "quote": asked.quote,
         "period": {
             "start": None if period.start is None else iso(period.start),
             "end": None if period.end is None else iso(period.end),

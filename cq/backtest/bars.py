@@ -1,0 +1,255 @@
+"""What a run reads: the bars with their targets, market by market.
+
+Nothing here needs numpy, so that reading can begin while the engine is still being imported.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import polars as pl
+
+from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol
+from cq.indicators import one_market
+from cq.lake import reading
+from cq.signals import collected, targets, with_targets
+from cq.strategies import Strategy, resolve
+from cq.utils.time import interval_ns, iso
+
+if TYPE_CHECKING:
+    from cq.lake import Lake
+    from cq.utils.settings import Backtest
+
+READ = ("ts", "open", "close")
+"""What the engine and cq's own strategies read of a bar."""
+
+ALL = ("ts", "open", "high", "low", "close", "volume")
+"""What a user's own strategy may have read."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was read of one symbol, oldest first, with its targets."""
+
+    symbol: str
+    rows: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Period:
+    """Bars that open in [start, end); None is as far as the lake goes."""
+
+    start: int | None = None
+    end: int | None = None
+
+    def __str__(self) -> str:
+        since = f"from {iso(self.start)}" if self.start is not None else ""
+        until = f"before {iso(self.end)}" if self.end is not None else ""
+        return " ".join(part for part in (since, until) if part) or "at all"
+
+
+class Background(Generic[T]):
+    """Work on a thread of its own: Polars and hashing leave Python free meanwhile."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._found: T
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._found = self._work()
+        except BaseException as error:
+            self._error = error
+
+    def result(self) -> T:
+        """What the work came to, once it is done; its error is raised here."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._found
+
+
+class Reading:
+    """What one run reads, from the moment it is asked for: the bars are read in the background.
+
+    `settings` are those of `backtest:`, below what the strategy's file says. A base alone in its
+    symbols is traded against `quote`; what `say` is told are notes for the user.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        strategy: Strategy,
+        settings: Backtest,
+        period: Period,
+        *,
+        quote: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self.lake, self.strategy, self.period, self.quote, self.say = (
+            lake, strategy, period, quote, say,
+        )  # fmt: skip
+        self.settings = strategy.backtest(settings)
+        self.symbols, notes = symbols_of(lake, strategy, quote)
+        for note in notes:
+            say(note)
+        warmup = strategy.warmup if self.settings.warmup == "auto" else self.settings.warmup
+        self.bars = bars_of(lake, sorted(self.symbols), strategy, period, warmup - 1)
+        self._parts = Background(self._read)
+
+    def _read(self) -> list[Part]:
+        with reading(self.lake.root):
+            return parts_of(self.bars, self.symbols, self.strategy)
+
+    def parts(self) -> list[Part]:
+        """The rows of each symbol with their targets, once read and found to hold some."""
+        parts = self._parts.result()
+        check_period(self.lake, self.symbols, self.strategy, self.period, parts)
+        return parts
+
+
+def symbols_of(lake: Lake, strategy: Strategy, quote: str) -> tuple[tuple[str, ...], list[str]]:
+    """The strategy's symbols as the lake has them, and notes on those that had to be chosen.
+
+    A base alone is looked for among the bars that can serve the interval, then among all.
+    """
+    config = strategy.config
+    stored = lake.stored()
+    if stored.is_empty():
+        raise EmptyDataset("ohlcv", lake.root)
+    if config.exchange is not None:
+        known = sorted(set(stored["exchange"]))
+        if config.exchange not in known:
+            raise DataError(
+                f"the lake has no bars of exchange {config.exchange!r}; there is "
+                f"{', '.join(known)}: --set exchange={known[0]}"
+            )
+        stored = stored.filter(pl.col("exchange") == config.exchange)
+    length = interval_ns(config.interval)
+    serving = {
+        row[0]
+        for row in stored.select("symbol", "interval").rows()
+        if length % interval_ns(row[1]) == 0
+    }
+    try:
+        return resolve(config.symbols, quote, serving)
+    except UnknownSymbol:
+        return resolve(config.symbols, quote, stored["symbol"].to_list())
+
+
+def bars_of(
+    lake: Lake, symbols: Sequence[str], strategy: Strategy, period: Period, history: int
+) -> pl.LazyFrame:
+    """The period's bars and up to `history` older ones, by (symbol, ts)."""
+    interval, exchange = strategy.config.interval, strategy.config.exchange
+    if period.start is None or history == 0:
+        return lake.bars(symbols, interval, period.start, period.end, exchange=exchange)
+    frames = []
+    for symbol in symbols:
+        older = lake.bars_before(symbol, interval, period.start, history, exchange=exchange)
+        inside = lake.bars(symbol, interval, period.start, period.end, exchange=exchange)
+        frames += [older, inside]
+    return pl.concat(frames)
+
+
+def parts_of(bars: pl.LazyFrame, symbols: Sequence[str], strategy: Strategy) -> list[Part]:
+    """What was read of each symbol, with its targets, oldest first; by symbol."""
+    if strategy.code is not None:
+        return _by_symbol(_own_targets(bars.collect(), strategy))
+    columns = [*READ, "target"]
+    if len(symbols) == 1:
+        with one_market():
+            plan = with_targets(bars, strategy).select(columns)
+        return [Part(symbols[0], collected(plan, strategy).rechunk())]
+    return _by_symbol(collected(with_targets(bars, strategy).select("symbol", *columns), strategy))
+
+
+def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
+    """The lake's bars beside what a user's own strategy decides: prices are never its own."""
+    key = ["symbol", "ts"]
+    decided = collected(targets(bars.lazy(), strategy).select(*key, "signal", "target"), strategy)
+    bars, decided = bars.select("symbol", *ALL).sort(key), decided.sort(key)
+    if not decided.select(key).equals(bars.select(key)):
+        raise StrategyError(
+            str(strategy.code),
+            f"its frame has {decided.height} rows for {bars.height} bars, or other ones; "
+            "keep every bar, once",
+        )
+    return bars.hstack(decided.select("signal", "target"))
+
+
+def _by_symbol(frame: pl.DataFrame) -> list[Part]:
+    """One part a symbol, each in the order of time; a plan that lost the order is put right."""
+    lengths = frame["symbol"].rle().struct.field("len").to_list()
+    ends = [0, *itertools.accumulate(lengths)]
+    runs = [frame.slice(a, b - a) for a, b in itertools.pairwise(ends)]
+    names = [run.item(0, "symbol") for run in runs]
+    if names == sorted(set(names)) and all(run["ts"].is_sorted() for run in runs):
+        return [Part(name, run.drop("symbol")) for name, run in zip(names, runs, strict=True)]
+    return _by_symbol(frame.sort("symbol", "ts"))
+
+
+def check_period(
+    lake: Lake, symbols: Sequence[str], strategy: Strategy, period: Period, parts: Sequence[Part]
+) -> None:
+    """NoBars when nothing opens in the period; DataError when nothing in it is warm."""
+    since = -1 if period.start is None else period.start
+    inside = [one.rows.filter(pl.col("ts") >= since) if since > 0 else one.rows for one in parts]
+    if not sum(rows.height for rows in inside):
+        raise NoBars(", ".join(symbols), str(period), _held(lake, symbols, strategy))
+    if all(rows["target"].null_count() == rows.height for rows in inside):
+        most = max(one.rows.height for one in parts)
+        if most >= strategy.warmup:
+            raise StrategyError(
+                str(strategy.code or strategy.name),
+                f"gives no signal on any of {most} bars; expected −1, 0 or 1 from the "
+                f"{strategy.warmup}th bar on",
+            )
+        raise DataError(
+            f"{strategy.name} needs {strategy.warmup} bars of {strategy.config.interval} before it "
+            f"can decide; the period has {most}; take a longer one"
+        )
+
+
+def _held(lake: Lake, symbols: Sequence[str], strategy: Strategy) -> str:
+    config = strategy.config
+    ts = lake.bars(symbols, config.interval, exchange=config.exchange).select(
+        first=pl.col("ts").min(), last=pl.col("ts").max(), rows=pl.len()
+    )
+    with reading(lake.root):
+        found = ts.collect().row(0, named=True)
+    if not found["rows"]:
+        return "none"
+    return f"{config.interval} bars from {iso(found['first'])} to {iso(found['last'])}"
+
+
+def description(
+    lake: Lake, symbols: Sequence[str], strategy: Strategy, parts: Sequence[Part]
+) -> dict[str, Any]:
+    """Which rows were read, and from which files of the lake."""
+    seen = [one.rows["ts"] for one in parts if one.rows.height]
+    first, last = min(ts[0] for ts in seen), max(ts[-1] for ts in seen)
+    files = lake.files(
+        symbols, strategy.config.interval, first, last + 1, exchange=strategy.config.exchange
+    )
+    return {
+        "rows": sum(len(ts) for ts in seen),
+        "first": iso(first),
+        "last": iso(last),
+        "files": sorted(_name(one, lake.root) for one in files),
+    }
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
