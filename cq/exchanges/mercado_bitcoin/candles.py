@@ -9,6 +9,7 @@ import polars as pl
 
 from cq.exchanges.market import native
 from cq.exchanges.mercado_bitcoin.errors import Unreadable
+from cq.exchanges.mercado_bitcoin.question import Question
 from cq.exchanges.mercado_bitcoin.symbols import checked
 from cq.utils.time import SECOND
 
@@ -22,17 +23,18 @@ FIELDS: Final = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volum
 _NOT_SECONDS: Final = 10**11
 
 
-def request(symbol: str, interval: str, start_ns: int, end_ns: int) -> dict[str, str | int]:
-    """The query for the bars that open in [start_ns, end_ns).
+def question(symbol: str, interval: str, start_ns: int, end_ns: int) -> Question[pl.DataFrame]:
+    """Ask for the bars that open in [start_ns, end_ns).
 
     On the wire both ends are whole seconds and belong to the range.
     """
-    return {
+    query: dict[str, str | int] = {
         "symbol": checked(symbol),
         "resolution": native(interval, INTERVALS, "Mercado Bitcoin"),
         "from": -(-start_ns // SECOND),
         "to": (end_ns - 1) // SECOND,
     }
+    return Question("candles", PATH, candles_from, query, symbol=symbol)
 
 
 def candles_from(body: str | bytes) -> pl.DataFrame:

@@ -26,9 +26,8 @@ class MercadoBitcoin:
 
     def candles(self, symbol: str, interval: str, start_ns: int, end_ns: int) -> pl.DataFrame:
         """The bars that open in [start_ns, end_ns), oldest first, the one in progress included."""
-        query = wire.request(symbol, interval, start_ns, end_ns)
         try:
-            rows = self.rest.get("candles", wire.PATH, query, wire.candles_from)
+            rows = self.rest.ask(wire.question(symbol, interval, start_ns, end_ns))
         except Refused as refused:
             if refused.code.rpartition("|")[2] in UNKNOWN_SYMBOL:
                 raise NoSuchMarket(

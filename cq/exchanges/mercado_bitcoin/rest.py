@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 from uuid import uuid4
 
 import httpx
@@ -22,11 +22,10 @@ from tenacity import (
 from cq.errors import ConfigError, ExchangeError, Transient, Unreachable
 from cq.exchanges import limits as limiting
 from cq.exchanges.mercado_bitcoin.errors import error_in, http_date_ns
+from cq.exchanges.mercado_bitcoin.question import Answer, Question
 from cq.utils import clock as clocks
 from cq.utils import log
 from cq.utils.settings import Ingestion, Retry
-
-Answer = TypeVar("Answer")
 
 HEADERS: Final = {"User-Agent": "Mozilla/5.0 (compatible; cq)", "Accept": "application/json"}
 """The edge blocks what does not look like an ordinary client."""
@@ -45,7 +44,7 @@ class _Reply:
 class Rest:
     """Mercado Bitcoin's REST API v4, as far as it is the same for every endpoint.
 
-    `get` waits for its turn, asks, names what went wrong, and tries again where that may help.
+    `ask` waits for its turn, asks, names what went wrong, and tries again where that may help.
     """
 
     def __init__(
@@ -73,26 +72,25 @@ class Rest:
         )
         self._http = httpx.Client(headers=HEADERS, timeout=self._timeout_s)
 
-    def get(
-        self, endpoint: str, path: str, params: Mapping[str, Any], read: Callable[[bytes], Answer]
-    ) -> Answer:
-        """What `read` makes of the answer; an ExchangeError once trying again has not helped.
+    def ask(self, question: Question[Answer]) -> Answer:
+        """What `question.read` makes of the answer.
 
-        `endpoint` names the rate limit that the call counts against.
+        An ExchangeError once trying again has not helped.
         """
-        said = {"symbol": params.get("symbol"), "request_id": f"{self._name}-{next(self._numbers)}"}
+        path = question.path
+        said = {"symbol": question.symbol, "request_id": f"{self._name}-{next(self._numbers)}"}
         elapsed = clocks.stopwatch()
 
         def once() -> Answer:
             nonlocal elapsed
-            self._limits.wait(endpoint)
+            self._limits.wait(question.endpoint)
             elapsed = clocks.stopwatch()
-            reply = self._ask(path, params)
+            reply = self._send(path, question.params)
             self._log("DEBUG", path, status=reply.status, latency_ms=elapsed(), **said)
             error = error_in(reply.status, reply.headers, reply.body, path)
             if error is not None:
                 raise error
-            return read(reply.body)
+            return question.read(reply.body)
 
         def note(state: RetryCallState) -> None:
             self._log("WARNING", path, latency_ms=elapsed(), **said, **self._again(state))
@@ -123,7 +121,7 @@ class Rest:
             reraise=True,
         )
 
-    def _ask(self, path: str, params: Mapping[str, Any]) -> _Reply:
+    def _send(self, path: str, params: Mapping[str, Any]) -> _Reply:
         """One request, no longer than the time-out in all, however slowly the bytes drip."""
         self.requests += 1
         deadline = time.monotonic() + self._timeout_s

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cq.errors import UsageError
-from cq.exchanges.mercado_bitcoin.candles import INTERVALS, candles_from, request
+from cq.exchanges.mercado_bitcoin.candles import INTERVALS, candles_from, question
 from cq.exchanges.mercado_bitcoin.errors import Unreadable
 from cq.utils.time import HOUR, SECOND, parse_time
 
@@ -116,7 +116,7 @@ def test_any_other_json_is_rows_or_unreadable_and_nothing_else(said):
 
 def test_the_request_is_in_whole_seconds_with_both_ends_in_the_range():
     start, end = parse_time("2026-09-27T10:00"), parse_time("2026-09-27T12:00")
-    assert request("BTC-BRL", "1h", start, end) == {
+    assert question("BTC-BRL", "1h", start, end).params == {
         "symbol": "BTC-BRL",
         "resolution": "1h",
         "from": start // SECOND,
@@ -125,13 +125,13 @@ def test_the_request_is_in_whole_seconds_with_both_ends_in_the_range():
 
 
 def test_ends_between_seconds_ask_for_no_bar_outside_the_range():
-    asked = request("BTC-BRL", "1m", 10 * SECOND + 1, 20 * SECOND + 1)
+    asked = question("BTC-BRL", "1m", 10 * SECOND + 1, 20 * SECOND + 1).params
     assert (asked["from"], asked["to"]) == (11, 20)
 
 
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_every_documented_interval_is_asked_for_by_its_own_name(interval):
-    assert request("BTC-BRL", interval, 0, HOUR)["resolution"] == interval
+    assert question("BTC-BRL", interval, 0, HOUR).params["resolution"] == interval
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_every_documented_interval_is_asked_for_by_its_own_name(interval):
 )
 def test_an_interval_the_exchange_lacks_names_its_set_and_the_one_to_ingest(interval, finer):
     with pytest.raises(UsageError, match=rf"1m, 15m, 1h, 3h, 1d, 1w, 1M; ingest {finer},"):
-        request("BTC-BRL", interval, 0, HOUR)
+        question("BTC-BRL", interval, 0, HOUR)
 
 
 def test_nonsense_is_no_interval():
     with pytest.raises(UsageError, match="is not an interval"):
-        request("BTC-BRL", "hourly", 0, HOUR)
+        question("BTC-BRL", "hourly", 0, HOUR)

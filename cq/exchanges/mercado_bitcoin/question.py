@@ -1,0 +1,29 @@
+"""One call of the API as a value: what to send, which limits it counts against, how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Question(Generic[Answer]):
+    """A request and the reading of its reply; a shell sends it (`Rest.ask`).
+
+    `endpoint` names the rate limit it counts against. `body` is sent as JSON, `form` urlencoded.
+    A call that is not `safe` is sent once: whether it took effect is unknown after a time-out.
+    """
+
+    endpoint: str
+    path: str
+    read: Callable[[bytes], Answer]
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    method: Literal["GET", "POST", "DELETE"] = "GET"
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    private: bool = False
+    safe: bool = True
+    symbol: str | None = None
