@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +23,8 @@ OWN = "own"
 """The kind of a strategy that its user wrote in a Python file."""
 
 
-class StrategyConfig(BaseModel):
-    """What every strategy says; each kind adds its own parameters."""
+class StrategyConfig(BaseModel, ABC):
+    """What every strategy says; each kind adds its own parameters and says its `warmup`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -72,9 +73,9 @@ class StrategyConfig(BaseModel):
         return interval
 
     @property
+    @abstractmethod
     def warmup(self) -> int:
         """Bars, the current one included, after which a signal no longer depends on older ones."""
-        raise NotImplementedError
 
 
 Frame = pl.LazyFrame
@@ -164,6 +165,12 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 def wanted(config: type[StrategyConfig], where: str) -> None:
     """StrategyError when a user's own configuration does not say its warm-up."""
+    if "warmup" in config.model_fields:
+        raise StrategyError(
+            where,
+            "Config has `warmup` among its parameters; expected a property, or a constant as in "
+            "`warmup: ClassVar[int] = 30`",
+        )
     if config.warmup is StrategyConfig.warmup:
         raise StrategyError(
             where, "Config needs a property `warmup`: how many bars a signal looks back on"

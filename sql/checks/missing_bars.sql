@@ -22,20 +22,18 @@ gaps as (
         interval,
         step_ns,
         end_before as start_ts,
-        ts as end_ts
+        ts as end_ts,
+        ts as gap_ts
     from neighbours
     where ts > end_before
 ),
 
 answered as (
     select
-        gaps.exchange,
-        gaps.symbol,
-        gaps.interval,
-        gaps.step_ns,
-        gaps.end_ts as gap_ts,
-        greatest(coverage.start_ts, gaps.start_ts) as start_ts,
-        least(coverage.end_ts, gaps.end_ts) as end_ts
+        gaps.* replace (
+            greatest(coverage.start_ts, gaps.start_ts) as start_ts,
+            least(coverage.end_ts, gaps.end_ts) as end_ts
+        )
     from gaps
     inner join stg_coverage as coverage
         on coverage.exchange = gaps.exchange
@@ -47,34 +45,13 @@ answered as (
 ),
 
 known as (
-    select
-        exchange,
-        symbol,
-        interval,
-        step_ns,
-        end_ts as gap_ts,
-        start_ts,
-        start_ts as end_ts
+    select * replace (start_ts as end_ts)
     from gaps
     union all
-    select
-        exchange,
-        symbol,
-        interval,
-        step_ns,
-        gap_ts,
-        start_ts,
-        end_ts
+    select *
     from answered
     union all
-    select
-        exchange,
-        symbol,
-        interval,
-        step_ns,
-        end_ts as gap_ts,
-        end_ts as start_ts,
-        end_ts
+    select * replace (end_ts as start_ts)
     from gaps
 ),
 

@@ -1,14 +1,4 @@
 -- One row per exchange, symbol, interval and closed bar; ts is the bar's opening, nanoseconds UTC.
 create or replace view bars as
-select
-    time,
-    ts,
-    open,
-    high,
-    low,
-    close,
-    volume,
-    symbol,
-    exchange,
-    interval
+select * exclude (step_ns, end_ts)
 from stg_ohlcv;

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from cq.errors import NoSuchFile, StrategyError
-from cq.strategies import FixedFraction, VolatilityTarget, load, strategy_schema
+from cq.strategies import FixedFraction, StrategyConfig, VolatilityTarget, load, strategy_schema
 from cq.utils.config import defaults
 
 PROJECT = Path(__file__).parents[2]
@@ -178,6 +178,33 @@ def test_a_users_own_strategy_is_a_file_beside(own):
 def test_a_mistake_in_a_users_own_file_names_it(own, text, said):
     (own.parent / "level.py").write_text(text)
     assert said in problem(own)
+
+
+PROPERTY = """\
+    @property
+    def warmup(self) -> int:
+        return 1
+"""
+
+
+def test_a_warmup_may_be_a_constant(own):
+    text = "from typing import ClassVar\n" + OWN.replace(PROPERTY, "    warmup: ClassVar[int] = 7\n")
+    (own.parent / "level.py").write_text(text)
+    assert load(own).warmup == 7
+
+
+def test_a_warmup_among_the_parameters_is_told_what_it_should_be(own):
+    (own.parent / "level.py").write_text(OWN.replace(PROPERTY, "    warmup: int = 7\n"))
+    with pytest.warns(UserWarning, match="shadows an attribute"):
+        assert "expected a property, or a constant" in problem(own)
+
+
+def test_a_configuration_without_its_warmup_cannot_be_made():
+    class Silent(StrategyConfig):
+        """Says no warm-up."""
+
+    with pytest.raises(TypeError, match="warmup"):
+        Silent(symbols=("BTC",), interval="1h")
 
 
 def test_a_users_own_file_that_is_not_there_is_named(own):
