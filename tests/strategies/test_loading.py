@@ -188,8 +188,8 @@ PROPERTY = """\
 
 
 def test_a_warmup_may_be_a_constant(own):
-    text = "from typing import ClassVar\n" + OWN.replace(PROPERTY, "    warmup: ClassVar[int] = 7\n")
-    (own.parent / "level.py").write_text(text)
+    constant = OWN.replace(PROPERTY, "    warmup: ClassVar[int] = 7\n")
+    (own.parent / "level.py").write_text("from typing import ClassVar\n" + constant)
     assert load(own).warmup == 7
 
 
