@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,20 @@ class BacktestResult:
             (folder / "config.json").write_text(_json(self.config), encoding="utf-8")
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _unwritable(folder, error) from None
+
+
+def write_run(folder: Path, started: datetime, elapsed_s: float) -> dict[str, Any]:
+    """Keep what differs between two runs of the same inputs: the run's id, start and length."""
+    run = {
+        "id": folder.name,
+        "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
+        "elapsed_s": round(elapsed_s, 3),
+    }
+    try:
+        (folder / "run.json").write_text(_json(run), encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    return run
 
 
 def new_folder(runs: Path, name: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from datetime import UTC, datetime
@@ -64,6 +63,7 @@ def backtest(
 
     reading = _reading(app, load(file, overrides), start, end)
     with importing():  # meanwhile
+        from cq.backtest.result import write_run
         from cq.backtest.single import traded
 
     result = traded(reading)
@@ -75,9 +75,7 @@ def backtest(
         from cq.report import write_report
 
         write_report(result, folder)
-    elapsed_s = round(time.perf_counter() - began_s, 3)
-    run = {"id": folder.name, "started": f"{began:%Y-%m-%dT%H:%M:%SZ}", "elapsed_s": elapsed_s}
-    (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    run = write_run(folder, began, time.perf_counter() - began_s)
     if as_json:
         print_json(_summary(result, folder, run))
     else:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,11 +142,14 @@ def _quality(lake: Lake, market: GeneratedMarket) -> dict[str, Any]:
 
 def _backtest(lake: Lake, strategy: Strategy, settings: Settings, folder: Path) -> BacktestResult:
     from cq.backtest import run
+    from cq.backtest.result import write_run
     from cq.report import write_report
 
+    began, began_s = datetime.now(UTC), time.perf_counter()
     result = run(lake, strategy, settings.backtest, quote=settings.quote)
     result.write(folder)
     write_report(result, folder)
+    write_run(folder, began, time.perf_counter() - began_s)
     return result
 
 

@@ -10,39 +10,16 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from cq.backtest.account import Account, Costs, Fill, Intent
 from cq.errors import ConfigError, JournalDamaged, LakeUnwritable, NoJournal
-from cq.execution.orders import Order, Status, exact
+from cq.execution.decisions import Decision, State
+from cq.execution.orders import OVER, Order, Status, exact
 from cq.execution.schema import SCHEMA, VERSION
 from cq.execution.soundness import not_ours, problem_of, session_problem, told
-
-State = Literal["none", "pending", "sent", "nothing", "blocked"]
-
-
-NO_BAR = 0
-"""The `ts` of an alert about a symbol of which no bar has come yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided at the close of the bar that opened at `ts`.
-
-    `acted` says that it counts as done: the next intent arises only when the target moves away
-    from it. A blocked one does not count and is tried again at the next bar.
-    """
-
-    ts: int
-    symbol: str
-    signal: int | None
-    target: float | None
-    acted: bool
-    state: State
-    reason: str = ""
 
 
 class Journal:
@@ -263,7 +240,7 @@ class Journal:
 
     def unanswered(self) -> list[Order]:
         """Orders whose end is not known, oldest first."""
-        over = [status.value for status in Status if status in _OVER]
+        over = [status.value for status in OVER]
         rows = self.rows(
             "select client_id, symbol, side, quantity, reference, target, decided_ts, fill_ts,"
             f" status from orders where status not in ({', '.join('?' * len(over))})"
@@ -303,6 +280,3 @@ class Journal:
         """The answer to any question in SQL; JournalDamaged where the file cannot give it."""
         with told(self.path, reading=True):
             return self._db.execute(query, values).fetchall()
-
-
-_OVER = (Status.FILLED, Status.CANCELED, Status.REJECTED)

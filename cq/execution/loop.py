@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cq.backtest.account import Account, Fill, Intent
-from cq.execution.journal import NO_BAR, Decision, Journal
+from cq.execution.decisions import NO_BAR, Decision
+from cq.execution.journal import Journal
 from cq.execution.orders import Order
 from cq.execution.paper import Broker, Report
 from cq.execution.plan import Terms, part, planned
@@ -25,6 +26,14 @@ class Bar(NamedTuple):
 
     open: float
     close: float
+
+
+class Answer(NamedTuple):
+    """What the broker said of an order, and how long it took to."""
+
+    order: Order
+    report: Report
+    latency_ms: float
 
 
 class Wish(NamedTuple):
@@ -145,9 +154,7 @@ class Trader:
 
     # ---- filling
 
-    def _fill(
-        self, ts: int, references: Mapping[str, float], now_ns: int
-    ) -> list[tuple[Order, Report]]:
+    def _fill(self, ts: int, references: Mapping[str, float], now_ns: int) -> list[Answer]:
         """Send the orders of all decisions that `references` fill; they are on disk before."""
         due = [
             intent
@@ -182,16 +189,20 @@ class Trader:
             self.account = self.account.after(fill, self.terms.costs)
         return answers
 
-    def _send(self, orders: Sequence[Order]) -> list[tuple[Order, Report]]:
-        return [(order, self.broker.submit(order)) for order in orders]
+    def _send(self, orders: Sequence[Order]) -> list[Answer]:
+        answers = []
+        for order in orders:
+            elapsed = stopwatch()
+            answers.append(Answer(order, self.broker.submit(order), elapsed()))
+        return answers
 
-    def _record(self, answers: Sequence[tuple[Order, Report]], now_ns: int) -> None:
+    def _record(self, answers: Sequence[Answer], now_ns: int) -> None:
         if answers:
             with self.journal.transaction():
                 self._write(answers, now_ns)
 
-    def _write(self, answers: Sequence[tuple[Order, Report]], now_ns: int) -> None:
-        for order, report in answers:
+    def _write(self, answers: Sequence[Answer], now_ns: int) -> None:
+        for order, report, latency_ms in answers:
             order = self.journal.record_event(order, report.event, report.fill, now_ns)
             fill: dict[str, Any] = {}
             if report.fill is not None:
@@ -201,6 +212,7 @@ class Trader:
                 symbol=order.symbol,
                 status=order.status.value,
                 client_id=order.client_id,
+                latency_ms=latency_ms,
                 **fill,
             )
 
@@ -210,10 +222,16 @@ class Trader:
         self, ts: int, symbols: Collection[str], equity: float, now_ns: int
     ) -> list[tuple[Decision, str]]:
         """Decisions at the close of the bars at `ts`, each with the rule that blocked it or ''."""
+        elapsed = stopwatch()
         wishes = self.look(ts, symbols) if symbols else {}
-        return [
+        decided = [
             self._decision(ts, symbol, wishes[symbol], equity, now_ns) for symbol in sorted(wishes)
         ]
+        for one, _ in decided:
+            if one.state == "pending":
+                facts = {"symbol": one.symbol, "target": one.target, "signal": one.signal}
+                self.say("decide", status="pending", latency_ms=elapsed(), **facts)
+        return decided
 
     def _decision(
         self, ts: int, symbol: str, wish: Wish, equity: float, now_ns: int
@@ -229,7 +247,6 @@ class Trader:
             return Decision(ts, symbol, wish.signal, target, False, "blocked", reason), rule
         self.acted[symbol] = target
         self.pending[symbol] = Intent(symbol, target, ts)
-        self.say("decide", symbol=symbol, status="pending", target=target, signal=wish.signal)
         return Decision(ts, symbol, wish.signal, target, True, "pending"), ""
 
     def _arises(self, target: float, acted: float) -> bool:
@@ -264,5 +281,5 @@ class Trader:
         self._day, self._day_equity = day, equity if end == day * DAY else opening
 
 
-def _fills(answers: Sequence[tuple[Order, Report]]) -> tuple[Fill, ...]:
-    return tuple(report.fill for _, report in answers if report.fill is not None)
+def _fills(answers: Sequence[Answer]) -> tuple[Fill, ...]:
+    return tuple(one.report.fill for one in answers if one.report.fill is not None)

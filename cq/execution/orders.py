@@ -38,6 +38,9 @@ NEXT: Final[dict[Status, dict[str, Status]]] = {
     S.REJECTED: {},
 }
 
+OVER: Final = (S.FILLED, S.CANCELED, S.REJECTED)
+"""Statuses after which the exchange is not asked any more."""
+
 EVENTS: Final = tuple(sorted({event for events in NEXT.values() for event in events}))
 
 
@@ -73,7 +76,7 @@ class Order:
     @property
     def is_over(self) -> bool:
         """Nothing more is expected to happen to it."""
-        return self.status in (S.FILLED, S.CANCELED, S.REJECTED)
+        return self.status in OVER
 
     def sized(self) -> account.Order:
         """The same order in the floats that the account computes with."""

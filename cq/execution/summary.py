@@ -8,7 +8,8 @@ import polars as pl
 
 from cq.backtest.account import Account, Costs
 from cq.backtest.single import trades_frame
-from cq.execution.journal import NO_BAR, Journal
+from cq.execution.decisions import NO_BAR
+from cq.execution.journal import Journal
 from cq.utils.time import iso
 
 EQUITY = {"ts": pl.Int64, "equity": pl.Float64, "cash": pl.Float64}

@@ -41,6 +41,8 @@ def test_it_leaves_reports_and_a_lake_to_go_on_with(shown):
     found, folder = shown
     for path in found["reports"]:
         assert "<svg" in Path(path).read_text()
+        results = Path(path).parent
+        assert json.loads((results / "run.json").read_text())["id"] == results.name
     assert (folder / "lake.db").exists()
     assert (folder / "configs" / "default.yaml").exists()
 

@@ -6,7 +6,7 @@ import pytest
 
 from cq.backtest.account import Fill
 from cq.cli import live_output
-from cq.execution.journal import Decision
+from cq.execution.decisions import Decision
 from cq.execution.loop import Stepped
 from cq.execution.polling import Polled
 from cq.execution.replay import Replayed

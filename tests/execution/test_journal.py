@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from cq.backtest.account import Account, Costs, Fill, Intent, filled, sized
 from cq.errors import ConfigError, LakeUnwritable, NoJournal
-from cq.execution.journal import Decision, Journal
+from cq.execution.decisions import Decision
+from cq.execution.journal import Journal
 from cq.execution.orders import Order, Status, exact
 
 COSTS = Costs(taker=0.007, slippage_bps=5, quantity_decimals=8, min_notional=1)

@@ -367,4 +367,7 @@ def test_what_is_written_says_ids_and_prices(tmp_path: Path) -> None:
     assert bought["symbol"] == "BTC-BRL"
     assert bought["status"] == "filled"
     assert bought["client_id"].startswith("19700101BTC-BRLbuy")
+    timed = [one for one in said if one["action"] in ("decide", "buy", "sell", "step")]
+    assert {one["action"] for one in timed} >= {"decide", "buy", "step"}
+    assert all(one["latency_ms"] >= 0 for one in timed)
     assert bought["price"] == 11.0 * (1 + 5 / 10_000)

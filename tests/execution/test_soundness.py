@@ -11,7 +11,8 @@ import pytest
 from cq.backtest.account import Fill
 from cq.errors import CqError, JournalDamaged
 from cq.execution import session as sessions
-from cq.execution.journal import Decision, Journal
+from cq.execution.decisions import Decision
+from cq.execution.journal import Journal
 from cq.execution.orders import Order
 from cq.execution.soundness import NEEDED, session_problem
 

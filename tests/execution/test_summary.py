@@ -9,7 +9,8 @@ import pytest
 
 from cq.backtest.account import Costs, Fill
 from cq.backtest.single import TRADES
-from cq.execution.journal import NO_BAR, Decision, Journal
+from cq.execution.decisions import NO_BAR, Decision
+from cq.execution.journal import Journal
 from cq.execution.orders import Order, exact
 from cq.execution.summary import EQUITY, equity, summary, trades
 from cq.utils.time import HOUR
