@@ -49,7 +49,7 @@ class Part:
     @property
     def is_ours(self) -> bool:
         """Whether its name says that cq wrote it, and so that its rows are in time order."""
-        return bool(_OURS.search(self.path.name))
+        return is_ours(self.path.name)
 
 
 @dataclass(frozen=True)
@@ -152,15 +152,41 @@ class Layout:
         end: int | None = None,
     ) -> list[Part]:
         """Files that may hold rows of `owner` in [start, end), oldest calendar folder first."""
+        return [
+            Part(when, Path(folder, name))
+            for when, folder, names in self._folders(root, owner, start, end)
+            for name in names
+        ]
+
+    def paths(
+        self,
+        root: Path,
+        owner: Mapping[str, str | None] | None = None,
+        start: int | None = None,
+        end: int | None = None,
+    ) -> list[str]:
+        """The same as plain text, which costs far less where there are thousands."""
+        return [
+            f"{folder}{os.sep}{name}"
+            for _, folder, names in self._folders(root, owner, start, end)
+            for name in names
+        ]
+
+    def _folders(
+        self,
+        root: Path,
+        owner: Mapping[str, str | None] | None,
+        start: int | None,
+        end: int | None,
+    ) -> list[tuple[tuple[int, ...], str, list[str]]]:
+        """Calendar level, folder and the names of its files, in order."""
         first = _levels(start, self.depth)
         last = _levels(None if end is None else end - 1, self.depth)
         fixed = {name: safe(value) for name, value in (owner or {}).items()}
-        found = [
-            Part(when, path)
-            for path, seen in self._walk(root, fixed, first, last)
-            for when in [tuple(int(seen[name]) for name in TIMES[: self.depth])]
-        ]
-        return sorted(found, key=lambda part: (part.when, part.path))
+        return sorted(
+            (tuple(int(seen[name]) for name in TIMES[: self.depth]), folder, names)
+            for folder, names, seen in self._walk(root, fixed, first, last)
+        )
 
     def owners(self, root: Path, only: Mapping[str, str] | None = None) -> list[dict[str, str]]:
         """The distinct owners (those with the values `only`) that the folder names tell."""
@@ -168,7 +194,7 @@ class Layout:
         names = [name for name in self.fields if name in OWNERS]
         seen = {
             tuple(values[name] for name in names)
-            for _, values in self._walk(root, fixed, None, None, stop_early=True)
+            for _, _, values in self._walk(root, fixed, None, None, stop_early=True)
         }
         return [dict(zip(names, one, strict=True)) for one in sorted(seen)]
 
@@ -180,19 +206,23 @@ class Layout:
         last: tuple[int, ...] | None,
         *,
         stop_early: bool = False,
-    ) -> Iterator[tuple[Path, dict[str, str]]]:
-        """Every file below the template with the values its folders carry.
+    ) -> Iterator[tuple[str, list[str], dict[str, str]]]:
+        """Every folder that has files: its path, their names and the values that folders carry.
 
-        With `stop_early` one file for each branch of calendar folders is enough.
+        With `stop_early` one for each branch of calendar folders is enough.
         """
 
         def below(
             folder: str, level: int, seen: dict[str, str]
-        ) -> Iterator[tuple[Path, dict[str, str]]]:
+        ) -> Iterator[tuple[str, list[str], dict[str, str]]]:
             if level == len(self.folders):
-                for name in _names(folder, files=True):
-                    if name.endswith(".parquet") and name != ANCHOR_FILE:
-                        yield Path(folder, name), seen
+                names = [
+                    name
+                    for name in _names(folder, files=True)
+                    if name.endswith(".parquet") and name != ANCHOR_FILE
+                ]
+                if names:
+                    yield folder, names, seen
                 return
             for name, values in self._matching(folder, self.folders[level], fixed):
                 now = seen | values
@@ -227,6 +257,11 @@ class Layout:
             found = fits.fullmatch(name)
             if found and all(given.get(k, v) == v for k, v in found.groupdict().items()):
                 yield name, found.groupdict()
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file of this name was written by cq, with the digest of its content in the name."""
+    return bool(_OURS.search(name))
 
 
 def calendar(moment: datetime) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from cq.lake import rules
+from cq.lake import keys, rules
 from cq.lake.damage import collected
 from cq.lake.datasets import REJECTED, Dataset
 from cq.lake.layout import Layout, safe
@@ -196,17 +196,19 @@ def _distinct(contract: Dataset, rows: pl.DataFrame) -> tuple[pl.DataFrame, int,
 
 
 def _stored(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFrame | None:
-    """The rows in the lake whose keys may equal some of `rows`; None where there is no file."""
+    """The rows in the lake whose keys may equal some of `rows`; None where no file may hold any."""
     contract, layout = target.contract, target.layout
     last_key = contract.own_key[-1]
     low, high = rows.select(low=pl.col(last_key).min(), high=pl.col(last_key).max()).row(0)
     ranged = {"start": low, "end": high + 1} if last_key == contract.time else {}
-    parts = layout.files(target.root, owner, **ranged)
-    if not parts:
+    there = layout.paths(target.root, owner, **ranged)
+    wanted = keys.ranges_of(rows, last_key)
+    paths = keys.candidates(target.root, contract, owner, there, wanted)
+    if not paths:
         return None
     named = () if contract.free_form else layout.fields
     return collected(
-        scan([part.path for part in parts], contract)
+        scan(paths, contract)
         .filter(
             pl.col(last_key).is_between(pl.lit(low), pl.lit(high)),
             *(
@@ -220,7 +222,7 @@ def _stored(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> pl.
     )
 
 
-def scan(paths: list[Path], contract: Dataset) -> pl.LazyFrame:
+def scan(paths: list[str] | list[Path], contract: Dataset) -> pl.LazyFrame:
     """The rows of these files, typed as the contract says."""
     return pl.scan_parquet(
         paths,
@@ -278,7 +280,9 @@ def _store(target: Target, owner: Mapping[str, str | None], rows: pl.DataFrame) 
         first = int(part.item(0, target.contract.time))
         folder = target.root / target.layout.folder(owner, first)
         content = parquet.encoded(part)
-        parquet.place(content, folder, target.layout.file_name(first, parquet.digest(content)))
+        name = target.layout.file_name(first, parquet.digest(content))
+        path = parquet.place(content, folder, name)
+        keys.remember(target.root, target.contract, owner, path, part)
 
     _together(one, slices)
 
