@@ -26,8 +26,9 @@
     │   │   ├── RateLimited
     │   │   ├── Unavailable
     │   │   └── Unreachable
-    │   └── Refused
-    │       └── NoSuchMarket
+    │   ├── Refused
+    │   │   └── NoSuchMarket
+    │   └── TradesMissing
     └── RiskStopped                      5
 
 A message is one line: what was found, what was expected, what to type next.
@@ -39,6 +40,7 @@ import errno
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 
 class CqError(Exception):
@@ -289,6 +291,25 @@ class NoSuchMarket(Refused):
         self.args = (
             f"{symbol}: the exchange has no such market ({code}: {message}); "
             "expected BASE-QUOTE as it lists them, such as BTC-BRL",
+        )
+
+
+class TradesMissing(ExchangeError):
+    """The exchange's ids say that there were trades which it does not give.
+
+    `runs` are their ids, first and last; `found` are the trades that it did give.
+    """
+
+    def __init__(self, symbol: str, runs: Sequence[tuple[int, int]], found: Any = None) -> None:
+        self.symbol, self.runs, self.found = symbol, tuple(runs), found
+        count = sum(last - first + 1 for first, last in runs)
+        first, last = runs[0]
+        which = f"{first}" if first == last else f"{first} to {last}"
+        more = f" and {len(runs) - 1} more runs" if len(runs) > 1 else ""
+        trades = "trade" if count == 1 else "trades"
+        super().__init__(
+            f"{symbol}: the exchange does not give {count:,} {trades} (ids {which}{more}); "
+            f"try again later with `cq lake ingest {symbol} --dataset trades`"
         )
 
 

@@ -7,6 +7,9 @@ from typing import Final
 
 from cq.errors import UsageError
 
+EXCHANGE: Final = "mercadobitcoin"
+"""The exchange's code in the lake."""
+
 _FORM: Final = re.compile(r"[A-Z0-9]+-[A-Z0-9]+")
 
 

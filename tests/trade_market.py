@@ -1,0 +1,87 @@
+"""Trades of one made-up market, answered as exchanges may answer: cut, at either end, or oddly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import polars as pl
+
+from cq.exchanges.trade_pages import After, Ask, Between, Newest, Plan
+from cq.utils.time import SECOND
+
+SCHEMA = {
+    "ts": pl.Int64,
+    "price": pl.Float64,
+    "size": pl.Float64,
+    "side": pl.String,
+    "trade_id": pl.String,
+    "symbol": pl.String,
+    "exchange": pl.String,
+}
+
+
+def trades(stamps: Sequence[int], first_id: int = 1, symbol: str = "BTC-BRL") -> pl.DataFrame:
+    """A trade at each of these seconds (rising), with neighbouring ids."""
+    rows = [
+        (
+            second * SECOND,
+            100.0 + number % 7,
+            0.00000001 * (1 + number % 1000),
+            ("buy", "sell")[number % 2],
+            str(first_id + number),
+            symbol,
+            "mercadobitcoin",
+        )
+        for number, second in enumerate(stamps)
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+@dataclass
+class Market:
+    """What the exchange holds, and its unknown ways."""
+
+    held: pl.DataFrame
+    cap: int = 1000
+    keep: Literal["oldest", "newest"] = "newest"
+    after: Literal["above", "from", "newest", "ignored", "nothing"] = "above"
+    open_ended: bool = False
+    """Whether `from` and `to` themselves are outside of the window."""
+    asked: list[Ask] = field(default_factory=list)
+
+    def answer(self, ask: Ask) -> pl.DataFrame:
+        """The reply, by rising id."""
+        self.asked.append(ask)
+        ids = self.held["trade_id"].cast(pl.Int64)
+        if isinstance(ask, Newest):
+            return self.held.tail(self.cap)
+        if isinstance(ask, Between):
+            first, last = max(0, ask.start_ns // SECOND - 1), -(-ask.end_ns // SECOND)
+            if self.open_ended:
+                first, last = first + 1, last - 1
+            found = self.held.filter(pl.col("ts").is_between(first * SECOND, last * SECOND))
+            return found.tail(self.cap) if self.keep == "newest" else found.head(self.cap)
+        assert isinstance(ask, After)
+        match self.after:
+            case "above":
+                return self.held.filter(ids > ask.trade_id).head(self.cap)
+            case "from":
+                return self.held.filter(ids >= ask.trade_id).head(self.cap)
+            case "newest":
+                return self.held.filter(ids > ask.trade_id).tail(self.cap)
+            case "ignored":
+                return self.held.tail(self.cap)
+            case "nothing":
+                return self.held.clear()
+
+    def follow(self, plan: Plan, most: int = 10_000) -> int:
+        """Answer a plan to its end; how many questions it asked."""
+        try:
+            ask = next(plan)
+            for _ in range(most):
+                ask = plan.send(self.answer(ask))
+        except StopIteration:
+            return len(self.asked)
+        raise AssertionError("the plan does not end")
