@@ -9,7 +9,7 @@ import click
 
 from cq.cli.app import App
 from cq.cli.output import note, print_json, print_table
-from cq.errors import LakeUnwritable, UsageError
+from cq.errors import CqError, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +28,7 @@ def sql(app: App, query: str, *, as_json: bool, as_csv: bool) -> None:
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; choose one")
-    answer = app.lake.sql(query)
+    answer = readable(app.lake.sql(query))
     if as_json:
         print_json(json_ready(answer).to_dicts())
     elif as_csv:
@@ -36,6 +36,13 @@ def sql(app: App, query: str, *, as_json: bool, as_csv: bool) -> None:
     else:
         print_table(answer.columns, exact(answer))
     refresh(app)
+
+
+def readable(answer: pl.DataFrame) -> pl.DataFrame:
+    """The answer with bytes as hexadecimal text."""
+    from polars import Binary, col
+
+    return answer.with_columns(col(Binary).bin.encode("hex"))
 
 
 def exact(answer: pl.DataFrame) -> list[list[str]]:
@@ -77,7 +84,7 @@ def refresh(app: App) -> None:
     """Bring `lake.db` up to date, and say so where that has to wait."""
     try:
         done = app.lake.refresh_catalog()
-    except LakeUnwritable as error:
+    except CqError as error:  # the command's own work is done and has to be told
         note(f"cq: {app.lake.catalog} stays as it is: {error}")
     else:
         if not done:

@@ -9,7 +9,7 @@ import polars as pl
 from cq.errors import UnknownLayout
 from cq.ingest.hints import hints_of
 from cq.ingest.layout import Layout, raw_table
-from cq.ingest.pieces import Piece, Request, decided
+from cq.ingest.pieces import Piece, Request, decided, with_lines
 from cq.ingest.replay import MESSAGE, books_of
 from cq.ingest.source import Source
 from cq.ingest.stamps import Stamp, nanoseconds
@@ -94,18 +94,55 @@ def _text_pairs(levels: list[list[object]]) -> list[list[str]]:
 # one row a level
 
 
+LEVELS = {
+    "ts": ("ts", "timestamp"), "side": ("side",), "price": ("price",), "size": ("size", "amount"),
+    "level": ("level",), "is_snapshot": ("is_snapshot",), "symbol": ("symbol",),
+    "exchange": ("exchange",), "first_id": ("first_id",), "last_id": ("last_id",),
+    "recv_ts": ("recv_ts", "local_timestamp"), "seq": ("seq",),
+}  # fmt: skip
+"""Our names and those of others, Tardis among them."""
+
+SAID = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+
+
+def _levels_columns(source: Source) -> dict[str, str]:
+    return {
+        ours: next(name for name in names if name in source.columns)
+        for ours, names in LEVELS.items()
+        if set(names) & set(source.columns)
+    }
+
+
 def _is_levels(source: Source) -> bool:
-    return {"ts", "side", "price", "size"} <= set(source.columns) and bool(
-        {"is_snapshot", "level"} & set(source.columns)
-    )
+    found = _levels_columns(source).keys()
+    return {"ts", "side", "price", "size"} <= found and bool({"is_snapshot", "level"} & found)
 
 
 def _levels(source: Source, asked: Request) -> Piece:
-    known = ("ts", "side", "price", "size", "level", "first_id", "last_id", "is_snapshot",
-             "symbol", "exchange", "recv_ts", "seq")  # fmt: skip
-    columns = tuple(name for name in known if name in source.columns)
-    rows, _ = raw_table(source, columns)
-    return settled(source.path, messages_from_levels(rows), asked, None, rows=rows.height)
+    columns = _levels_columns(source)
+    raw, spoiled = raw_table(source, tuple(columns.values()))
+    rows = raw.select(pl.col(theirs).alias(ours) for ours, theirs in columns.items())
+    zone = asked.timezone or asked.default_timezone
+    rows = rows.with_columns(
+        nanoseconds(rows["ts"], Stamp(), zone).ts.alias("ts"),
+        pl.col([one for one in ("seq", "first_id", "last_id") if one in columns]).cast(pl.Int64),
+        *([_truth(source.path, rows["is_snapshot"])] if "is_snapshot" in columns else []),
+    )
+    piece = settled(source.path, messages_from_levels(rows), asked, None, rows=rows.height)
+    return with_lines(piece, spoiled, "field_count")
+
+
+def _truth(path: Path, said: pl.Series) -> pl.Series:
+    """A column of true and false, however they are written."""
+    if said.dtype == pl.Boolean:
+        return said
+    words = said.cast(pl.String).str.strip_chars().str.to_lowercase()
+    strange = words.filter(~words.is_in(list(SAID)) | words.is_null())
+    if len(strange):
+        raise UnknownLayout(
+            path, f"column {said.name} holds {strange[0]!r}; expected true or false, 1 or 0"
+        )
+    return words.replace_strict(SAID, return_dtype=pl.Boolean)
 
 
 def messages_from_levels(rows: pl.DataFrame) -> pl.DataFrame:
@@ -156,7 +193,7 @@ def _is_bbo(source: Source) -> bool:
 
 def _bbo(source: Source, asked: Request) -> Piece:
     columns = tuple(name for name in (*BBO, "symbol", "exchange") if name in source.columns)
-    rows, _ = raw_table(source, columns)
+    rows, spoiled = raw_table(source, columns)
     stamps = nanoseconds(rows["ts"], Stamp(), asked.timezone or asked.default_timezone)
     who = [name for name in ("symbol", "exchange") if name in rows.columns]
     messages = rows.select(
@@ -167,7 +204,8 @@ def _bbo(source: Source, asked: Request) -> Piece:
             for plural, name in (("prices", side), ("sizes", f"{side}_size"))
         },
     )  # fmt: skip
-    return settled(source.path, messages, asked, None, rows=rows.height)
+    piece = settled(source.path, messages, asked, None, rows=rows.height)
+    return with_lines(piece, spoiled, "field_count")
 
 
 LAYOUTS = (

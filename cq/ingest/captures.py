@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from cq.ingest.json_forms import decode_lines
-from cq.ingest.pieces import BROKEN, Piece, Request
+from cq.ingest.pieces import Piece, Request, with_lines
 from cq.ingest.source import Source
 from cq.ingest.stamps import Stamp
 from cq.ingest.symbols import quote_first
@@ -69,11 +69,7 @@ def _trades(
 
 def with_cut_lines(piece: Piece, cut: pl.Series) -> Piece:
     """`piece` with the lines that were cut short among its broken rows."""
-    if not len(cut):
-        return piece
-    lines = pl.DataFrame({"row": cut}).with_columns(broken=pl.lit(["not_json"], pl.List(pl.String)))
-    broken = pl.concat([piece.broken, lines], how="diagonal").select(*BROKEN)
-    return Piece(piece.rows, broken, piece.layout, piece.notes)
+    return with_lines(piece, cut, "not_json")
 
 
 # Binance

@@ -57,6 +57,15 @@ class Piece:
         return replace(self, notes=(*(note for note in notes if note), *self.notes))
 
 
+def with_lines(piece: Piece, lines: pl.Series | None, rule: str) -> Piece:
+    """`piece` with whole lines of the file among its broken rows, all for breaking `rule`."""
+    if lines is None or not len(lines):
+        return piece
+    more = pl.DataFrame({"row": lines}).with_columns(broken=pl.lit([rule], pl.List(pl.String)))
+    broken = pl.concat([piece.broken, more], how="diagonal").select(*BROKEN)
+    return replace(piece, broken=broken)
+
+
 def as_written(rows: pl.DataFrame) -> pl.Series:
     """Each row as JSON text; NaN and infinities, which JSON lacks, as text in it."""
     if rows.is_empty():

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from contextlib import closing
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -20,7 +21,7 @@ from cq.lake.damage import damage, found_in
 from cq.lake.views import View, is_bound, quoted, raw_views, views
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cq.lake.layout import Layout
 
@@ -29,6 +30,8 @@ PATIENCE_S = 1.5
 STATE = ".catalog.json"
 FOREIGN = re.compile(r"\b(INTERVAL|UNION|BIGNUM|VARIANT|BIT|TIME WITH TIME ZONE)\b")
 """Types that Polars has no counterpart of; answers hold them as text."""
+FIRST_DAY, LAST_DAY = ((one - date(1970, 1, 1)).days for one in (date.min, date.max))
+"""Of Python's calendar, in days since 1970."""
 MADE = "select view_name from duckdb_views() where not internal"
 
 
@@ -63,11 +66,16 @@ class Catalog:
         return pl.defer(opened, schema=schema, validate_schema=False)
 
     def sql(self, query: str, params: Any = None) -> pl.DataFrame:
-        """The answer to a question over the views; what is no question is refused."""
+        """The answer to a question over the views; what is no question is refused.
+
+        What has no counterpart in Polars or Python is text: intervals, the year 10000, infinity.
+        """
         try:
             check_question(query)
             relation = self.cursor().sql(query, params=params)
             answer: pl.DataFrame = pl.DataFrame() if relation is None else _plain(relation).pl()
+            if far := [name for name in answer.columns if is_beyond(answer[name])]:
+                answer = _plain(relation, far).pl()
         except duckdb.IOException as error:
             raise self.told(error, DataError(first_line(error))) from error
         except (duckdb.Error, pl.exceptions.PolarsError) as error:
@@ -195,11 +203,13 @@ def check_question(query: str) -> None:
         )
 
 
-def _plain(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """The relation with columns that Polars cannot take as text."""
+def _plain(relation: duckdb.DuckDBPyRelation, far: Sequence[str] = ()) -> duckdb.DuckDBPyRelation:
+    """The relation with columns that Polars cannot take, and those named `far`, as text."""
     kinds = zip(relation.columns, map(str, relation.types), strict=True)
     foreign = [
-        name for name, kind in kinds if FOREIGN.search(re.sub(r"\"[^\"]*\"|'[^']*'", "", kind))
+        name
+        for name, kind in kinds
+        if name in far or FOREIGN.search(re.sub(r"\"[^\"]*\"|'[^']*'", "", kind))
     ]
     if not foreign:
         return relation
@@ -207,6 +217,25 @@ def _plain(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         f"{quoted(name)}::varchar as {quoted(name)}" for name in dict.fromkeys(foreign)
     )
     return relation.project(f"* replace ({casts})")
+
+
+def is_beyond(column: pl.Series) -> bool:
+    """Whether a moment in it lies outside the years 1 to 9999, beyond which Python has no date."""
+    kind = column.dtype
+    if isinstance(kind, pl.Map):
+        return is_beyond(column.map.keys()) or is_beyond(column.map.values())
+    if isinstance(kind, pl.Struct):
+        return any(map(is_beyond, column.struct.unnest()))
+    if isinstance(kind, (pl.List, pl.Array)):
+        return is_beyond(column.explode())
+    if isinstance(kind, pl.Date):
+        first, last = FIRST_DAY, LAST_DAY
+    elif isinstance(kind, pl.Datetime) and kind.time_unit != "ns":  # those end in 2262
+        a_day = {"ms": 1_000, "us": 1_000_000}[kind.time_unit] * 86_400
+        first, last = FIRST_DAY * a_day, (LAST_DAY + 1) * a_day - 1
+    else:
+        return False
+    return not column.to_physical().drop_nulls().is_between(first, last).all()
 
 
 def _small(answer: pl.DataFrame) -> pl.DataFrame:

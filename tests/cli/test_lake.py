@@ -77,6 +77,11 @@ def test_sql_answers_in_a_table_json_and_csv(lake, capsys):
     assert said(capsys) == "symbol,ts\nBTC-BRL,1704067200000000000\n"
 
 
+def test_bytes_are_told_in_hexadecimal(project, capsys):
+    assert run(["lake", "sql", "--csv", "select '\\xAB1'::blob as b"]) == 0
+    assert said(capsys) == "b\nab31\n"
+
+
 def test_sql_works_before_the_first_row(project, capsys):
     assert run(["lake", "sql", "--json", "select count(*) as n from bars"]) == 0
     assert json.loads(said(capsys)) == [{"n": 0}]

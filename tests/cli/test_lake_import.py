@@ -205,3 +205,22 @@ def test_a_lone_unreadable_stamp_ends_in_three(bars, capsys):
     arguments = (bars, "--dataset", "ohlcv", "--exchange", "x", "--interval", "1d")
     assert lake_import(*arguments) == 3
     assert "column ts holds no times" in capsys.readouterr().err
+
+
+def test_an_import_beside_a_damaged_file_or_view_tells_what_landed(bars, project, capsys):
+    arguments = (bars, "--dataset", "ohlcv", "--exchange")
+    assert lake_import(*arguments, "x") == 0
+    first = next((project / "lake").rglob("exchange=x/**/*.parquet"))
+    first.write_bytes(b"no Parquet")
+    capsys.readouterr()
+    assert lake_import(*arguments, "a") == 0
+    shown = capsys.readouterr()
+    assert "imported into ohlcv" in shown.out
+    first.unlink()
+    (project / "sql" / "marts").mkdir(parents=True)
+    (project / "sql" / "marts" / "mine.sql").write_text("-- One row.\nselec 1")
+    assert lake_import(*arguments, "y") == 0
+    shown = capsys.readouterr()
+    assert "imported into ohlcv" in shown.out
+    assert "lake.db stays as it is" in shown.err
+    assert "mine.sql" in shown.err

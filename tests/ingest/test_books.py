@@ -81,6 +81,44 @@ def test_levels_in_parquet_give_books_with_normalised_symbols(tmp_path, reading)
     assert "3 rows → 2 books" in piece.notes
 
 
+@pytest.mark.parametrize("words", [("true", "false"), ("True", "False"), ("1", "0")])
+def test_levels_in_text_say_true_and_false_in_their_way(tmp_path, reading, words):
+    full, change = words
+    path = tmp_path / "levels.csv"
+    path.write_text(
+        "ts,is_snapshot,side,price,size,symbol,exchange\n"
+        f"2023-11-14T22:13:20Z,{full},bid,10,1,BTCUSD,x\n"
+        f"2023-11-14T22:13:20Z,{full},ask,11,1,BTCUSD,x\n"
+        f"2023-11-14T22:13:21Z,{change},bid,10,3,BTCUSD,x\n"
+        f"2023-11-14T22:13:22Z,{change},bid,10,3,BTCUSD,x,one too many\n"
+    )
+    piece = one(path, LEVELS, reading)
+    assert piece.rows["ts"].to_list() == [LATE, LATE + 10**9]
+    assert piece.rows["bids"].to_list()[1] == [{"price": 10.0, "size": 3.0}]
+    assert piece.broken["broken"].to_list() == [["field_count"]]
+
+
+def test_a_flag_that_is_neither_true_nor_false_is_named(tmp_path, reading):
+    path = tmp_path / "levels.csv"
+    path.write_text("ts,is_snapshot,side,price,size\n1700000000,perhaps,bid,10,1\n")
+    with pytest.raises(UnknownLayout, match="is_snapshot holds 'perhaps'; expected true or false"):
+        one(path, LEVELS, reading, symbol="BTC-USD", exchange="x")
+
+
+def test_the_levels_of_tardis_are_recognised(tmp_path, reading):
+    path = tmp_path / "book.csv"
+    path.write_text(
+        "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n"
+        "binance,BTCUSDT,1700000000000000,1700000000100000,true,ask,11,2\n"
+        "binance,BTCUSDT,1700000000000000,1700000000100000,true,bid,10,1\n"
+        "binance,BTCUSDT,1700000001000000,1700000001100000,false,bid,10,0\n"
+    )
+    assert recognised(opened(path), "orderbook_l2").name == "levels"
+    piece = one(path, LEVELS, reading)
+    assert piece.rows["ts"].to_list() == [LATE, LATE + 10**9]
+    assert piece.rows["bids"].to_list() == [[{"price": 10.0, "size": 1.0}], []]
+
+
 def test_books_that_are_all_before_bitcoin_have_another_unit(tmp_path, reading):
     path = tmp_path / "bbo.csv"
     path.write_text("ts,bid,bid_size,ask,ask_size\n1970-01-20,10,1,11,1\n")

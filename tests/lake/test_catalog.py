@@ -3,6 +3,7 @@ import subprocess
 import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -274,6 +275,24 @@ def test_types_that_polars_lacks_are_text(lake, bars):
         {'a': interval 1 day} as s, '101'::bit as bits, 7 as n from bars"""
     answer = lake.sql(query)
     assert answer.row(0) == ("02:00:00", "1", "{'a': 1 day}", "101", 7)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("timestamp '290000-01-01'", "290000-01-01 00:00:00"),
+        ("'infinity'::date", "infinity"),
+        ("[timestamptz '-infinity']", "[-infinity]"),
+        ("{'a': date '10000-01-01'}", "{'a': 10000-01-01}"),
+        ("map {1: date '10000-01-01'}", "{1=10000-01-01}"),
+        ("timestamp '9999-12-31 23:59:59.999999'", datetime(9999, 12, 31, 23, 59, 59, 999999)),
+        ("date '0001-01-01'", date(1, 1, 1)),
+        ("timestamp_ns '2200-01-01'", datetime(2200, 1, 1)),
+        ("null::timestamp", None),
+    ],
+)
+def test_moments_that_python_has_no_date_for_are_text(lake, asked, answer):
+    assert lake.sql(f"select {asked} as moment").item() == answer
 
 
 def test_names_of_fields_do_not_make_text_of_a_struct(lake):
