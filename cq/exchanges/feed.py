@@ -6,11 +6,14 @@ The arrivals of a run, kept in their order, are a recording: the same ones give 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 TRADES: Final = "trades"
 BOOKS: Final = "books"
@@ -19,8 +22,14 @@ CHANNELS: Final = (TRADES, BOOKS, TICKERS)
 """What can be streamed, in our words; an exchange has its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+TRADE: Final = np.dtype([("id", "i8"), ("ts", "i8"), ("price", "f8"), ("size", "f8"), ("buy", "?")])
+"""One trade of a known symbol; `buy` where the taker bought."""
+
+Rows: TypeAlias = NDArray[np.void]
+"""An array of TRADE."""
+
+
+class Frame(NamedTuple):
     """One message as it arrived, byte for byte."""
 
     received_ns: int
@@ -65,7 +74,8 @@ class Fill:
 
     An empty range (last_id = first_id - 1) says that there was nothing newer than it. Where `lost`,
     the exchange cannot give what is not among `trades`, and the stream goes on without. Up to
-    `seen_ns` of the exchange's time nothing newer than `last_id` had happened.
+    `seen_ns` of the exchange's time nothing newer than `last_id` had happened. With `newest`, what
+    claims a higher id and is not yet in order is no trade of this market.
     """
 
     at_ns: int
@@ -75,9 +85,20 @@ class Fill:
     trades: pl.DataFrame
     lost: bool = False
     seen_ns: int = 0
+    newest: int | None = None
 
 
-Arrival: TypeAlias = Frame | Fill | Opened | Closed
+@dataclass(frozen=True)
+class Seed:
+    """An order book from REST, for a market whose socket has said nothing yet."""
+
+    at_ns: int
+    symbol: str
+    book: pl.DataFrame
+
+
+Arrival: TypeAlias = Frame | Fill | Seed | Opened | Closed
+"""What a recording keeps, in this order."""
 
 
 @dataclass(frozen=True)
@@ -106,15 +127,16 @@ class Batch:
 class Decoded:
     """Frames as columns.
 
-    `trades` has symbol, id (integer), ts, price, size, side; `books` and `tickers` are the lake's.
-    `corrupt` are the frames that could not be read; `notices` what else the exchange said.
+    `trades` holds, for each symbol, an array of TRADE in the order of arrival; `books` and
+    `tickers` are as in a Batch. `corrupt` are the frames that could not be read; `notices` what
+    else the exchange said.
     """
 
-    trades: pl.DataFrame
+    trades: Mapping[str, Rows]
     books: pl.DataFrame
     tickers: pl.DataFrame
     corrupt: Sequence[Frame] = ()
-    notices: Sequence[dict[str, Any]] = ()
+    notices: Sequence[Mapping[str, Any]] = ()
 
 
 class Reader(Protocol):
@@ -126,18 +148,22 @@ class Reader(Protocol):
         ...
 
     def read(self, frames: Sequence[Frame]) -> Decoded:
-        """The frames in columns, in the order they have; one that is corrupt costs only itself."""
+        """The frames in columns; one that is corrupt costs only itself."""
         ...
 
 
 class Connection(Protocol):
     """The open stream of some symbols: it connects again by itself, for as long as it is used."""
 
-    def bursts(self) -> AsyncIterator[list[Frame | Opened | Closed]]:
-        """All that has arrived since the last time, at least one thing, in its order.
+    def take(self) -> list[Frame | Opened | Closed]:
+        """What has arrived since the last time, in its order.
 
-        What is not taken stays with the sender: nothing is dropped, and memory stays bounded.
+        What is not taken stays with the sender in the end: nothing is dropped, memory is bounded.
         """
+        ...
+
+    def waiting(self) -> int:
+        """How much there is to take."""
         ...
 
     def renew(self, channel: str, symbol: str) -> None:
@@ -148,8 +174,10 @@ class Connection(Protocol):
 class Feed(Reader, Protocol):
     """An exchange that can be streamed."""
 
-    def connection(self, symbols: Sequence[str], channels: Sequence[str]) -> Connection:
-        """A stream of `channels` (some of CHANNELS) of `symbols`, not yet connected."""
+    def connection(
+        self, symbols: Sequence[str], channels: Sequence[str], wake: Callable[[], None]
+    ) -> AbstractAsyncContextManager[Connection]:
+        """A stream of `channels` (some of CHANNELS) of `symbols`; `wake` tells of arrivals."""
         ...
 
 
