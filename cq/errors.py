@@ -26,8 +26,10 @@
     │   │   ├── RateLimited
     │   │   ├── Unavailable
     │   │   └── Unreachable
+    │   ├── OutcomeUnknown
     │   ├── Refused
-    │   │   └── NoSuchMarket
+    │   │   ├── NoSuchMarket
+    │   │   └── LoginRefused
     │   └── TradesMissing
     └── RiskStopped                      5
 
@@ -265,12 +267,23 @@ class Unavailable(Transient):
 
 
 class Unreachable(Transient):
-    """No answer: no connection, a time-out, a broken one."""
+    """No answer: no connection, a time-out, a broken one; `sent` if the request may have left."""
 
-    def __init__(self, url: str, reason: str) -> None:
-        self.url, self.reason = url, reason
+    def __init__(self, url: str, reason: str, *, sent: bool = True) -> None:
+        self.url, self.reason, self.sent = url, reason, sent
         super().__init__(
             f"{url} is out of reach ({reason}); check the network and `ingestion.rest_base_url`"
+        )
+
+
+class OutcomeUnknown(ExchangeError):
+    """A request that must not be sent twice was sent, and what became of it is not known."""
+
+    def __init__(self, action: str, reason: str) -> None:
+        self.action, self.reason = action, reason
+        super().__init__(
+            f"{action}: unknown whether it arrived ({reason}); "
+            "ask the exchange what became of it before sending it again"
         )
 
 
@@ -311,6 +324,14 @@ class TradesMissing(ExchangeError):
             f"{symbol}: the exchange does not give {count:,} {trades} (ids {which}{more}); "
             f"try again later with `cq lake ingest {symbol} --dataset trades`"
         )
+
+
+class LoginRefused(Refused):
+    """The exchange does not take the API key, or not for what was asked."""
+
+    def __init__(self, path: str, status: int, code: str, message: str, advice: str) -> None:
+        super().__init__(path, status, code, message)
+        self.args = (f"{path}: the exchange refused with {status} {code}: {message}; {advice}",)
 
 
 class RiskStopped(CqError):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
+from types import MappingProxyType
 from typing import Final
 
 from cq.utils.time import MINUTE, SECOND
@@ -42,41 +43,79 @@ class TokenBucket:
         return max(0, due - (self.burst - 1) * self.spacing_ns - now_ns)
 
 
+@dataclass(frozen=True)
+class Rate:
+    """So many calls in any window of so many seconds."""
+
+    calls: float
+    seconds: float = 1.0
+
+
 class Limits:
-    """One bucket for all calls of an exchange, and one for each public endpoint."""
+    """One bucket for all calls of an exchange, and one for each endpoint.
+
+    `rates` holds the endpoints with a rate of their own; None there means that an endpoint counts
+    against the limit of all calls only. Every other one gets `requests_per_second`.
+    """
 
     def __init__(
         self,
         requests_per_minute: float,
         requests_per_second: float,
+        rates: Mapping[str, Rate | None] = MappingProxyType({}),
         *,
         clock: Callable[[], int] = time.monotonic_ns,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         burst = max(1, min(BURST, int(requests_per_minute // 2)))
         self._all = TokenBucket(requests_per_minute / EASE, MINUTE, burst)
-        self._per_second = requests_per_second / EASE
-        self._endpoints: dict[str, TokenBucket] = {}
+        self._rates, self._default = dict(rates), Rate(requests_per_second)
+        self._endpoints: dict[str, TokenBucket | None] = {}
         self._clock, self._sleep, self._lock = clock, sleep, Lock()
 
     def wait(self, endpoint: str) -> None:
         """Return when `endpoint` may be called."""
+        for pause in self.turns(endpoint):
+            self._sleep(pause)
+
+    def turns(self, endpoint: str) -> Iterator[float]:
+        """The seconds to sleep, one after the other, until `endpoint` may be called.
+
+        The place in the line of all calls is taken once the endpoint's own wait is over, so that
+        a long line at one endpoint neither blocks the others nor lets them overtake the limit.
+        """
         with self._lock:
             now = self._clock()
-            bucket = self._endpoints.setdefault(endpoint, TokenBucket(self._per_second, SECOND))
-            pause = max(bucket.take(now), self._all.take(now))
+            bucket = self._bucket(endpoint)
+            pause = bucket.take(now) if bucket else 0
         if pause:
-            self._sleep(pause / SECOND)
+            yield pause / SECOND
+        with self._lock:
+            pause = self._all.take(max(now + pause, self._clock()))
+        if pause:
+            yield pause / SECOND
+
+    def _bucket(self, endpoint: str) -> TokenBucket | None:
+        if endpoint not in self._endpoints:
+            rate = self._rates.get(endpoint, self._default)
+            window = round(rate.seconds * SECOND) if rate else 0
+            self._endpoints[endpoint] = TokenBucket(rate.calls / EASE, window) if rate else None
+        return self._endpoints[endpoint]
 
 
-_SHARED: Final[dict[tuple[str, float, float], Limits]] = {}
+_SHARED: Final[dict[tuple[object, ...], Limits]] = {}
 _SHARED_LOCK: Final = Lock()
 
 
-def shared(host: str, requests_per_minute: float, requests_per_second: float) -> Limits:
-    """The process's one `Limits` for `host`, whoever asks."""
+def shared(
+    host: str,
+    requests_per_minute: float,
+    requests_per_second: float,
+    rates: Mapping[str, Rate | None] = MappingProxyType({}),
+) -> Limits:
+    """The process's one `Limits` for `host`, whoever asks, thread or event loop."""
     with _SHARED_LOCK:
-        key = (host, requests_per_minute, requests_per_second)
+        key = (host, requests_per_minute, requests_per_second, *sorted(rates.items(), key=str))
         if key not in _SHARED:
-            _SHARED[key] = Limits(requests_per_minute, requests_per_second)
+            _SHARED[key] = Limits(requests_per_minute, requests_per_second, rates)
         return _SHARED[key]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from loguru import logger
+from pydantic import SecretStr
 
 from cq.utils.settings import Settings
 
@@ -27,6 +29,9 @@ FIELDS: Final = (
 """The fields of every line, in this order; more may follow."""
 
 MASK: Final = "**********"
+
+_HIDDEN: Final[deque[SecretStr]] = deque(maxlen=16)
+"""The newest tokens; older ones have expired."""
 
 RETRY: Final = "retry"
 """The status of an event that says: this will be tried again."""
@@ -64,7 +69,7 @@ def configure(settings: Settings, *, running: bool = False, told: Collection[str
 
 
 def _masking(settings: Settings) -> Callable[[str], str]:
-    """Cuts the secrets of `settings` out of a text."""
+    """Cuts the secrets of `settings`, and the hidden ones, out of a text."""
     secrets = [
         secret.get_secret_value()
         for _, secret in settings.credentials
@@ -72,11 +77,17 @@ def _masking(settings: Settings) -> Callable[[str], str]:
     ]
 
     def mask(text: str) -> str:
-        for secret in secrets:
+        for secret in (*secrets, *(one.get_secret_value() for one in tuple(_HIDDEN))):
             text = text.replace(json.dumps(secret)[1:-1], MASK).replace(secret, MASK)
         return text
 
     return mask
+
+
+def hide(secret: SecretStr) -> None:
+    """Cut `secret`, which came to be while running, out of every line from now on."""
+    if secret.get_secret_value():
+        _HIDDEN.append(secret)
 
 
 def event(component: str, action: str, *, level: str = "INFO", **fields: Any) -> None:

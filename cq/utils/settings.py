@@ -53,6 +53,8 @@ class Ingestion(_Frozen):
     page_bars: int = Field(ge=1)
     rate_limits: RateLimits
     retry: Retry
+    login: Literal["auto", "oauth2", "oauth2_basic", "authorize"] = "auto"
+    login_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
 
 
 class Partition(_Frozen):

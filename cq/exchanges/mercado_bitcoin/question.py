@@ -13,8 +13,10 @@ Answer = TypeVar("Answer")
 class Question(Generic[Answer]):
     """A request and the reading of its reply; a shell sends it (`Rest.ask`).
 
-    `endpoint` names the rate limit it counts against. `body` is sent as JSON, `form` urlencoded.
-    A call that is not `safe` is sent once: whether it took effect is unknown after a time-out.
+    `endpoint` names the rate limit it counts against (`limits.py` lists them). `path` is relative
+    to the base URL, or a whole URL. `body` is sent as JSON, its Decimals as numbers; `form`
+    urlencoded. A `private` call carries the token. One that is not `safe` is sent once: after a
+    time-out it is unknown whether it took effect (`OutcomeUnknown`).
     """
 
     endpoint: str
@@ -24,6 +26,7 @@ class Question(Generic[Answer]):
     method: Literal["GET", "POST", "DELETE"] = "GET"
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     private: bool = False
     safe: bool = True
     symbol: str | None = None

@@ -1,5 +1,4 @@
 import json
-from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -17,7 +16,7 @@ from cq.errors import (
 from cq.exchanges.limits import Limits
 from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
 from cq.exchanges.mercado_bitcoin.errors import Unreadable
-from cq.exchanges.mercado_bitcoin.rest import LONGEST_PAUSE_S, pause_after
+from cq.exchanges.mercado_bitcoin.retrying import LONGEST_PAUSE_S, backoff_s
 from cq.utils import log
 from cq.utils.config import defaults
 from cq.utils.settings import Retry
@@ -98,9 +97,7 @@ def test_without_a_word_from_the_exchange_the_pause_doubles_with_jitter(btc, mar
 
 
 def test_the_pause_is_capped_and_jittered():
-    pause = pause_after(Retry.model_validate(RETRY))
-    state = SimpleNamespace(attempt_number=40, outcome=None)
-    pauses = {pause(state) for _ in range(20)}
+    pauses = {backoff_s(40, Retry.model_validate(RETRY)) for _ in range(20)}
     assert 30 <= min(pauses) <= max(pauses) <= 30.25
     assert len(pauses) > 1
 
