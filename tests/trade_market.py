@@ -11,6 +11,9 @@ import polars as pl
 from cq.exchanges.trade_pages import After, Ask, Between, Newest, Plan
 from cq.utils.time import SECOND
 
+AFTER = ("above", "from", "newest", "ignored", "nothing")
+"""What an exchange may do when it is asked for the trades after an id."""
+
 SCHEMA = {
     "ts": pl.Int64,
     "price": pl.Float64,

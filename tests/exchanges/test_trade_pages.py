@@ -2,11 +2,9 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trade_market import Market, trades
+from trade_market import AFTER, Market, trades
 
 from cq.exchanges.trade_pages import Hunt, holes, ids_of, without
-
-AFTER = ["above", "from", "newest", "ignored", "nothing"]
 
 
 def ids(numbers):
