@@ -2,32 +2,69 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from cq import __version__
 from cq.errors import LakeUnwritable
-from cq.utils.resources import resource_root
+from cq.utils.resources import RECORD, copies, digest_of, is_copy, resource_root
 
 GITIGNORE = "/lake/*\n!/lake/README.md\n/lake.db\n/lake.db.wal\n/runs/\n/configs/local.yaml\n"
 
 
-def create(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Make `folder` a project; returns the files made, and those left because they were there."""
-    made: list[Path] = []
-    kept: list[Path] = []
+@dataclass(frozen=True)
+class Created:
+    """What became of a project's files.
+
+    `made` were not there; `renewed` were copies of an older version, untouched since; `kept` are
+    the user's own words and stay as they are.
+    """
+
+    made: list[Path] = field(default_factory=list)
+    renewed: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+
+
+def create(folder: Path) -> Created:
+    """Make `folder` a project, or bring one up to date with this version of cq."""
+    done, known = Created(), copies(folder)
+    record = dict(known)
     for relative, content in _files().items():
         path = folder / relative
-        if path.exists():
-            kept.append(path)
+        if not path.exists():
+            done.made.append(path)
+        elif _holds(path, content):
+            record[relative.as_posix()] = digest_of(content)
             continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(path.name + ".tmp")
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        except OSError as error:
-            raise LakeUnwritable(path, error.strerror or str(error)) from None
-        made.append(path)
-    return made, kept
+        elif is_copy(path, folder, known):
+            done.renewed.append(path)
+        else:
+            done.kept.append(path)
+            continue
+        _write(path, content)
+        record[relative.as_posix()] = digest_of(content)
+    if record != known:
+        said = {"cq": __version__, "files": dict(sorted(record.items()))}
+        _write(folder / RECORD, (json.dumps(said, indent=2) + "\n").encode())
+    return done
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return digest_of(path.read_bytes()) == digest_of(content)
+    except OSError:
+        return False
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise LakeUnwritable(path, error.strerror or str(error)) from None
 
 
 def _files() -> dict[Path, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -14,10 +15,17 @@ from cq.cli.output import note
 def init(folder: Path) -> None:
     """Make a project in FOLDER: settings, SQL views, an example strategy, e.g. `cq init mine`.
 
-    Files that are there already are left as they are.
+    In a project that is there already, files that cq made and nobody changed are brought up to
+    date with this version; yours are named and left as they are.
     """
     from cq.project import create
 
-    made, kept = create(folder)
-    note(f"{folder}: {len(made)} files made" + (f", {len(kept)} left as they were" if kept else ""))
-    note(f"next: cd {folder} && cq lake ingest BTC-BRL --interval 1h --since 2026-01-01")
+    done = create(folder)
+    counts = {"made": done.made, "brought up to date": done.renewed, "of yours kept": done.kept}
+    said = [f"{len(paths)} files {what}" for what, paths in counts.items() if paths]
+    note(f"{folder}: {', '.join(said) or 'nothing to do'}")
+    for path in done.kept:
+        note(f"  yours: {path.relative_to(folder)}")
+    if done.made:
+        place = shlex.quote(str(folder))
+        note(f"next: cd {place} && cq lake ingest BTC-BRL --interval 1h --since 2026-01-01")

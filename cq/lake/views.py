@@ -12,7 +12,7 @@ import polars as pl
 from cq.errors import ConfigError
 from cq.lake.datasets import DATASETS, LEVELS, Dataset
 from cq.lake.layout import TIMES, Layout
-from cq.utils.resources import resource_root
+from cq.utils.resources import copies, is_copy, resource_root
 
 KINDS = ("staging", "marts", "checks")
 SEVERITIES = ("error", "warn")
@@ -55,13 +55,22 @@ class View:
 
 
 def views(project_sql: Path) -> list[View]:
-    """The package's views, and the project's own, which win where names are equal."""
-    found: dict[str, View] = {}
-    for root in (project_files(), project_sql):
-        for kind in KINDS:
-            for path in sorted((root / kind).glob("*.sql")):
-                found[path.stem] = _view(path, kind)
+    """The package's views, and the project's own, which win where names are equal.
+
+    Copies that `cq init` put there are not the project's own: they may be of an older version.
+    """
+    found = {path.stem: _view(path, kind) for path, kind in _files_in(project_files())}
+    known = copies(project_sql.parent)
+    for path, kind in _files_in(project_sql):
+        if not is_copy(path, project_sql.parent, known):
+            found[path.stem] = _view(path, kind)
     return list(found.values())
+
+
+def _files_in(root: Path) -> Iterator[tuple[Path, str]]:
+    for kind in KINDS:
+        for path in sorted((root / kind).glob("*.sql")):
+            yield path, kind
 
 
 def project_files() -> Path:

@@ -1,9 +1,12 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from cq.errors import ConfigError, UsageError
 from cq.lake import Lake
 from cq.lake.views import KINDS, escaped, project_files, quoted, text, views
-from cq.utils.resources import resource_root
+from cq.utils.resources import RECORD, digest_of, resource_root
 
 FILES = sorted(project_files().rglob("*.sql"))
 
@@ -47,6 +50,22 @@ def test_a_projects_own_file_adds_a_view_or_takes_the_place_of_one(tmp_path):
     lake = Lake(tmp_path / "lake")
     assert lake.sql("from mine").rows() == [(7,)]
     assert [one.severity for one in lake.views.views if one.name == "mine"] == ["warn"]
+
+
+def test_a_copy_of_an_older_version_gives_way_until_it_is_changed(tmp_path):
+    old = "-- One row per bar.\ncreate or replace view latest as select 7 as seven"
+    (tmp_path / "sql/marts").mkdir(parents=True)
+    record = {"files": dict.fromkeys(("sql/marts/latest.sql", "sql/marts/gone.sql"))}
+    for name in record["files"]:
+        text = old.replace("latest", Path(name).stem)
+        (tmp_path / name).write_text(text)
+        record["files"][name] = digest_of(text.encode())
+    (tmp_path / RECORD).write_text(json.dumps(record))
+    names = {view.name: view.path for view in Lake(tmp_path / "lake").views.views}
+    assert names["latest"].is_relative_to(project_files())
+    assert "gone" not in names
+    (tmp_path / "sql/marts/latest.sql").write_text(old.replace("7", "8"))
+    assert Lake(tmp_path / "lake").sql("from latest").rows() == [(8,)]
 
 
 @pytest.mark.parametrize(
