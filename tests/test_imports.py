@@ -70,3 +70,10 @@ def test_sockets_and_clocks_stay_in_their_rooms():
         text = path.read_text()
         for word in ("import httpx", "import socket", "now_ns()", "datetime.now", "time.time"):
             assert word not in text, f"{path.relative_to(ROOT)} has {word}"
+
+
+def test_neither_the_client_nor_the_simulated_exchange_knows_the_other():
+    for path in (ROOT / "sim").glob("*.py"):
+        assert "cq.exchanges.mercado_bitcoin" not in path.read_text(), path
+    for path in (ROOT / "exchanges" / "mercado_bitcoin").glob("*.py"):
+        assert "cq.sim" not in path.read_text(), path
