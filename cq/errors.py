@@ -127,9 +127,13 @@ class UnknownSymbol(DataError):
     """A symbol that the lake (or the exchange) does not have."""
 
     def __init__(self, symbol: str, known: Iterable[str], advice: str) -> None:
+        from difflib import get_close_matches  # not for every `cq --help`
+
         self.symbol, self.known = symbol, sorted(known)
+        near = get_close_matches(symbol.upper(), self.known, n=1, cutoff=0.8)
+        meant = f" (did you mean {near[0]}?)" if near else ""
         have = ", ".join(self.known[:8]) + (", …" if len(self.known) > 8 else "")
-        super().__init__(f"no {symbol} here; there is {have or 'nothing yet'}; {advice}")
+        super().__init__(f"no {symbol} here{meant}; there is {have or 'nothing yet'}; {advice}")
 
 
 class EmptyDataset(DataError):

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from cq.errors import ConfigError, UnknownLayout
+from cq.errors import ConfigError, UnknownLayout, UsageError
 from cq.ingest.delimited import Shape, read_delimited, shape_of, unique_names
 from cq.ingest.json_forms import column_arrays, record_lines, rows_like
 from cq.ingest.layout import Layout, decimal_in
@@ -121,7 +121,7 @@ class Mapping(BaseModel):
         if interval is not None:
             try:
                 interval_ns(interval)
-            except Exception as error:
+            except UsageError as error:
                 raise ValueError(str(error)) from None
         return interval
 

@@ -46,7 +46,7 @@ class StrategyConfig(BaseModel, ABC):
     @field_validator("symbols", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
-        parts = value.split(",") if isinstance(value, str) else value
+        parts = value.split(",") if isinstance(value, str) else value or ()
         if not isinstance(parts, (list, tuple)):
             return value
         return tuple(one.strip().upper() if isinstance(one, str) else one for one in parts)

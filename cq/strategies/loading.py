@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 from pydantic import ValidationError
 
@@ -108,7 +109,9 @@ def _module(code: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # pydantic resolves annotations through it
     try:
-        spec.loader.exec_module(module)
+        with catch_warnings():
+            filterwarnings("ignore", 'Field name "warmup"')  # `wanted` says it in a line
+            spec.loader.exec_module(module)
     except SyntaxError as error:
         raise StrategyError(f"{code}:{error.lineno}", f"is not Python: {error.msg}") from None
     except (Exception, SystemExit) as error:

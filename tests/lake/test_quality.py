@@ -168,6 +168,8 @@ def test_only_the_asked_symbols_and_times_are_looked_at(lake, bars):
     assert found(lake, "missing_bars", ["ETH-BRL"]).rows == 0
     every = found(lake, "missing_bars", ["BTC-BRL"]).rows
     assert 0 < found(lake, "missing_bars", ["BTC-BRL"], JANUARY + 2 * DAY).rows < every
+    with pytest.raises(UnknownSymbol, match=r"no btc-brl here \(did you mean BTC-BRL\?\)"):
+        run_checks(lake, ["btc-brl"], now_ns=1)
     with pytest.raises(UnknownSymbol, match="no DOGE-BRL here; there is BTC-BRL, ETH-BRL"):
         run_checks(lake, ["DOGE-BRL"], now_ns=NOW)
 
