@@ -1,5 +1,5 @@
 """Exchanges: what one must offer, and Mercado Bitcoin."""
 
-from cq.exchanges.market import MarketData
+from cq.exchanges.market import Books, MarketData, TradeHistory
 
-__all__ = ["MarketData"]
+__all__ = ["Books", "MarketData", "TradeHistory"]

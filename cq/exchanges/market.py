@@ -8,7 +8,9 @@ from typing import Protocol
 import polars as pl
 
 from cq.errors import UsageError
-from cq.utils.time import interval_ns
+from cq.exchanges.trade_pages import Ask
+from cq.lake.lake import Moment, moment
+from cq.utils.time import interval_ns, iso
 
 
 class MarketData(Protocol):
@@ -36,6 +38,71 @@ class MarketData(Protocol):
     def time_ns(self, now_ns: int) -> int:
         """What the exchange's own clock says at `now_ns`, or a little less; `now_ns` if unknown."""
         ...
+
+
+class Clocked(Protocol):
+    """An exchange with a name and a clock."""
+
+    @property
+    def name(self) -> str:
+        """The exchange's code in the lake."""
+        ...
+
+    def time_ns(self, now_ns: int) -> int:
+        """What the exchange's own clock says at `now_ns`, or a little less; `now_ns` if unknown."""
+        ...
+
+
+class TradeHistory(Clocked, Protocol):
+    """Past trades of one exchange, whose ids are dense in each market."""
+
+    @property
+    def trade_cap(self) -> int:
+        """A reply of so many trades may have been cut."""
+        ...
+
+    @property
+    def trades_by_id(self) -> bool:
+        """Whether it may be asked for the trades after an id."""
+        ...
+
+    def trade_page(self, symbol: str, ask: Ask) -> pl.DataFrame:
+        """One reply to what a plan wishes to know, by rising id.
+
+        Columns as in the lake's `trades`. Of what was asked for, neighbours come; which ones, and
+        whether others come as well, is left to the plan to find out.
+        """
+        ...
+
+    def missing_trades(self, symbol: str, first_id: int, last_id: int) -> pl.DataFrame:
+        """Every trade of [first_id, last_id]; TradesMissing where it does not give some."""
+        ...
+
+    def trades_after(self, symbol: str, trade_id: int) -> pl.DataFrame:
+        """The trades right after `trade_id`, as many as one reply holds, without a hole."""
+        ...
+
+    def newest_trades(self, symbol: str) -> pl.DataFrame:
+        """The last trades, as many as one reply holds, by rising id."""
+        ...
+
+
+class Books(Clocked, Protocol):
+    """Order books of one exchange."""
+
+    def book(self, symbol: str, depth: int = 20) -> pl.DataFrame:
+        """The order book now, as one row of the lake's `orderbook_l2`."""
+        ...
+
+
+def period(start: Moment, end: Moment, now_ns: int) -> tuple[int, int]:
+    """[start, end) in nanoseconds; UsageError where it ends before it begins, or has not begun."""
+    first, last = moment(start, 0), moment(end, now_ns)
+    if first >= now_ns:
+        raise UsageError(f"{iso(first)} lies in the future; there is nothing to fetch yet")
+    if last <= first:
+        raise UsageError(f"the end, {iso(last)}, is not after the start, {iso(first)}")
+    return max(0, first), last
 
 
 def native(interval: str, intervals: Sequence[str], exchange: str) -> str:

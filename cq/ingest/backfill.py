@@ -9,10 +9,11 @@ from typing import Final
 import polars as pl
 
 from cq.exchanges.market import MarketData, native
+from cq.exchanges.pages import Pages, Range, buckets, settled
 from cq.ingest import coverage
-from cq.ingest.pages import Pages, Range, buckets, settled
 from cq.lake import Lake, WriteReport
 from cq.lake.datasets import COVERAGE, OHLCV
+from cq.lake.resample import closing
 from cq.utils.time import interval_ns
 
 PAGES_A_FILE: Final = 20
@@ -169,7 +170,7 @@ class _Fill:
         """Keep the closed bars of a reply, and the range that it proves, until they land."""
         interval = self.report.interval
         clock_ns = min(self.now_ns, self.market.time_ns(self.now_ns))
-        closed = _end(interval) <= clock_ns
+        closed = closing(pl.col("ts"), interval) <= clock_ns
         open_bars = rows.filter(~closed, pl.col("open").is_not_null()).sort("ts")
         limit = settled(clock_ns, interval)
         if open_bars.height:
@@ -224,10 +225,3 @@ class _Fill:
     def _tell(self) -> None:
         if self.on_progress is not None:
             self.on_progress(self.report)
-
-
-def _end(interval: str) -> pl.Expr:
-    """When each bar closes; a month is as long as the calendar says from the day it begins."""
-    if interval == "1M":
-        return pl.from_epoch("ts", "ns").dt.offset_by("1mo").dt.epoch("ns")
-    return pl.col("ts") + interval_ns(interval)

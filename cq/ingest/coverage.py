@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from cq.ingest.pages import Range
+from cq.exchanges.pages import Range
 from cq.lake import Lake
 from cq.lake.datasets import COVERAGE
 from cq.lake.writer import scan

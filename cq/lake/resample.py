@@ -39,6 +39,13 @@ def bucket(ts: pl.Expr, interval: str) -> pl.Expr:
     return (ts - start) // interval_ns(interval) * interval_ns(interval) + start
 
 
+def closing(ts: pl.Expr, interval: str) -> pl.Expr:
+    """When a bar that opens at `ts` closes; a month is as long as the calendar says from there."""
+    if interval == MONTH:
+        return pl.from_epoch(ts, "ns").dt.offset_by("1mo").dt.epoch("ns")
+    return ts + interval_ns(interval)
+
+
 def divides(finer: str, coarser: str) -> bool:
     """Whether bars of `finer` make up bars of `coarser` exactly."""
     if MONTH in (finer, coarser):

@@ -51,6 +51,7 @@ class Ingestion(_Frozen):
     ws_url: str = Field(pattern=r"^wss?://\S+$")
     timeout_seconds: float = Field(gt=0)
     page_bars: int = Field(ge=1)
+    trades_after: Literal["since", "tid", "none"] = "since"
     rate_limits: RateLimits
     retry: Retry
     login: Literal["auto", "oauth2", "oauth2_basic", "authorize"] = "auto"

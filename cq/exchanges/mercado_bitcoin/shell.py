@@ -36,6 +36,7 @@ class Shell:
         clock: Callable[[], int],
     ) -> None:
         self.base_url = ingestion.rest_base_url.rstrip("/")
+        self.trades_after = ingestion.trades_after
         self.requests = 0
         self.session = session or Session(ingestion, credentials)
         self._limits = limits or limits_for(ingestion)

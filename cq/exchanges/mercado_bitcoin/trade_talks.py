@@ -11,6 +11,7 @@ from cq.exchanges.mercado_bitcoin import trades as wire
 from cq.exchanges.mercado_bitcoin.question import Question
 from cq.exchanges.mercado_bitcoin.talks import Talk
 from cq.exchanges.trade_pages import After, Ask, Between, Hunt, Plan, ids_of
+from cq.exchanges.trade_walk import Walk
 
 PARAMETERS: Final = ("since", "tid")
 """What may mean `the trades after this id` (`none`: neither does)."""
@@ -33,6 +34,23 @@ def following(plan: Plan, symbol: str, parameter: str) -> Talk[None]:
             ask = plan.send((yield question_of(ask, symbol, parameter)))
     except StopIteration:
         return
+
+
+def whole(symbol: str, start_ns: int, end_ns: int, parameter: str) -> Talk[pl.DataFrame]:
+    """Every trade of [start_ns, end_ns); TradesMissing, with those found, where some lack."""
+    walk = Walk(start_ns, end_ns, wire.LIMIT, by_id=parameter in PARAMETERS)
+    yield from following(walk.steps(), symbol, parameter)
+    rows, _ = walk.drain()
+    found = in_order(pl.concat(rows) if rows else pl.DataFrame(), symbol)
+    if walk.lost:
+        raise TradesMissing(symbol, walk.lost, found)
+    return found
+
+
+def between(symbol: str, start_ns: int, end_ns: int) -> Talk[pl.DataFrame]:
+    """What one reply holds of the trades of [start_ns, end_ns)."""
+    rows: pl.DataFrame = yield wire.between(symbol, start_ns, end_ns)
+    return rows.filter(pl.col("ts").is_between(start_ns, end_ns - 1))
 
 
 def missing(symbol: str, first_id: int, last_id: int, parameter: str) -> Talk[pl.DataFrame]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cq.ingest.pages import Pages, buckets, moved, settled
+from cq.exchanges.pages import Pages, buckets, moved, settled
 from cq.utils.time import DAY, HOUR, MINUTE, bar_end, parse_time, to_ns
 
 
