@@ -16,7 +16,7 @@ from urllib.parse import quote_plus, urlsplit
 from pydantic import SecretStr
 
 from cq.errors import ConfigError, CqError, LoginRefused, Refused, Transient
-from cq.exchanges.mercado_bitcoin.conversation import Talk
+from cq.exchanges.mercado_bitcoin.conversation import Steps
 from cq.exchanges.mercado_bitcoin.errors import Unreadable
 from cq.exchanges.mercado_bitcoin.question import Question
 from cq.exchanges.mercado_bitcoin.signing import SecretHeaders, Token
@@ -188,13 +188,16 @@ class Session:
         return kept
 
     def login(
-        self, talk: Callable[[Question[Grant]], Talk[Grant]], now: Callable[[], int]
-    ) -> Talk[Token]:
+        self, talk: Callable[[Question[Grant]], Steps[Grant]], now: Callable[[], int]
+    ) -> Steps[Token]:
         """The steps of logging in: in the configured way, or the first one that is there."""
         missing: Refused | None = None
         for way in self._ways:
             question = login_question(way, key(self._credentials))
-            check_private(way.url if "://" in way.url else self._base_url)
+            if "://" in way.url:
+                check_private(way.url, "ingestion.login_url")
+            else:
+                check_private(self._base_url, "ingestion.rest_base_url")
             outcome = yield from _granted(talk, question)
             if isinstance(outcome, Grant):
                 # What worked comes first from now on.
@@ -208,8 +211,8 @@ class Session:
 
 
 def _granted(
-    talk: Callable[[Question[Grant]], Talk[Grant]], question: Question[Grant]
-) -> Talk[Grant | Refused]:
+    talk: Callable[[Question[Grant]], Steps[Grant]], question: Question[Grant]
+) -> Steps[Grant | Refused]:
     try:
         return (yield from talk(question))
     except Refused as refused:
@@ -226,20 +229,21 @@ def key(credentials: Credentials) -> tuple[SecretStr, SecretStr]:
     ]
     client_id, secret = pair
     if missing or client_id is None or secret is None:
-        where = f"environment: {' and '.join(missing)}"
-        verb = "are" if len(missing) > 1 else "is"
         raise ConfigError(
-            where,
-            f"{verb} not set; private calls need an API key: export its id as {VARIABLES[0]} "
-            f"and its secret as {VARIABLES[1]}",
+            f"environment: {' and '.join(missing)}",
+            "not set; private calls need an API key: its id in "
+            f"{VARIABLES[0]}, its secret in {VARIABLES[1]}",
         )
     return client_id, secret
 
 
-def check_private(url: str) -> None:
+def check_private(url: str, setting: str) -> None:
     """ConfigError where the key would travel in the clear beyond this machine and its network."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port  # the port is checked as it is read
+    except ValueError as wrong:
+        raise ConfigError(setting, f"{url}: {wrong}") from None
     if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):
         return
     try:
@@ -247,10 +251,8 @@ def check_private(url: str) -> None:
     except ValueError:
         near = False
     if not near:
-        raise ConfigError(
-            "ingestion.rest_base_url",
-            f"{parts.scheme}://{host} would carry the API key unencrypted; use https",
-        )
+        problem = f"{parts.scheme}://{host} would carry the API key unencrypted; use https"
+        raise ConfigError(setting, problem)
 
 
 def refusal(refused: Refused, credentials: Credentials, advice: str) -> LoginRefused:

@@ -59,12 +59,12 @@ class Reply:
 
 
 Step: TypeAlias = Sign | Turn | Send | Pause
-Talk: TypeAlias = Generator[Step, Any, Answer]
+Steps: TypeAlias = Generator[Step, Any, Answer]
 Told: TypeAlias = Callable[[ExchangeError, float, int], None]
 """Is told of a failed try: the error, the pause before the next one, and that one's number."""
 
 
-def conversation(question: Question[Answer], retry: Retry, told: Told) -> Talk[Answer]:
+def conversation(question: Question[Answer], retry: Retry, told: Told) -> Steps[Answer]:
     """The steps of one call, to its answer or to the error that trying again has not mended."""
     token: Token | None = (yield Sign()) if question.private else None
     renewed, attempt = False, 1

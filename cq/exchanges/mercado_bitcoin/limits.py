@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -53,7 +54,8 @@ def limits_for(ingestion: Ingestion) -> Limits:
     """The limits that everything in this process shares towards the exchange in `ingestion`."""
     try:
         host = httpx.URL(ingestion.rest_base_url).netloc.decode()
-    except httpx.InvalidURL as wrong:
+        urlsplit(ingestion.rest_base_url).port  # noqa: B018 - it is checked as it is read
+    except (httpx.InvalidURL, ValueError) as wrong:
         problem = f"{ingestion.rest_base_url}: {wrong}"
         raise ConfigError("ingestion.rest_base_url", problem) from None
     allowed = ingestion.rate_limits

@@ -11,7 +11,7 @@ import httpx
 from cq.errors import CqError, ExchangeError
 from cq.exchanges.limits import Limits
 from cq.exchanges.mercado_bitcoin.auth import Abandoned, Session
-from cq.exchanges.mercado_bitcoin.conversation import Pause, Reply, Send, Sign, Step, Talk, Turn
+from cq.exchanges.mercado_bitcoin.conversation import Pause, Reply, Send, Sign, Step, Steps, Turn
 from cq.exchanges.mercado_bitcoin.question import Answer, Question
 from cq.exchanges.mercado_bitcoin.shell import Shell
 from cq.exchanges.mercado_bitcoin.signing import Token, sign_request
@@ -63,7 +63,7 @@ class Rest(Shell):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _through(self, talk: Talk[Answer]) -> Answer:
+    def _through(self, talk: Steps[Answer]) -> Answer:
         came: object = None
         while True:
             try:

@@ -10,7 +10,7 @@ from cq.errors import ExchangeError
 from cq.exchanges.limits import Limits
 from cq.exchanges.mercado_bitcoin.auth import Session
 from cq.exchanges.mercado_bitcoin.clock import ExchangeClock
-from cq.exchanges.mercado_bitcoin.conversation import Reply, Send, Talk, conversation
+from cq.exchanges.mercado_bitcoin.conversation import Reply, Send, Steps, conversation
 from cq.exchanges.mercado_bitcoin.errors import http_date_ns
 from cq.exchanges.mercado_bitcoin.limits import limits_for
 from cq.exchanges.mercado_bitcoin.question import Answer, Question
@@ -60,7 +60,7 @@ class Shell:
         """What the exchange's clock says now, or a little less."""
         return self._clock() + (self.offset_ns or 0)
 
-    def talk(self, question: Question[Answer]) -> Talk[Answer]:
+    def talk(self, question: Question[Answer]) -> Steps[Answer]:
         """The steps of one call, logged, under an id of their own."""
         request_id = f"{self._name}-{next(self._numbers)}"
 

@@ -197,7 +197,9 @@ def test_nobody_listening_is_out_of_reach_and_names_the_setting(btc, slept):
     assert len(slept) == 5
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "http://a:b:c/", "https://exa mple"])
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://a:b:c/", "https://exa mple", "http://a:99999/"]
+)
 def test_an_address_that_is_none_is_a_setting_to_mend(btc, url):
     settings = btc.ingestion().model_copy(update={"rest_base_url": url})
     with pytest.raises((ConfigError, Unreachable), match="rest_base_url"):
