@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from cq.sim.trading_switches import TradingSwitches
 
 
-class Switches(BaseModel):
+class Switches(TradingSwitches):
     """How the simulated exchange behaves where nobody knows, or sources disagree.
 
     The table in docs/sim.md says why each default was chosen.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # limits
     limit_time: Literal["real", "exchange"] = Field(
