@@ -78,7 +78,7 @@ def _kind(value: dict[str, Any], path: Path, where: Any) -> tuple[Kind, Path | N
             raise StrategyError(where(("kind",)), f"kind: with `python`, leave it out or say {OWN}")
         code = path.parent / str(python)
         return _own(code, where(("python",))), code
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         there = f"there is {', '.join(KINDS)}, or `python: FILE` for your own"
         found = "is missing" if name is None else f"found {name!r}"
         raise StrategyError(where(("kind",)), f"kind: {found}; {there}")

@@ -68,6 +68,8 @@ def read_yaml(path: Path, beside: Path | None = None) -> Document:
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigError(f"{shown}{line}", f"is not YAML: {problem}") from None
+    except ValueError as error:  # such as the month 13
+        raise ConfigError(f"{shown}:{_unreadable(node)}", f"holds no value: {error}") from None
     if not isinstance(value, dict):
         raise ConfigError(str(shown), "expected keys with values (key: value)")
 
@@ -84,9 +86,26 @@ def parse_scalar(text: str) -> Any:
     """A value as it would be read from YAML: `3` is a number, `null` is None, `a,b` is text."""
     try:
         value = yaml.load(text, Loader)  # noqa: S506  # Loader is the safe one
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         return text
     return value if isinstance(value, (int, float, bool, list, type(None))) else text
+
+
+def _unreadable(node: Any) -> int:
+    """The line of the first scalar that cannot be made a value; that of `node` where all can."""
+    inside = [node]
+    while inside:
+        one = inside.pop(0)
+        if isinstance(one, yaml.ScalarNode):
+            try:
+                Loader("").construct_object(one)
+            except ValueError:
+                return int(one.start_mark.line) + 1
+        elif isinstance(one, yaml.MappingNode):
+            inside = [part for pair in one.value for part in pair] + inside
+        else:
+            inside = [*one.value, *inside]
+    return int(node.start_mark.line) + 1
 
 
 def _lines(node: Any, above: Keys, lines: dict[Keys, int], shown: Path) -> None:

@@ -76,6 +76,7 @@ def test_another_kind_of_sizing_drops_the_parameters_of_the_first(file):
         ("interval: 1h\n", "", "mine.yaml: interval: is missing"),
         ("kind: crossover\n", "", "mine.yaml: kind: is missing; there is crossover"),
         ("kind: crossover", "kind: macdonald", "mine.yaml:1: kind: found 'macdonald'"),
+        ("kind: crossover", "kind: [1]", "mine.yaml:1: kind: found [1]; there is crossover"),
         ("[BTC, ETH-USDT]", "[]", "mine.yaml:2: symbols: names no symbol"),
         ("[BTC, ETH-USDT]", "", "mine.yaml:2: symbols: names no symbol"),
         ("[BTC, ETH-USDT]", "[BTC, btc]", "mine.yaml:2: symbols: BTC stands there twice"),
