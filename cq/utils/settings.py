@@ -44,6 +44,42 @@ class Retry(_Frozen):
         return self
 
 
+class Backoff(_Frozen):
+    """How long to wait before a stream connects again."""
+
+    base_ms: float = Field(500.0, gt=0)
+    cap_ms: float = Field(30_000.0, gt=0)
+    jitter: float = Field(0.2, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _base_within_cap(self) -> Backoff:
+        if self.base_ms > self.cap_ms:
+            raise ValueError(f"base_ms ({self.base_ms:g}) must not exceed cap_ms ({self.cap_ms:g})")
+        return self
+
+
+class Stream(_Frozen):
+    """How a live stream is kept alive and whole."""
+
+    ping_seconds: float = Field(15.0, gt=0)
+    stale_seconds: float = Field(30.0, gt=0)
+    quiet_seconds: float = Field(60.0, gt=0)
+    reorder_ms: float = Field(250.0, ge=0)
+    settle_seconds: float = Field(2.0, ge=0)
+    lost_seconds: float = Field(600.0, gt=0)
+    book_depth: Literal[10, 20, 50, 100, 200] = 20
+    backoff: Backoff = Backoff()
+
+    @model_validator(mode="after")
+    def _ping_before_stale(self) -> Stream:
+        if self.ping_seconds >= self.stale_seconds:
+            raise ValueError(
+                f"ping_seconds ({self.ping_seconds:g}) must be below "
+                f"stale_seconds ({self.stale_seconds:g})"
+            )
+        return self
+
+
 class Ingestion(_Frozen):
     """Where data is fetched from, and with what manners."""
 
@@ -56,6 +92,7 @@ class Ingestion(_Frozen):
     retry: Retry
     login: Literal["auto", "oauth2", "oauth2_basic", "authorize"] = "auto"
     login_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    stream: Stream = Stream()
 
 
 class Partition(_Frozen):

@@ -1,4 +1,4 @@
-"""Symbols as Mercado Bitcoin writes them: `BTC-BRL` in REST v4."""
+"""Symbols as Mercado Bitcoin writes them: `BTC-BRL` in REST v4, `BRLBTC` on the socket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from cq.errors import UsageError
 EXCHANGE: Final = "mercadobitcoin"
 """The exchange's code in the lake."""
 
+QUOTES: Final = ("BRL", "USDT", "USDC", "BTC", "ETH")
+"""What markets are quoted in, as far as an id on the socket is told by its quote alone."""
+
 _FORM: Final = re.compile(r"[A-Z0-9]+-[A-Z0-9]+")
+_WIRE: Final = re.compile(r"[A-Z0-9]+")
 
 
 def checked(symbol: str) -> str:
@@ -22,3 +26,15 @@ def checked(symbol: str) -> str:
     raise UsageError(
         f"{symbol!r} is not a symbol; expected BASE-QUOTE in upper case such as BTC-BRL{advice}"
     )
+
+
+def to_wire(symbol: str) -> str:
+    """The id of `symbol` on the socket: quote first, no dash."""
+    base, _, quote = checked(symbol).partition("-")
+    return quote + base
+
+
+def from_wire(wire: str) -> str | None:
+    """The symbol of an id on the socket; None where it begins with no known quote."""
+    quote = next((one for one in QUOTES if wire.startswith(one)), "")
+    return f"{wire[len(quote) :]}-{quote}" if quote and _WIRE.fullmatch(wire, len(quote)) else None

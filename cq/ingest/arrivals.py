@@ -1,0 +1,256 @@
+"""From arrivals to batches: the pure heart of a stream, live or replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from cq.exchanges.feed import (
+    BOOKS,
+    TRADE,
+    Arrival,
+    Batch,
+    Closed,
+    Fill,
+    Frame,
+    Hole,
+    Opened,
+    Reader,
+    Rows,
+    Seed,
+)
+from cq.ingest import sequence
+from cq.lake.datasets import dataset
+from cq.utils import log
+
+BOOKS_REMEMBERED: Final = 256
+"""Stamps of a market's last books: a repeat of one of them is dropped."""
+
+SLICE: Final = 4096
+"""Arrivals of a recording that are taken together."""
+
+
+@dataclass
+class _Gathered:
+    """What becomes a batch."""
+
+    trades: list[tuple[str, Rows]] = field(default_factory=list)
+    books: list[pl.DataFrame] = field(default_factory=list)
+    tickers: list[pl.DataFrame] = field(default_factory=list)
+    seen_ns: dict[str, int] = field(default_factory=dict)
+    corrupt: int = 0
+    duplicates: int = 0
+    reconnects: int = 0
+    filled: int = 0
+    lost: list[Hole] = field(default_factory=list)
+
+
+class Arrivals:
+    """Takes what arrives, hands on each trade once and in order.
+
+    `after` is the last id that is had already, by symbol. `symbols` are those that were asked for:
+    what belongs to others is not read (None: all are).
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        symbols: Iterable[str] | None = None,
+        after: Mapping[str, int] | None = None,
+    ) -> None:
+        self.reader = reader
+        self.symbols = None if symbols is None else frozenset(symbols)
+        self.sequences: dict[str, sequence.Sequence] = {}
+        self.seen_ns: dict[str, int] = {}
+        self.heard: dict[str, bool] = {}
+        self.booked: set[str] = set()
+        self.gapped: set[str] = set()
+        self.notices: list[tuple[str, Mapping[str, Any]]] = []
+        self._stamps: dict[str, dict[int, None]] = {}
+        self._opened: set[str] = set()
+        self._nothing = (
+            dataset("trades").empty(),
+            dataset("orderbook_l2").empty(),
+        )
+        for symbol, last in (after or {}).items():
+            self.sequences[symbol] = sequence.Sequence(symbol, last)
+
+    @property
+    def held(self) -> int:
+        """Trades that wait for others before them."""
+        return sum(len(self.sequences[symbol]) for symbol in self.gapped)
+
+    def take(self, arrivals: Sequence[Arrival]) -> Batch:
+        """What is known now because of `arrivals`."""
+        gathered = _Gathered()
+        self.heard.clear()
+        self.notices.clear()
+        for kind, some in groupby(arrivals, type):
+            if kind is Frame:
+                self._frames(gathered, list(some))  # type: ignore[arg-type]
+                continue
+            for one in some:
+                match one:
+                    case Fill():
+                        self._fill(gathered, one)
+                    case Seed():
+                        self._books(gathered, one.book)
+                    case Opened():
+                        gathered.reconnects += one.channel in self._opened
+                        self._opened.add(one.channel)
+                        if one.channel == BOOKS:
+                            self.booked.clear()
+                    case Closed():
+                        pass
+        return self._batch(gathered)
+
+    def _sequence(self, symbol: str) -> sequence.Sequence:
+        if symbol not in self.sequences:
+            self.sequences[symbol] = sequence.Sequence(symbol)
+        return self.sequences[symbol]
+
+    def _frames(self, gathered: _Gathered, frames: Sequence[Frame]) -> None:
+        decoded = self.reader.read(frames)
+        for symbol, rows in decoded.trades.items():
+            if self.symbols is not None and symbol not in self.symbols:
+                gathered.corrupt += len(rows)
+                continue
+            self.heard[symbol] = True
+            self._in_order(gathered, self._sequence(symbol).add(rows), symbol)
+        self._books(gathered, decoded.books)
+        if len(decoded.tickers):
+            gathered.tickers.append(decoded.tickers)
+        gathered.corrupt += len(decoded.corrupt)
+        if decoded.corrupt:
+            frame, more = decoded.corrupt[0], len(decoded.corrupt) - 1
+            reason = f"a corrupt frame: {frame.data[:120]!r}" + (f" and {more} more" * bool(more))
+            log.event("feed", "corrupt", level="WARNING", reason=reason, session=frame.session)
+        session = frames[-1].session
+        self.notices += [(session, notice) for notice in decoded.notices]
+
+    def _in_order(self, gathered: _Gathered, rows: Rows, symbol: str) -> None:
+        if not len(rows):
+            return
+        gathered.trades.append((symbol, rows))
+        self._seen(gathered, symbol, int(rows["ts"][-1]))
+
+    def _seen(self, gathered: _Gathered, symbol: str, seen_ns: int) -> None:
+        """All trades before the newest one's second are there, for their ids are dense."""
+        if seen_ns > self.seen_ns.get(symbol, 0):
+            self.seen_ns[symbol] = gathered.seen_ns[symbol] = seen_ns
+
+    def _fill(self, gathered: _Gathered, fill: Fill) -> None:
+        one = self._sequence(fill.symbol)
+        if one.last is None:
+            one.last = fill.first_id - 1
+        before = one.last
+        rows = rows_of(fill.trades)
+        one.duplicates -= one.known(rows)
+        self.heard.setdefault(fill.symbol, False)
+        self._in_order(gathered, one.add(rows), fill.symbol)
+        holes: list[Hole] = []
+        if fill.lost:
+            rows, holes = one.give_up(fill.last_id)
+            self._in_order(gathered, rows, fill.symbol)
+            gathered.lost += holes
+            for hole in holes:
+                reason = f"the exchange does not give trades {hole.first_id} to {hole.last_id}"
+                log.event("feed", "lost", level="ERROR", symbol=fill.symbol, reason=reason)
+        gathered.filled += max(0, min(one.last, fill.last_id) - before) - sum(map(len, holes))
+        if fill.newest is not None and (wrong := one.forget_beyond(fill.newest)):
+            gathered.corrupt += wrong
+            reason = f"ids above {fill.newest}, which the exchange does not have"
+            log.event("feed", "corrupt", level="WARNING", symbol=fill.symbol, reason=reason)
+        if one.last >= fill.last_id:
+            self._seen(gathered, fill.symbol, fill.seen_ns)
+
+    def _books(self, gathered: _Gathered, books: pl.DataFrame) -> None:
+        if not len(books):
+            return
+        kept = []
+        for symbol, ts in zip(books["symbol"], books["ts"], strict=True):
+            stamps = self._stamps.setdefault(symbol, {})
+            wanted = self.symbols is None or symbol in self.symbols
+            kept.append(wanted and ts not in stamps)
+            gathered.duplicates += ts in stamps
+            stamps[ts] = None
+            if len(stamps) > BOOKS_REMEMBERED:
+                del stamps[next(iter(stamps))]
+            self.booked.add(symbol)
+        gathered.books.append(books if all(kept) else books.filter(pl.Series(kept)))
+
+    def _batch(self, gathered: _Gathered) -> Batch:
+        duplicates = gathered.duplicates
+        for symbol in self.heard:
+            one = self.sequences[symbol]
+            duplicates += one.duplicates
+            one.duplicates = 0
+            (self.gapped.add if len(one) else self.gapped.discard)(symbol)
+        trades, books = self._nothing
+        return Batch(
+            frame_of(gathered.trades, self.reader.name) if gathered.trades else trades,
+            pl.concat(gathered.books) if gathered.books else books,
+            pl.concat(gathered.tickers) if gathered.tickers else pl.DataFrame(),
+            gathered.seen_ns,
+            gathered.corrupt,
+            duplicates,
+            gathered.reconnects,
+            gathered.filled,
+            gathered.lost,
+        )
+
+
+def rows_of(trades: pl.DataFrame) -> Rows:
+    """Rows of the lake's `trades`, of one market, as an array of TRADE."""
+    rows = np.empty(len(trades), TRADE)
+    rows["id"] = trades["trade_id"].cast(pl.Int64).to_numpy()
+    rows["buy"] = (trades["side"] == "buy").to_numpy()
+    for name in ("ts", "price", "size"):
+        rows[name] = trades[name].to_numpy()
+    return rows
+
+
+def frame_of(parts: Sequence[tuple[str, Rows]], exchange: str) -> pl.DataFrame:
+    """Arrays of TRADE as rows of the lake's `trades`, each market's together."""
+    rows = np.concatenate([part for _, part in parts]) if len(parts) > 1 else parts[0][1]
+    columns = {
+        name: pl.Series(name, np.ascontiguousarray(rows[name])) for name in ("ts", "price", "size")
+    }
+    sides = _SIDES.gather(pl.Series(np.ascontiguousarray(rows["buy"]).view("u1")))
+    markets = [pl.repeat(symbol, len(part), eager=True, dtype=pl.String) for symbol, part in parts]
+    return pl.DataFrame(
+        {
+            **columns,
+            "side": sides,
+            "trade_id": pl.Series(np.ascontiguousarray(rows["id"])).cast(pl.String),
+            "symbol": pl.concat(markets) if len(markets) > 1 else markets[0],
+            "exchange": pl.repeat(exchange, len(rows), eager=True, dtype=pl.String),
+        }
+    )
+
+
+_SIDES: Final = pl.Series(["sell", "buy"])
+
+
+def replayed(
+    arrivals: Iterable[Arrival],
+    reader: Reader,
+    *,
+    symbols: Iterable[str] | None = None,
+    after: Mapping[str, int] | None = None,
+) -> Iterator[Batch]:
+    """The batches of a recording: the same arrivals give the same rows, however they are cut."""
+    core = Arrivals(reader, symbols, after)
+    some: list[Arrival] = []
+    for one in arrivals:
+        some.append(one)
+        if len(some) == SLICE:
+            yield core.take(some)
+            some = []
+    if some:
+        yield core.take(some)
