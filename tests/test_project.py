@@ -79,7 +79,7 @@ def test_init_says_what_it_did(tmp_path, capsys):
     (tmp_path / "a b" / "sql" / "marts" / "latest.sql").write_text("-- Mine.\nselect 1")
     assert run(["init", str(tmp_path / "a b")]) == 0
     said = capsys.readouterr().err
-    assert "1 files brought up to date, 1 files of yours kept" in said
+    assert "1 file brought up to date, 1 file of yours kept" in said
     assert "yours: sql/marts/latest.sql" in said
     (tmp_path / "a b" / "sql" / "marts" / "latest.sql").unlink()
     assert run(["init", str(tmp_path / "a b")]) == 0

@@ -48,11 +48,11 @@ def demo(folder: Path, seed: int, as_json: bool) -> None:
     from cq.utils.time import parse_time
 
     began = time.perf_counter()
-    create(folder)
     settings = defaults(folder.resolve())
     lake = Lake(settings.data_root)
     market = GeneratedMarket(parse_time(FROM), parse_time(UNTIL), seed)
     _check_is_ours(folder, lake, market)
+    create(folder)
     with _step("bars into the lake"):
         landed = _ingest(lake, market)
     with _step("quality checks"):

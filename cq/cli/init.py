@@ -22,10 +22,14 @@ def init(folder: Path) -> None:
 
     done = create(folder)
     counts = {"made": done.made, "brought up to date": done.renewed, "of yours kept": done.kept}
-    said = [f"{len(paths)} files {what}" for what, paths in counts.items() if paths]
+    said = [
+        f"{len(paths)} file{'s' * (len(paths) > 1)} {what}"
+        for what, paths in counts.items()
+        if paths
+    ]
     note(f"{folder}: {', '.join(said) or 'nothing to do'}")
     for path in done.kept:
         note(f"  yours: {path.relative_to(folder)}")
-    if done.made:
+    if folder / "configs" / "default.yaml" in done.made:
         place = shlex.quote(str(folder))
         note(f"next: cd {place} && cq lake ingest BTC-BRL --interval 1h --since 2026-01-01")

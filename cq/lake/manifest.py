@@ -44,7 +44,9 @@ def read(root: Path) -> dict[str, str]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] != FORMAT:
-            raise ConfigError(str(path), f"format {found['format']}; this cq reads {FORMAT}")
+            raise ConfigError(
+                str(path), f"format {found['format']}; this cq reads {FORMAT}; use a newer cq"
+            )
         return {str(name): str(template) for name, template in found["partitions"].items()}
     except FileNotFoundError:
         return {}
@@ -58,7 +60,11 @@ def read(root: Path) -> dict[str, str]:
     except OSError as error:
         raise Unreadable(path, error.strerror or str(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(str(path), f"is not a lake's manifest ({error})") from error
+        raise ConfigError(
+            str(path),
+            f"is not a lake's manifest ({error}); put the right one back, or delete it where "
+            "`partitions` in the settings still say how the lake was made",
+        ) from error
 
 
 def prepare(root: Path, layouts: Mapping[str, Layout]) -> None:

@@ -55,3 +55,4 @@ def test_a_project_with_bars_of_its_own_is_left_alone(tmp_path, capsys):
     )
     assert run(["demo", str(tmp_path / "mine")]) == 2
     assert "a project of your own" in capsys.readouterr().err
+    assert not (tmp_path / "mine" / "configs").exists()
