@@ -73,11 +73,6 @@ class Order:
             raise IllegalTransition(self.client_id, self.status, event)
         return replace(self, status=NEXT[self.status][event])
 
-    @property
-    def is_over(self) -> bool:
-        """Nothing more is expected to happen to it."""
-        return self.status in OVER
-
     def sized(self) -> account.Order:
         """The same order in the floats that the account computes with."""
         return account.Order(

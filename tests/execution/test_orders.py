@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cq.execution.orders import EVENTS, NEXT, IllegalTransition, Order, Status, exact
+from cq.execution.orders import EVENTS, NEXT, OVER, IllegalTransition, Order, Status, exact
 
 BUY = Order("id", "BTC-BRL", "buy", Decimal("0.1"), Decimal(100), 1.0, 1, 2)
 
@@ -65,8 +65,8 @@ def test_an_unheard_of_event_is_refused() -> None:
 
 def test_filled_and_rejected_are_the_end() -> None:
     assert [status for status in Status if not NEXT[status]] == [Status.FILLED, Status.REJECTED]
-    assert in_status(Status.FILLED).is_over
-    assert not in_status(Status.UNKNOWN).is_over
+    assert Status.FILLED in OVER
+    assert Status.UNKNOWN not in OVER
 
 
 def test_an_order_is_never_changed_in_place() -> None:
