@@ -91,7 +91,7 @@ class Ledger:
     def total(self, asset: str) -> Decimal:
         """All there is of an asset, wherever it is."""
         held = sum((one.purse(asset).total for one in self.accounts.values()), ZERO)
-        return held + self.market[asset] + self.fees[asset]
+        return held + self.market.get(asset, ZERO) + self.fees.get(asset, ZERO)
 
 
 def account_id(login: str) -> str:
