@@ -71,6 +71,7 @@ class Limits:
         self._all = TokenBucket(requests_per_minute / EASE, MINUTE, burst)
         self._rates, self._default = dict(rates), Rate(requests_per_second)
         self._endpoints: dict[str, TokenBucket | None] = {}
+        self._next: dict[str, int] = {}
         self._clock, self._sleep, self._lock = clock, sleep, Lock()
 
     def wait(self, endpoint: str) -> None:
@@ -91,9 +92,13 @@ class Limits:
         if pause:
             yield pause / SECOND
         with self._lock:
-            pause = self._all.take(max(now + pause, self._clock()))
-        if pause:
-            yield pause / SECOND
+            now = max(now + pause, self._clock())
+            used = now + self._all.take(now)
+            if bucket:  # a line of all calls that grows shorter must not push its own together
+                used = max(used, self._next.get(endpoint, used))
+                self._next[endpoint] = used + bucket.spacing_ns
+        if used > now:
+            yield (used - now) / SECOND
 
     def _bucket(self, endpoint: str) -> TokenBucket | None:
         if endpoint not in self._endpoints:

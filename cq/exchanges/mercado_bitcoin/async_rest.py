@@ -38,7 +38,7 @@ class AsyncRest(Shell):
     ) -> None:
         super().__init__(ingestion, credentials, session, limits, clock)
         self._sleep = sleep
-        self._http = httpx.AsyncClient(**options(self._timeout_s))
+        self._http = httpx.AsyncClient(**options(self.base_url, self._timeout_s))
 
     async def ask(self, question: Question[Answer]) -> Answer:
         """What `question.read` makes of the answer; an ExchangeError once no try has helped."""

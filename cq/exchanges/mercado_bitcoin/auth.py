@@ -79,7 +79,7 @@ class Grant:
 def login_question(way: Way, pair: tuple[SecretStr, SecretStr]) -> Question[Grant]:
     """Ask for a token in one of the ways that the exchange has known."""
     client_id, secret = (one.get_secret_value() for one in pair)
-    ask = partial(Question, "token", way.url, grant_from, method="POST")
+    ask = partial(Question, "token", way.url, grant_from, method="POST", secrets=pair)
     if way.style == "authorize":
         return ask(body={"login": client_id, "password": secret})
     form = {"grant_type": "client_credentials", "scope": "global"}
@@ -204,10 +204,10 @@ class Session:
                 self._ways = (way, *(one for one in self._ways if one is not way))
                 return outcome.token(now())
             if outcome.status not in ABSENT:
-                raise refusal(outcome, self._credentials, CHECK_KEY)
+                raise refusal(outcome, CHECK_KEY)
             missing = outcome
         assert missing is not None
-        raise refusal(missing, self._credentials, CHECK_LOGIN)
+        raise refusal(missing, CHECK_LOGIN)
 
 
 def _granted(
@@ -255,10 +255,7 @@ def check_private(url: str, setting: str) -> None:
         raise ConfigError(setting, problem)
 
 
-def refusal(refused: Refused, credentials: Credentials, advice: str) -> LoginRefused:
-    """`refused` as the answer to a login, without the key that it may quote."""
-    code, message = refused.code, refused.message
-    for secret in key(credentials):
-        code = code.replace(secret.get_secret_value(), log.MASK)
-        message = message.replace(secret.get_secret_value(), log.MASK)
-    return LoginRefused(refused.path, refused.status, code, message, advice)
+def refusal(refused: Refused, advice: str) -> LoginRefused:
+    """`refused` as the answer to a login."""
+    said = (refused.path, refused.status, refused.code, refused.message)
+    return LoginRefused(*said, advice)

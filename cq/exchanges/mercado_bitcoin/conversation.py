@@ -14,7 +14,7 @@ from cq.errors import ExchangeError, LoginRefused, Refused
 from cq.exchanges.mercado_bitcoin.errors import error_in
 from cq.exchanges.mercado_bitcoin.question import Answer, Question
 from cq.exchanges.mercado_bitcoin.retrying import as_final, pause_after, wants_a_new_token
-from cq.exchanges.mercado_bitcoin.signing import Token
+from cq.exchanges.mercado_bitcoin.signing import Token, without
 from cq.utils.settings import Retry
 
 RIGHTS = "check the rights of the API key, or try again later"
@@ -93,13 +93,16 @@ def _tried(
     reply: Reply | ExchangeError = yield Send(question, token)
     if isinstance(reply, ExchangeError):
         return reply
-    error = error_in(reply.status, reply.headers, reply.body, question.path)
+    secrets = (*question.secrets, *([token.secret] if token else []))
+    error = error_in(reply.status, reply.headers, without(secrets, reply.body), question.path)
     if error is not None:
         return error
     try:
         return question.read(reply.body)
     except ExchangeError as unreadable:
-        return unreadable
+        # Its frames hold the body, and that of a login holds a token.
+        unreadable.__context__ = None
+        return unreadable.with_traceback(None)
 
 
 def _not_taken(error: ExchangeError) -> ExchangeError:

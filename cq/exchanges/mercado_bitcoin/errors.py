@@ -69,6 +69,8 @@ def said_in(body: str | bytes) -> tuple[str, str]:
         return _from_page(text)
     if isinstance(said, dict) and isinstance(said.get("error"), dict):
         return _from_gateway(said["error"])
+    if isinstance(said, dict) and isinstance(said.get("error"), str):  # as RFC 6749 says it
+        return _one_line(said["error"]), _one_line(said.get("error_description") or "no word")
     if isinstance(said, dict) and ("code" in said or "message" in said):
         return _one_line(said.get("code") or "no code"), _one_line(said.get("message") or "no word")
     return "no code", _one_line(text)

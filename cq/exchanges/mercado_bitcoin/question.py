@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from pydantic import SecretStr
+
 Answer = TypeVar("Answer")
 
 
@@ -15,8 +17,9 @@ class Question(Generic[Answer]):
 
     `endpoint` names the rate limit it counts against (`limits.py` lists them). `path` is relative
     to the base URL, or a whole URL. `body` is sent as JSON, its Decimals as numbers; `form`
-    urlencoded. A `private` call carries the token. One that is not `safe` is sent once: after a
-    time-out it is unknown whether it took effect (`OutcomeUnknown`).
+    urlencoded. `secrets` are what a refusal may quote and nobody may read. A `private` call
+    carries the token. One that is not `safe` is sent once: after a time-out it is unknown whether
+    it took effect (`OutcomeUnknown`).
     """
 
     endpoint: str
@@ -27,6 +30,7 @@ class Question(Generic[Answer]):
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[SecretStr, ...] = ()
     private: bool = False
     safe: bool = True
     symbol: str | None = None

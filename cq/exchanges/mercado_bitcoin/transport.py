@@ -34,14 +34,14 @@ class Options(TypedDict):
     limits: httpx.Limits
 
 
-def options(timeout_s: float) -> Options:
+def options(base_url: str, timeout_s: float) -> Options:
     """Time-outs in every phase, connections that are kept, HTTP/2 where the server offers it."""
     # At level DEBUG hpack writes every header, tokens included, to Python's own log.
     logging.getLogger("hpack").setLevel(logging.WARNING)
     return {
         "headers": HEADERS,
         "timeout": timeout_s,
-        "http2": True,
+        "http2": base_url.startswith("https"),
         "limits": httpx.Limits(keepalive_expiry=KEPT_ALIVE_S),
     }
 
