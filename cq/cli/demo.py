@@ -43,7 +43,6 @@ def demo(folder: Path, seed: int, as_json: bool) -> None:
     from cq.lake import Lake
     from cq.project import create
     from cq.sim.market import GeneratedMarket
-    from cq.strategies import load
     from cq.utils.config import defaults
     from cq.utils.time import parse_time
 
@@ -57,25 +56,12 @@ def demo(folder: Path, seed: int, as_json: bool) -> None:
         landed = _ingest(lake, market)
     with _step("quality checks"):
         quality = _quality(lake, market)
-    rows: list[dict[str, Any]] = []
-    replays, reports = [], []
-    for path in sorted((folder / "configs" / "strategies").glob("*.yaml")):
-        strategy = load(path)
-        results = folder / "runs" / strategy.name
-        with _step(f"backtest {strategy.name}"):
-            result = _backtest(lake, strategy, settings, results)
-        reports.append(str(results / "report.html"))
-        rows.append({"strategy": strategy.name, **result.metrics})
-        with _step(f"paper replay {strategy.name}"):
-            replays.append(_replay(lake, strategy, settings, folder))
     found = {
         "folder": str(folder),
         "seed": seed,
         "bars": landed,
         "quality": quality,
-        "strategies": rows,
-        "replays": replays,
-        "reports": reports,
+        **_strategies(lake, settings, folder),
         "seconds": round(time.perf_counter() - began, 1),
     }
     if as_json:
@@ -138,6 +124,23 @@ def _quality(lake: Lake, market: GeneratedMarket) -> dict[str, Any]:
     report = run_checks(lake, now_ns=market.end_ns)
     path = write_report(report, market.end_ns)
     return {"errors": report.errors, "warnings": report.warnings, "report": str(path)}
+
+
+def _strategies(lake: Lake, settings: Settings, folder: Path) -> dict[str, list[Any]]:
+    """Every strategy of the project: backtested, then replayed on paper."""
+    from cq.strategies import load
+
+    found: dict[str, list[Any]] = {"strategies": [], "replays": [], "reports": []}
+    for path in sorted((folder / "configs" / "strategies").glob("*.yaml")):
+        strategy = load(path)
+        results = folder / "runs" / strategy.name
+        with _step(f"backtest {strategy.name}"):
+            result = _backtest(lake, strategy, settings, results)
+        found["reports"].append(str(results / "report.html"))
+        found["strategies"].append({"strategy": strategy.name, **result.metrics})
+        with _step(f"paper replay {strategy.name}"):
+            found["replays"].append(_replay(lake, strategy, settings, folder))
+    return found
 
 
 def _backtest(lake: Lake, strategy: Strategy, settings: Settings, folder: Path) -> BacktestResult:
