@@ -326,7 +326,7 @@ class TradesMissing(ExchangeError):
         trades = "trade" if count == 1 else "trades"
         super().__init__(
             f"{symbol}: the exchange does not give {count:,} {trades} (ids {which}{more}); "
-            f"try again later with `cq lake ingest {symbol} --dataset trades`"
+            "asking again later may bring them"
         )
 
 

@@ -1,4 +1,4 @@
-"""A loopback exchange that answers `/candles` like the recorded replies, with faults on demand."""
+"""A loopback exchange that answers like the recorded replies, with faults on demand."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
+
+from trade_market import Market
 
 from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
 from cq.utils.settings import Ingestion
@@ -62,6 +64,10 @@ class Exchange:
 
     clock: Callable[[], int] = time.time_ns
     markets: dict[tuple[str, str], dict[int, Bar]] = field(default_factory=dict)
+    trades: dict[str, Market] = field(default_factory=dict)
+    replies: dict[str, Any] = field(default_factory=dict)
+    """Path below `/api/v4` → body, for whatever else is asked for."""
+    paths: list[str] = field(default_factory=list)
     cap: int | None = None
     keep: Literal["newest", "oldest"] = "newest"
     shuffled: bool = False
@@ -119,6 +125,7 @@ class Exchange:
         for client in self.clients:
             client.close()
         self.markets, self.clients, self.asked, self.faults = {}, [], [], deque()
+        self.trades, self.replies, self.paths = {}, {}, []
         self.cap, self.keep, self.shuffled, self.on_request = None, "newest", False, None
 
     def closed(self, symbol: str, interval: str, now_ns: int | None = None) -> dict[int, Bar]:
@@ -151,6 +158,20 @@ class Exchange:
         columns = list(zip(*found, strict=True)) or [()] * 6
         return 200, {name: list(one) for name, one in zip("tohlcv", columns, strict=True)}
 
+    def answer(self, path: str, query: Mapping[str, str]) -> tuple[int, Any]:
+        """Status and body for one request, by its path below `/api/v4`."""
+        if path == "/candles":
+            return self.candles(query)
+        symbol, _, name = path[1:].partition("/")
+        if name == "trades" and symbol in self.trades:
+            return 200, self.trades[symbol].reply(query)
+        if path in self.replies:
+            return 200, self.replies[path]
+        if name in ("trades", "orderbook"):
+            said = "This BASE-QUOTE is invalid or not found"
+            return 400, {"code": "PUBLIC_DATA|GET_ORDERBOOK|INVALID_BASE_QUOTE", "message": said}
+        return 404, {"code": "API|ROUTE_NOT_FOUND", "message": "This route not found"}
+
     def _lists(self, symbol: str) -> bool:
         return any(symbol == one for one, _ in self.markets)
 
@@ -174,17 +195,15 @@ def _handler(exchange: Exchange) -> type[BaseHTTPRequestHandler]:
             asked = urlsplit(self.path)
             query = dict(parse_qsl(asked.query))
             exchange.asked.append(query)
+            exchange.paths.append(asked.path.removeprefix("/api/v4"))
             exchange.peers.add(self.client_address)
             exchange.headers = dict(self.headers)
             if exchange.on_request is not None:
                 exchange.on_request(query)
             if exchange.faults:
                 self.fail(exchange.faults.popleft())
-            elif asked.path != "/api/v4/candles":
-                body = {"code": "API|ROUTE_NOT_FOUND", "message": "This route not found"}
-                self.say(404, json.dumps(body))
             else:
-                status, body = exchange.candles(query)
+                status, body = exchange.answer(asked.path.removeprefix("/api/v4"), query)
                 self.say(status, json.dumps(body))
 
         def say(self, status: int, body: str, headers: Mapping[str, str] | None = None) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import polars as pl
 
-from cq.exchanges.trade_pages import After, Ask, Between, Newest, Plan
+from cq.exchanges.trade_pages import After, Ask, Between, Plan
 from cq.utils.time import SECOND
 
 AFTER = ("above", "from", "newest", "ignored", "nothing")
@@ -31,7 +31,7 @@ def trades(stamps: Sequence[int], first_id: int = 1, symbol: str = "BTC-BRL") ->
         (
             second * SECOND,
             100.0 + number % 7,
-            0.00000001 * (1 + number % 1000),
+            (1 + number % 1000) / 10**8,
             ("buy", "sell")[number % 2],
             str(first_id + number),
             symbol,
@@ -55,29 +55,55 @@ class Market:
     asked: list[Ask] = field(default_factory=list)
 
     def answer(self, ask: Ask) -> pl.DataFrame:
-        """The reply, by rising id."""
+        """The reply to a plan's wish, by rising id."""
         self.asked.append(ask)
-        ids = self.held["trade_id"].cast(pl.Int64)
-        if isinstance(ask, Newest):
-            return self.held.tail(self.cap)
+        if isinstance(ask, After):
+            return self.since(ask.trade_id)
         if isinstance(ask, Between):
-            first, last = max(0, ask.start_ns // SECOND - 1), -(-ask.end_ns // SECOND)
-            if self.open_ended:
-                first, last = first + 1, last - 1
-            found = self.held.filter(pl.col("ts").is_between(first * SECOND, last * SECOND))
-            return found.tail(self.cap) if self.keep == "newest" else found.head(self.cap)
-        assert isinstance(ask, After)
+            return self.window(max(0, ask.start_ns // SECOND - 1), -(-ask.end_ns // SECOND))
+        return self.held.tail(self.cap)
+
+    def window(self, first: int, last: int) -> pl.DataFrame:
+        """The reply to `from` and `to`, in seconds."""
+        if self.open_ended:
+            first, last = first + 1, last - 1
+        found = self.held.filter(pl.col("ts").is_between(first * SECOND, last * SECOND))
+        return found.tail(self.cap) if self.keep == "newest" else found.head(self.cap)
+
+    def since(self, trade_id: int) -> pl.DataFrame:
+        """The reply to `since` or `tid`."""
+        ids = self.held["trade_id"].cast(pl.Int64)
         match self.after:
             case "above":
-                return self.held.filter(ids > ask.trade_id).head(self.cap)
+                return self.held.filter(ids > trade_id).head(self.cap)
             case "from":
-                return self.held.filter(ids >= ask.trade_id).head(self.cap)
+                return self.held.filter(ids >= trade_id).head(self.cap)
             case "newest":
-                return self.held.filter(ids > ask.trade_id).tail(self.cap)
+                return self.held.filter(ids > trade_id).tail(self.cap)
             case "ignored":
                 return self.held.tail(self.cap)
             case "nothing":
                 return self.held.clear()
+
+    def reply(self, query: Mapping[str, str]) -> list[dict[str, object]]:
+        """The body of a reply on the wire; newest first where a limit is named."""
+        if "since" in query or "tid" in query:
+            rows = self.since(int(query.get("since") or query["tid"]))
+        elif "from" in query:
+            rows = self.window(int(query["from"]), int(query["to"]))
+        else:
+            rows = self.held.tail(min(self.cap, int(query.get("limit", self.cap))))
+        said: list[dict[str, object]] = [
+            {
+                "tid": int(row["trade_id"]),
+                "date": row["ts"] // SECOND,
+                "type": row["side"],
+                "price": f"{row['price']:.8f}",
+                "amount": f"{row['size']:.8f}",
+            }
+            for row in rows.iter_rows(named=True)
+        ]
+        return said[::-1] if "limit" in query else said
 
     def follow(self, plan: Plan, most: int = 10_000) -> int:
         """Answer a plan to its end; how many questions it asked."""

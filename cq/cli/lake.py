@@ -7,7 +7,7 @@ import click
 from cq.cli.main import LazyGroup
 
 COMMANDS = {
-    "ingest": ("cq.cli.lake_ingest:ingest", "Fetch bars from the exchange."),
+    "ingest": ("cq.cli.lake_ingest:ingest", "Fetch bars or trades from the exchange."),
     "import": ("cq.cli.lake_import:import_", "Bring files of others into the lake."),
     "quality": ("cq.cli.lake_quality:quality", "Say what is wrong, missing or late."),
     "status": ("cq.cli.lake_status:status", "Show what the lake holds."),

@@ -1,29 +1,25 @@
-"""`cq lake ingest`: bars from the exchange into the lake."""
+"""`cq lake ingest`: bars and trades from the exchange into the lake."""
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cq.cli.app import App
+from cq.cli.ingest_output import Kind, bars, say, shown_progress, trades
 from cq.cli.lake_sql import refresh
-from cq.cli.output import note, print_json, print_table
-from cq.errors import CqError, Refused, UsageError
+from cq.cli.output import note
+from cq.errors import CqError, Refused, TradesMissing, UsageError
 from cq.utils.clock import now_ns
 from cq.utils.time import SECOND, iso, parse_time
 
 if TYPE_CHECKING:
-    from cq.exchanges import MarketData
-    from cq.ingest.backfill import Ingested
+    from cq.exchanges.mercado_bitcoin import MercadoBitcoin
     from cq.utils.settings import Settings
-
-COLUMNS = ("symbol", "from", "to", "landed", "known", "rejected", "no trade")
 
 MOST_SKEW_NS = 30 * SECOND
 """A clock this far from the exchange's is worth a word; bars count as closed by the later one."""
@@ -31,21 +27,26 @@ MOST_SKEW_NS = 30 * SECOND
 
 @click.command()
 @click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
-@click.option("--interval", default="1h", show_default=True, help="1m 15m 1h 3h 1d 1w 1M")
+@click.option(
+    "--interval",
+    default="1h",
+    show_default=True,
+    help="1m 15m 1h 3h 1d 1w 1M; others are made of a finer one when they are read.",
+)
 @click.option("--since", metavar="DATE", help="First instant to fetch; default: go on from before.")
 @click.option("--until", metavar="DATE", help="Fetch up to here, exclusive; default: now.")
 @click.option(
     "--dataset",
-    type=click.Choice(["ohlcv"]),
+    type=click.Choice(["ohlcv", "trades"]),
     default="ohlcv",
     show_default=True,
-    help="What is fetched.",
+    help="Fetch bars (ohlcv) or every single trade.",
 )
 @click.option("--refetch", is_flag=True, help="Ask again for what is there; report differences.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
+@click.pass_context
 def ingest(
-    app: App,
+    context: click.Context,
     *,
     symbols: tuple[str, ...],
     interval: str,
@@ -55,28 +56,35 @@ def ingest(
     refetch: bool,
     as_json: bool,
 ) -> None:
-    """Fetch the closed bars of SYMBOLS (default: the configured ones) into the lake.
+    """Fetch the closed bars, or the trades, of SYMBOLS (default: the configured ones).
 
     Only what was never fetched is asked for, so the same command again completes an interrupted
     one and fills gaps, e.g. `cq lake ingest BTC-BRL ETH-BRL --interval 1h --since 2024-01-01`.
+    Trades are proven complete by their ids, and the bars they make are compared with the
+    exchange's own, e.g. `cq lake ingest BTC-BRL --dataset trades --since 2026-09-01`.
     """
     from cq.exchanges.market import native
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
     from cq.utils import log
 
+    app: App = context.obj
     settings, now = app.settings, now_ns()
     log.configure(settings)
     chosen = choose(symbols, settings)
-    with MercadoBitcoin(Rest(settings.ingestion)) as market, shown_progress() as progress:
+    said = context.get_parameter_source("interval") is click.core.ParameterSource.COMMANDLINE
+    if dataset == "trades" and said:
+        raise UsageError("trades have no --interval; the lake makes bars of any from them")
+    kind = trades() if dataset == "trades" else bars(interval)
+    with MercadoBitcoin(Rest(settings.ingestion)) as market, shown_progress(kind) as progress:
         native(interval, market.intervals, market.name)
-        starts = begin(app, market, chosen, interval, since, now)
+        starts = begin(app, market.name, kind, chosen, since, now)
         end = None if until is None else parse_time(until, settings.timezone)
         in_order(starts, end)
         app.lake.prepare()
-        run = Run(app, market, interval, end, now, refetch, progress)
+        run = Run(app, market, kind, end, now, refetch, progress)
         error = run.all(starts)
         warn_of_skew(now - market.time_ns(now))
-    say(run.reports, dataset, error, as_json=as_json)
+    say(kind, list(run.reports.values()), error, as_json=as_json)
     if not app.lake.catalog.exists():
         refresh(app)
     if error is not None:
@@ -100,9 +108,9 @@ def choose(symbols: Sequence[str], settings: Settings) -> list[str]:
 
 
 def begin(
-    app: App, market: MarketData, symbols: Sequence[str], interval: str, since: str | None, now: int
+    app: App, exchange: str, kind: Kind, symbols: Sequence[str], since: str | None, now: int
 ) -> dict[str, int]:
-    """Where to begin for each symbol: at `since`, else where the newest covered bar ends."""
+    """Where to begin for each symbol: at `since`, else where the newest covered range ends."""
     from cq.ingest.coverage import covered
 
     if since is not None:
@@ -110,11 +118,16 @@ def begin(
         if start >= now:
             raise UsageError(f"--since {since} lies in the future; there is nothing to fetch yet")
         return dict.fromkeys(symbols, start)
-    known = {one: covered(app.lake, "ohlcv", market.name, one, interval) for one in symbols}
+    known = {one: covered(app.lake, kind.dataset, exchange, one, kind.interval) for one in symbols}
     if new := [symbol for symbol, ranges in known.items() if not ranges]:
+        names = ", ".join(new)
         raise UsageError(
-            f"nothing of {', '.join(new)} at {interval} was fetched before; "
-            "say where to begin, such as --since 2024-01-01"
+            (
+                f"nothing of {names} at {kind.interval} was"
+                if kind.interval
+                else f"no {kind.noun} of {names} were"
+            )
+            + " fetched before; say where to begin, such as --since 2024-01-01"
         )
     return {symbol: ranges[-1][1] for symbol, ranges in known.items()}
 
@@ -133,13 +146,13 @@ class Run:
     """One ingest over several symbols: a refusal is one symbol's, a failure ends the run."""
 
     app: App
-    market: MarketData
-    interval: str
+    market: MercadoBitcoin
+    kind: Kind
     end: int | None
     now: int
     refetch: bool
-    progress: Callable[[Ingested], None]
-    reports: dict[str, Ingested] = field(default_factory=dict)
+    progress: Callable[[Any], None]
+    reports: dict[str, Any] = field(default_factory=dict)
 
     def all(self, starts: dict[str, int]) -> CqError | None:
         """Fetch every symbol; the error to end with, if any."""
@@ -147,8 +160,8 @@ class Run:
         for symbol, start in starts.items():
             try:
                 self.one(symbol, start)
-            except Refused as refused:
-                errors.append(refused)
+            except (Refused, TradesMissing) as one:
+                errors.append(one)
             except CqError as failure:
                 errors.append(failure)
                 break
@@ -158,13 +171,20 @@ class Run:
 
     def one(self, symbol: str, start: int) -> None:
         """Fetch one symbol; its report is kept up to date meanwhile."""
+        if self.kind.dataset == "trades":
+            self.trades_of(symbol, start)
+        else:
+            self.bars_of(symbol, start)
+
+    def bars_of(self, symbol: str, start: int) -> None:
+        """Fetch the bars of one symbol."""
         from cq.ingest.backfill import backfill
 
         (self.reports[symbol],) = backfill(
             self.app.lake,
             self.market,
             [symbol],
-            self.interval,
+            str(self.kind.interval),
             start,
             self.end,
             now_ns=self.now,
@@ -173,56 +193,28 @@ class Run:
             on_progress=self.note,
         )
 
-    def note(self, report: Ingested) -> None:
+    def trades_of(self, symbol: str, start: int) -> None:
+        """Fetch the trades of one symbol; TradesMissing where ids show that some did not come."""
+        from cq.ingest.trade_fill import fill_trades
+
+        (report,) = fill_trades(
+            self.app.lake,
+            self.market,
+            [symbol],
+            start,
+            self.end,
+            now_ns=self.now,
+            refetch=self.refetch,
+            on_progress=self.note,
+        )
+        self.reports[symbol] = report
+        if report.lost:
+            raise TradesMissing(symbol, report.lost)
+
+    def note(self, report: Any) -> None:
         """Keep the newest report of a symbol, and show it."""
         self.reports[report.symbol] = report
         self.progress(report)
-
-
-def say(
-    reports: dict[str, Ingested], dataset: str, error: CqError | None, *, as_json: bool
-) -> None:
-    """What became of each symbol, and what to look at."""
-    done = list(reports.values())
-    if as_json:
-        stamped = {"start_ns": "from", "end_ns": "to"}
-        rows = [
-            {stamped.get(key, key): iso(value) if key in stamped else value for key, value in one}
-            for one in (asdict(report).items() for report in done)
-        ]
-        print_json(
-            {"dataset": dataset, "symbols": rows, "error": None if error is None else str(error)}
-        )
-    elif done:
-        print_table(COLUMNS, [row(report) for report in done], f"{done[0].interval} bars")
-    for report in done:
-        advise(report)
-    if error is not None and done:
-        landed = sum(report.landed for report in done)
-        note(f"{landed:,} new bars landed before it stopped; the same command goes on from there")
-
-
-def row(report: Ingested) -> tuple[object, ...]:
-    """One report as the table shows it."""
-    ends = (report.start_ns, report.end_ns)
-    return (
-        report.symbol,
-        *(iso(one)[:16].replace("T", " ").removesuffix(" 00:00") for one in ends),
-        *(report.landed, report.already_there, report.rejected, report.empty_buckets),
-    )
-
-
-def advise(report: Ingested) -> None:
-    """What a user should know of a report, beyond its numbers."""
-    if report.differing:
-        note(
-            f"{report.symbol}: {report.differing:,} bars differ from those in the lake; "
-            "the first ones were kept, the others are in `rejected`"
-        )
-    if others := report.rejected - report.differing:
-        note(f"{report.symbol}: {others:,} bars broke a rule; they are in `rejected`")
-    if report.requests and not report.fetched and report.answered_ns == report.asked_ns:
-        note(f"{report.symbol}: the exchange has no bar in this range")
 
 
 def warn_of_skew(skew_ns: int) -> None:
@@ -231,46 +223,3 @@ def warn_of_skew(skew_ns: int) -> None:
         side = "ahead of" if skew_ns > 0 else "behind"
         seconds = abs(skew_ns) // SECOND
         note(f"this machine's clock is {seconds:,} s {side} the exchange's; set it right")
-
-
-@contextmanager
-def shown_progress() -> Iterator[Callable[[Ingested], None]]:
-    """A bar for each symbol on a terminal, a line now and then elsewhere; on standard error."""
-    if not sys.stderr.isatty():
-        yield Lines().show
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %  {task.fields[fetched]:,} bars"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(report: Ingested) -> None:
-            if report.symbol not in tasks:
-                name = f"{report.symbol} {report.interval}"
-                tasks[report.symbol] = bars.add_task(name, total=report.asked_ns, fetched=0)
-            bars.update(tasks[report.symbol], completed=report.answered_ns, fetched=report.fetched)
-
-        yield show
-
-
-@dataclass
-class Lines:
-    """Progress as lines: one whenever pages have landed."""
-
-    held: dict[str, int] = field(default_factory=dict)
-
-    def show(self, report: Ingested) -> None:
-        """Print a line where something has landed since the last one."""
-        held = report.landed + report.already_there
-        if held != self.held.get(report.symbol, 0):
-            self.held[report.symbol] = held
-            share = 100 * report.answered_ns // max(report.asked_ns, 1)
-            note(f"{report.symbol} {report.interval}: {share} %, {held:,} bars in the lake")

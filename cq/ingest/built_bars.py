@@ -70,9 +70,14 @@ class Comparison:
     only_given: pl.DataFrame
 
     @property
+    def alone(self) -> int:
+        """How many buckets only one of the two has."""
+        return self.only_built.height + self.only_given.height
+
+    @property
     def differences(self) -> int:
-        """How many buckets differ."""
-        return self.differing.height + self.only_built.height + self.only_given.height
+        """How many buckets differ, those that only one of the two has among them."""
+        return self.differing.height + self.alone
 
     def first(self, count: int = 3) -> list[str]:
         """The oldest differences, a sentence each."""

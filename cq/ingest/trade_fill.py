@@ -1,0 +1,197 @@
+"""Trades from an exchange into the lake: paged, resumable, each once, with the proof of it.
+
+Trades land first, then what they cover, so a run that is killed anywhere is completed by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import polars as pl
+
+from cq.exchanges.market import TradeHistory
+from cq.exchanges.pages import Range
+from cq.exchanges.trade_pages import Ids
+from cq.exchanges.trade_walk import Walk
+from cq.ingest import coverage
+from cq.ingest.built_bars import Comparison
+from cq.ingest.candle_check import compare
+from cq.lake import Lake, WriteReport
+from cq.lake.datasets import COVERAGE, TRADES
+from cq.utils.time import SECOND
+
+PAGES_A_FILE: Final = 20
+"""Pages land together, so that files stay few; a kill loses at most this many requests' answers."""
+
+SETTLING_NS: Final = 5 * SECOND
+"""Trades younger than this may still be on their way, so the newest seconds are never covered."""
+
+
+@dataclass(frozen=True)
+class FilledTrades:
+    """What became of one symbol; `fetched == landed + already_there + rejected` once it landed.
+
+    `lost` are ids (first, last) whose trades the exchange does not give. `asked_ns` and
+    `answered_ns` say how much time was to be filled and how much of it is.
+    """
+
+    symbol: str
+    start_ns: int
+    end_ns: int
+    asked_ns: int = 0
+    answered_ns: int = 0
+    requests: int = 0
+    fetched: int = 0
+    landed: int = 0
+    already_there: int = 0
+    rejected: int = 0
+    differing: int = 0
+    lost: tuple[Ids, ...] = ()
+    comparison: Comparison | None = field(default=None, repr=False)
+
+    @property
+    def missing(self) -> int:
+        """How many trades there were, by their ids, that did not come."""
+        return sum(last - first + 1 for first, last in self.lost)
+
+    def plus(self, written: WriteReport) -> FilledTrades:
+        """Counted on by what was written."""
+        return replace(
+            self,
+            landed=self.landed + written.landed,
+            already_there=self.already_there + written.already_there,
+            rejected=self.rejected + written.rejected,
+            differing=self.differing + written.conflicts,
+        )
+
+
+Progress = Callable[[FilledTrades], None]
+
+
+def fill_trades(
+    lake: Lake,
+    market: TradeHistory,
+    symbols: Sequence[str],
+    since_ns: int,
+    until_ns: int | None = None,
+    *,
+    now_ns: int,
+    refetch: bool = False,
+    on_progress: Progress | None = None,
+) -> list[FilledTrades]:
+    """Bring the trades of [since_ns, until_ns) into the lake; a report a symbol.
+
+    What coverage says is known already is not asked for, unless `refetch`. Bars made of the trades
+    are compared with the candles that the lake has of the same range.
+    """
+    reports = []
+    for symbol in symbols:
+        end = now_ns - SETTLING_NS if until_ns is None else min(until_ns, now_ns - SETTLING_NS)
+        target = (max(0, since_ns), max(0, since_ns, end))
+        fill = _Fill(lake, market, symbol, target, now_ns, on_progress)
+        fill.run(refetch=refetch)
+        found = compare(lake, market.name, symbol, target)
+        reports.append(replace(fill.report, comparison=found))
+    return reports
+
+
+class _Fill:
+    """One symbol's way into the lake."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        market: TradeHistory,
+        symbol: str,
+        target: Range,
+        now_ns: int,
+        on_progress: Progress | None,
+    ) -> None:
+        self.lake, self.market, self.now_ns, self.on_progress = lake, market, now_ns, on_progress
+        self.report = FilledTrades(symbol, *target)
+        self.source = f"{market.name} trades"
+        self._frames: list[pl.DataFrame] = []
+        self._proven: list[Range] = []
+        self._pages = 0
+
+    def run(self, *, refetch: bool) -> None:
+        """Ask for what is missing and land the answers; on the way out too, whatever the reason."""
+        one = self.report
+        known = coverage.covered(self.lake, TRADES.name, self.market.name, one.symbol, None)
+        ranges = coverage.gaps((one.start_ns, one.end_ns), [] if refetch else known)
+        self.report = replace(one, asked_ns=sum(end - start for start, end in ranges))
+        try:
+            for start, end in ranges:
+                self._walk(start, end)
+        finally:
+            self._land()
+
+    def _walk(self, start: int, end: int) -> None:
+        walk = Walk(start, end, self.market.trade_cap, by_id=self.market.trades_by_id)
+        plan = walk.steps()
+        try:
+            ask = next(plan)
+            while True:
+                ask = plan.send(self.market.trade_page(self.report.symbol, ask))
+                self._take(walk)
+        except StopIteration:
+            self._take(walk)
+            self.report = replace(self.report, lost=(*self.report.lost, *walk.lost))
+
+    def _take(self, walk: Walk) -> None:
+        """Keep what a step brought until it lands; nothing is proven that is too young."""
+        frames, proven = walk.drain()
+        youngest = min(self.now_ns, self.market.time_ns(self.now_ns)) - SETTLING_NS
+        settled = [(start, min(end, youngest)) for start, end in proven if start < youngest]
+        self._frames += [one for one in frames if one.height]
+        self._proven += settled
+        self._pages += 1
+        self.report = replace(
+            self.report,
+            requests=self.report.requests + 1,
+            answered_ns=self.report.answered_ns + sum(end - start for start, end in settled),
+        )
+        if self._pages >= PAGES_A_FILE:
+            self._land()
+        self._tell()
+
+    def _land(self) -> None:
+        """Write the trades, then what they cover: never the other way round."""
+        frames, proven = self._frames, self._proven
+        self._frames, self._proven, self._pages = [], [], 0
+        trades = _each_once(frames)
+        if trades.height:
+            written = self.lake.write(TRADES.name, trades, source=self.source, now_ns=self.now_ns)
+            self.report = replace(self.report, fetched=self.report.fetched + trades.height).plus(
+                written
+            )
+        if proven:
+            stamps = trades["ts"].sort()
+            rows = coverage.rows_of(
+                [(start, end, _between(stamps, start, end)) for start, end in proven],
+                dataset=TRADES.name,
+                exchange=self.market.name,
+                symbol=self.report.symbol,
+                interval=None,
+                asked_ns=self.now_ns,
+                source=self.source,
+            )
+            self.lake.write(COVERAGE.name, rows, source=self.source, now_ns=self.now_ns)
+        if frames or proven:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.on_progress is not None:
+            self.on_progress(self.report)
+
+
+def _each_once(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    if not frames:
+        return TRADES.empty()
+    return pl.concat(frames).unique("trade_id", keep="first", maintain_order=True)
+
+
+def _between(stamps: pl.Series, start: int, end: int) -> int:
+    return int(stamps.search_sorted(end)) - int(stamps.search_sorted(start))

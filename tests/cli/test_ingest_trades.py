@@ -1,0 +1,209 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from exchange import Fault
+from trade_market import Market, trades
+
+import cq
+from cq.cli.main import run
+from cq.exchanges.trade_pages import ids_of
+from cq.ingest.built_bars import bars_of
+from cq.ingest.coverage import covered
+from cq.lake import Lake
+from cq.project import create
+from cq.utils.time import MINUTE, SECOND, iso, parse_time
+
+SINCE, UNTIL = "2026-01-01", "2026-01-02"
+START = parse_time(SINCE)
+FIRST = START // SECOND
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, exchange):
+    """A project whose exchange is the loopback one, with a day of trades."""
+    create(tmp_path)
+    (tmp_path / "configs" / "local.yaml").write_text(
+        f"""
+        symbols: [BTC-BRL]
+        ingestion:
+          rest_base_url: {exchange.url}
+          rate_limits: {{requests_per_minute: 60000000, requests_per_second: 1000000}}
+          retry: {{max_tries: 2, backoff_base_ms: 0, backoff_cap_ms: 0, backoff_jitter_ms: 0}}
+        """
+    )
+    monkeypatch.chdir(tmp_path)
+    exchange.trades["BTC-BRL"] = Market(trades(range(FIRST, FIRST + 86_400, 16), 700))
+    return tmp_path
+
+
+@pytest.fixture
+def cq_trades(project, capsys):
+    """Fetch trades; exit code, standard output and error."""
+
+    def called(*arguments):
+        code = run(["lake", "ingest", "--dataset", "trades", *arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return called
+
+
+def ids(project):
+    rows = Lake(project / "lake").sql("select trade_id from trades")
+    return sorted(rows["trade_id"].cast(int).to_list())
+
+
+def test_every_trade_lands_and_a_table_says_so(project, cq_trades):
+    code, out, err = cq_trades("BTC-BRL", "--since", SINCE, "--until", UNTIL)
+    assert code == 0
+    assert ids(project) == list(range(700, 6100))
+    assert out.splitlines()[0] == "trades"
+    assert "5,400" in out
+    assert "BTC-BRL: 100 %, 5,400 trades in the lake" in err
+
+
+def test_json_is_one_object(cq_trades):
+    code, out, _ = cq_trades("BTC-BRL", "--since", SINCE, "--until", UNTIL, "--json")
+    said = json.loads(out)
+    (report,) = said["symbols"]
+    assert (code, said["dataset"], said["error"]) == (0, "trades", None)
+    assert (report["from"], report["landed"], report["lost"]) == (iso(START), 5400, [])
+    assert report["comparison"] is None
+
+
+def test_it_goes_on_where_it_ended_and_twice_changes_nothing(project, exchange, cq_trades):
+    cq_trades("BTC-BRL", "--since", SINCE, "--until", "2026-01-01T12:00")
+    cq_trades("BTC-BRL", "--until", UNTIL)
+    assert ids(project) == list(range(700, 6100))
+    exchange.asked.clear()
+    _, out, _ = cq_trades("BTC-BRL", "--since", SINCE, "--until", UNTIL, "--json")
+    assert exchange.asked == []
+    assert json.loads(out)["symbols"][0]["landed"] == 0
+
+
+def test_trades_are_held_against_the_candles_of_the_lake(exchange, cq_trades):
+    bars = bars_of(exchange.trades["BTC-BRL"].held, "1m")
+    wire = {
+        ts: tuple(f"{value:.8f}" for value in row)
+        for ts, *row in bars.select("ts", "open", "high", "low", "close", "volume").iter_rows()
+    }
+    exchange.markets["BTC-BRL", "1m"] = wire
+    arguments = ("BTC-BRL", "--since", SINCE, "--until", UNTIL)
+    assert run(["lake", "ingest", "--interval", "1m", *arguments]) == 0
+    code, _, err = cq_trades(*arguments)
+    assert code == 0
+    assert f"BTC-BRL: {bars.height:,} 1m bars made of the trades equal the exchange's" in err
+
+
+def test_differences_from_the_candles_are_counted_and_shown_and_no_failure(exchange, cq_trades):
+    exchange.markets["BTC-BRL", "1m"] = {START + 3 * MINUTE: ("1.0", "9.0", "1.0", "2.0", "5.0")}
+    arguments = ("BTC-BRL", "--since", SINCE, "--until", "2026-01-01T00:05")
+    assert run(["lake", "ingest", "--interval", "1m", *arguments]) == 0
+    code, out, err = cq_trades(*arguments, "--json")
+    assert code == 0
+    assert "BTC-BRL: 5 of 5 1m bars made of the trades differ from the exchange's" in err
+    found = json.loads(out[out.index("{") :])["symbols"][0]["comparison"]
+    assert (found["compared"], found["differences"], len(found["first"])) == (1, 5, 3)
+    assert found["first"][0].startswith("2026-01-01T00:00:00Z: trades make a bar that")
+
+
+def test_trades_that_the_exchange_keeps_back_are_told_in_one_line(project, exchange, cq_trades):
+    market = exchange.trades["BTC-BRL"]
+    whole = market.held
+    market.held = whole.filter(~ids_of(whole).is_between(2000, 2002))
+    arguments = ("BTC-BRL", "--since", SINCE, "--until", UNTIL)
+    code, out, err = cq_trades(*arguments, "--json")
+    assert code == 4
+    assert json.loads(out)["symbols"][0]["lost"] == [[2000, 2002]]
+    assert err.splitlines()[-1].startswith(
+        "cq: BTC-BRL: the exchange does not give 3 trades (ids 2000 to 2002)"
+    )
+    market.held = whole
+    assert cq_trades(*arguments)[0] == 0
+    assert ids(project) == list(range(700, 6100))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["BTC-BRL", "--since", "2999-01-01"], "--since 2999-01-01 lies in the future"),
+        (["BTC-BRL", "--since", UNTIL, "--until", SINCE], "is not after the beginning"),
+        (["btc-brl", "--since", SINCE], "did you mean BTC-BRL?"),
+        (["BTC-BRL", "--since", SINCE, "--interval", "1h"], "trades have no --interval"),
+        (["BTC-BRL"], "no trades of BTC-BRL were fetched before; say where to begin"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_no_request(exchange, cq_trades, arguments, said):
+    code, out, err = cq_trades(*arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.startswith("cq: ")
+    assert err.count("\n") == 1
+    assert exchange.asked == []
+
+
+def test_an_unknown_symbol_is_one_line_and_the_others_land(project, cq_trades):
+    code, _, err = cq_trades("NOPE-BRL", "BTC-BRL", "--since", SINCE, "--until", UNTIL)
+    assert code == 4
+    assert err.splitlines()[-1].startswith("cq: NOPE-BRL: the exchange has no such market")
+    assert len(ids(project)) == 5400
+
+
+def test_a_market_without_a_trade_in_the_range_is_said(exchange, cq_trades):
+    exchange.trades["BTC-BRL"].held = exchange.trades["BTC-BRL"].held.clear()
+    code, _, err = cq_trades("BTC-BRL", "--since", SINCE, "--until", UNTIL)
+    assert code == 0
+    assert "BTC-BRL: the exchange has no trade in this range" in err
+
+
+def test_passing_faults_on_the_way_lose_nothing(project, exchange, cq_trades):
+    seen = iter([Fault(503), Fault(kind="half"), Fault(429), Fault(kind="drop")])
+
+    def fail_now_and_then(_):
+        if len(exchange.asked) % 4 == 1:
+            exchange.faults.extend([one for one in [next(seen, None)] if one])
+
+    exchange.on_request = fail_now_and_then
+    assert cq_trades("BTC-BRL", "--since", SINCE, "--until", UNTIL)[0] == 0
+    assert ids(project) == list(range(700, 6100))
+
+
+@pytest.mark.parametrize("request_number", [5, 21, 40])
+def test_a_kill_at_any_request_is_completed_by_the_same_command(project, exchange, request_number):
+    market = exchange.trades["BTC-BRL"]
+    market.held = trades(range(FIRST, FIRST + 86_400, 16), 700).with_columns(
+        ts=pl.col("ts") // (4 * SECOND) * (4 * SECOND)
+    )
+    market.cap = 150
+    child: list[subprocess.Popen[bytes]] = []
+
+    def kill(_):
+        if child and len(exchange.asked) == request_number:
+            child[0].kill()
+
+    exchange.on_request = kill
+    command = [sys.executable, "-m", "cq", "lake", "ingest", "--dataset", "trades"]
+    arguments = ["BTC-BRL", "--since", SINCE, "--until", UNTIL]
+    environment = os.environ | {"PYTHONPATH": str(Path(cq.__file__).parent.parent)}
+    child.append(
+        subprocess.Popen([*command, *arguments], env=environment, stderr=subprocess.DEVNULL)
+    )
+    assert child[0].wait(60) == -signal.SIGKILL
+    lake = Lake(project / "lake")
+    proven = covered(lake, "trades", "mercadobitcoin", "BTC-BRL", None)
+    due = market.held.filter(
+        pl.any_horizontal(
+            pl.lit(value=False), *(pl.col("ts").is_between(s, e - 1) for s, e in proven)
+        )
+    )
+    if due.height:
+        assert set(ids_of(due)) <= set(ids(project))
+    exchange.on_request = None
+    assert run(["lake", "ingest", "--dataset", "trades", *arguments]) == 0
+    assert ids(project) == list(range(700, 6100))
