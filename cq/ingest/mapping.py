@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,9 @@ from cq.ingest.layout import Layout, decimal_in
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Kind, Source
 from cq.ingest.stamps import Stamp, Unit
+from cq.ingest.symbols import normalised
 from cq.ingest.tables import NUMBERS, Table, normalise
+from cq.lake.rules import PLAIN_NAME
 from cq.utils.time import interval_ns
 from cq.utils.yamls import read_yaml
 
@@ -99,6 +102,8 @@ class Mapping(BaseModel):
                 f"{', '.join(strangers)} is no column here; ours are {', '.join(sorted(known))}"
             )
         for name, said in columns.items():
+            if not _each(said):
+                raise ValueError(f"{name}: names no column")
             if any(isinstance(one, int) and one < 1 for one in _each(said)):
                 raise ValueError(f"{name}: positions count from 1")
         return columns
@@ -114,6 +119,23 @@ class Mapping(BaseModel):
                     f"{encoding!r} is no encoding; expected one such as utf-8 or cp1252"
                 ) from None
         return encoding
+
+    @field_validator("symbol")
+    @classmethod
+    def _a_market(cls, symbol: str | None) -> str | None:
+        if symbol is None:
+            return None
+        known = normalised(symbol)
+        if known is None:
+            raise ValueError(f"{symbol!r} is no market; expected BASE-QUOTE, such as BTC-BRL")
+        return known
+
+    @field_validator("exchange")
+    @classmethod
+    def _a_plain_name(cls, exchange: str | None) -> str | None:
+        if exchange is not None and not re.fullmatch(PLAIN_NAME, exchange):
+            raise ValueError(f"{exchange!r} is no plain name; expected one such as binance")
+        return exchange
 
     @field_validator("interval")
     @classmethod
@@ -163,7 +185,8 @@ def read_mapping(path: Path) -> Mapping:
     try:
         return Mapping.model_validate(document.value)
     except ValidationError as error:
-        first = error.errors()[0]
+        found = error.errors()
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
         forms = ("str", "int", "list[union[str,int]]")  # of a column: no keys of the file
         keys = tuple(str(key) for key in first["loc"] if key not in forms)
         raise ConfigError(document.where(keys), _problem(first, keys)) from None
