@@ -140,7 +140,7 @@ def run(arguments: list[str]) -> int:
     except Terminated:
         click.echo("cq: ended; what had landed is kept, run the same command again", err=True)
         return TERMINATED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # whoever reads has seen enough; click exits for it
         _drop_output()
     except OSError as error:
         if _debugging():

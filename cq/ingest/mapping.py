@@ -21,7 +21,7 @@ from cq.ingest.source import Kind, Source
 from cq.ingest.stamps import Stamp, Unit
 from cq.ingest.symbols import normalised
 from cq.ingest.tables import NUMBERS, Table, normalise
-from cq.lake.rules import PLAIN_NAME
+from cq.lake.rules import PLAIN_NAME, SYMBOL
 from cq.utils.time import interval_ns
 from cq.utils.yamls import read_yaml
 
@@ -125,7 +125,7 @@ class Mapping(BaseModel):
     def _a_market(cls, symbol: str | None) -> str | None:
         if symbol is None:
             return None
-        known = normalised(symbol)
+        known = symbol if re.fullmatch(SYMBOL, symbol) else normalised(symbol)
         if known is None:
             raise ValueError(f"{symbol!r} is no market; expected BASE-QUOTE, such as BTC-BRL")
         return known

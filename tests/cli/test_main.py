@@ -133,6 +133,15 @@ def started(arguments: list[str], **options: object) -> subprocess.CompletedProc
     return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, **options)
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["config", "--help"]])
+def test_a_reader_that_has_seen_enough_is_no_mistake(arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as closed:  # noqa: PTH123  # a handle, not a path
+        done = started(arguments, stdout=closed)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_standard_output_is_one_line():
     with Path("/dev/full").open("w") as full:

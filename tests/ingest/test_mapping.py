@@ -149,7 +149,10 @@ def test_a_mapping_of_another_dataset_is_refused(mapped):
         ("symbol: X-Y\n", r"columns is missing"),
         ("column: {ts: a}\n", r"m\.yaml:1: unknown key column; there is columns"),
         ("columns: {ts: []}\n", r"m\.yaml:1: columns: ts: names no column"),
-        ("columns: {ts: a}\nsymbol: some words\n", r"m\.yaml:2: symbol: 'some words' is no market"),
+        (
+            "columns: {ts: a}\nsymbol: not a market\n",
+            r"m\.yaml:2: symbol: 'not a market' is no market",
+        ),
         ("columns: {ts: a}\nexchange: a/b\n", r"m\.yaml:2: exchange: 'a/b' is no plain name"),
         ("columns: [\n", r"m\.yaml:\d+: is not YAML"),
     ],
