@@ -220,7 +220,7 @@ def _print(found: dict[str, Any], folder: Path) -> None:
     click.echo()
     for one in found["replays"]:
         verdict = "equal to the backtest" if one["equal"] else "DIFFERENT from the backtest"
-        counts = f"{one['bars']} bars, {one['trades']} trades"
+        counts = f"{one['bars']} bars, {one['trades']} trade{'s' * (one['trades'] != 1)}"
         click.echo(f"paper replay of {one['strategy']}: {counts}, {verdict}")
     click.echo("\nreports: " + "\n         ".join(found["reports"]))
     cq = _command()

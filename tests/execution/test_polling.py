@@ -294,16 +294,21 @@ def test_a_failed_look_is_said_and_tried_again(place: Place) -> None:
     assert step["latency_ms"] > 0
 
 
+def run_once(poller: Poller) -> None:
+    """Told to stop after the first look."""
+    run(
+        poller,
+        clock=lambda: FIRST_LOOK,
+        wait=lambda _: True,
+        interval_s=15,
+        on_poll=lambda _: None,
+    )
+
+
 def test_a_first_look_that_fails_is_an_alert_without_a_bar(place: Place) -> None:
     with place.poller() as poller:
         place.exchange.fails = [Unavailable("/candles", 503)]
-        run(
-            poller,
-            clock=lambda: FIRST_LOOK,
-            wait=lambda _: True,
-            interval_s=15,
-            on_poll=lambda _: None,
-        )
+        run_once(poller)
         alerts = summary(poller.trader.journal)["alerts"]
     assert [(one["bar"], one["reason"]) for one in alerts] == [
         (None, "no closed bar has come yet")
@@ -324,13 +329,7 @@ def test_what_no_other_try_mends_ends_it(place: Place) -> None:
     with place.poller() as poller:
         place.exchange.fails = [Refused("/candles", 400, "X", "no")]
         with pytest.raises(Refused):
-            run(
-                poller,
-                clock=lambda: FIRST_LOOK,
-                wait=lambda _: True,
-                interval_s=15,
-                on_poll=lambda _: None,
-            )
+            run_once(poller)
 
 
 def test_excluded_symbols_are_not_traded(place: Place) -> None:
