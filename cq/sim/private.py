@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import wraps
-from typing import Final
 from zlib import crc32
 
 from aiohttp import web
@@ -14,6 +12,7 @@ from aiohttp import web
 from cq.sim import bodies, order_texts, refusals
 from cq.sim.accounts import Account, Ledger, account_id
 from cq.sim.answers import answer, no_route
+from cq.sim.holders import Holder
 from cq.sim.liquidity import Market
 from cq.sim.listing import Listing
 from cq.sim.matching import Matching
@@ -24,11 +23,6 @@ from cq.sim.simulation import Simulation
 from cq.sim.tokens import Key, Tokens
 from cq.sim.trading_switches import TradingSwitches
 from cq.utils.time import SECOND
-
-LOGIN: Final = "local-id"
-PASSWORD: Final = "local-secret"  # noqa: S105
-"""The key of a local exchange that was given none: published, since it protects nothing."""
-START: Final = {"BRL": Decimal(100_000)}
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 Signed = Callable[[web.Request, Account], web.Response]
@@ -137,7 +131,7 @@ class PrivateSide:
 
     def tier(self, _: web.Request, account: Account) -> web.Response:
         """Documented, and 404 in every recording."""
-        if self.switches.tier_reply == "404":
+        if self.switches.tier_reply == "missing":
             return no_route()
         return answer([{"tier": str(account.volume.tier)}])
 
@@ -272,16 +266,6 @@ class PrivateSide:
         if order is None:
             raise refusals.unknown_order(module)
         return order
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Somebody with a key, an account and what is in it at the start."""
-
-    login: str = LOGIN
-    password: str = field(default=PASSWORD, repr=False)
-    balances: Mapping[str, Decimal] = field(default_factory=lambda: dict(START))
-    read_only: bool = False
 
 
 def private_side(

@@ -85,14 +85,14 @@ class Tokens:
 
     def inactive(self) -> Refusal:
         """The gateway's answer to a token that is not active, or a wrong key."""
-        if self.switches.gateway_text == "2024":
+        if self.switches.gateway_text == "recorded":
             return GatewayRefusal(401, "Unauthorized", "The request could not be authorized")
         said = ("Access credentials are invalid", "Access token is not active")
         return GatewayRefusal(401, "Unauthorized", *said)
 
     def foreign(self) -> Refusal:
         """The gateway's answer to an account of somebody else."""
-        if self.switches.gateway_text == "2024":
+        if self.switches.gateway_text == "recorded":
             return GatewayRefusal(403, "Forbidden", "The requested action was forbidden")
         said = "Access credentials are not sufficient to access this resource"
         return GatewayRefusal(403, "Forbidden", said)

@@ -19,10 +19,12 @@ class TradingSwitches(BaseModel):
     oauth2: bool = Field(True, description="`POST /oauth2/token` is there")
     authorize: bool = Field(True, description="`POST /authorize` is there still")
     token_seconds: int = Field(3600, gt=0, description="life of a token, by the exchange's clock")
-    gateway_text: Literal["2024", "2026"] = Field(
-        "2026", description="wording of the gateway's 401 and 403: recorded, or of the reference"
+    gateway_text: Literal["recorded", "reference"] = Field(
+        "reference", description="wording of the gateway's 401 and 403: of 2026, or seen in 2024"
     )
-    tier_reply: Literal["404", "documented"] = Field("404", description="GET …/tier")
+    tier_reply: Literal["missing", "documented"] = Field(
+        "missing", description="GET …/tier: 404 as in every recording, or the documented rows"
+    )
 
     # placing
     async_delay_ms: int = Field(

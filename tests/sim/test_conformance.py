@@ -25,7 +25,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
 from cq.sim.clock import SimClock
-from cq.sim.private import LOGIN, PASSWORD, Holder, private_side
+from cq.sim.holders import LOGIN, PASSWORD, Holder
+from cq.sim.private import private_side
 from cq.sim.server import running
 from cq.sim.simulation import Simulation
 from cq.sim.switches import Switches

@@ -13,7 +13,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from cq.sim.clock import SimClock
-from cq.sim.private import LOGIN, PASSWORD, Holder, private_side
+from cq.sim.holders import LOGIN, PASSWORD, Holder
+from cq.sim.private import private_side
 from cq.sim.server import running
 from cq.sim.simulation import Simulation
 from cq.sim.switches import Switches
@@ -168,13 +169,13 @@ def test_tokens_expire_when_they_are_told_to(client):
     assert client.get("/accounts")[0] == 200
 
 
-@pytest.mark.parametrize("year", ["2024", "2026"])
-def test_the_gateway_speaks_as_it_did_in_a_year(opened, year):
-    client = opened(gateway_text=year)
+@pytest.mark.parametrize("wording", ["recorded", "reference"])
+def test_the_gateway_speaks_as_recorded_or_as_in_the_reference(opened, wording):
+    client = opened(gateway_text=wording)
     status, body = client.get(f"/accounts/{'0' * 64}/balances")
     assert (status, body["error"]["status"]) == (403, "Forbidden")
     client.side.expire_tokens()
-    assert ("reason" in client.get("/accounts")[1]["error"]) == (year == "2026")
+    assert ("reason" in client.get("/accounts")[1]["error"]) == (wording == "reference")
 
 
 def test_balances_list_every_asset_also_without_any(client):
