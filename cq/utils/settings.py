@@ -68,6 +68,9 @@ class Stream(_Frozen):
     settle_seconds: float = Field(2.0, ge=0)
     lost_seconds: float = Field(600.0, gt=0)
     book_depth: Literal[10, 20, 50, 100, 200] = 20
+    rotate_seconds: float = Field(300.0, gt=0)
+    rotate_rows: int = Field(250_000, ge=1)
+    catch_up_trades: int = Field(100_000, ge=1)
     backoff: Backoff = Backoff()
 
     @model_validator(mode="after")

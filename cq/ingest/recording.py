@@ -1,0 +1,284 @@
+"""Recordings: all that arrived, in its order, as JSON lines in gzip.
+
+A file is made of gzip members, each written at once. So one that a crash left behind is whole up to
+its last member, and `zcat FILE | jq` reads it. The first line says what it is; each other line is
+one arrival, with the instant first:
+
+    {"at":1790138577211526746,"session":"…","frame":"{\\"type\\":\\"trade\\",…}"}
+    {"at":…,"session":"…","bytes":"/w=="}                     a frame that is no UTF-8, in base64
+    {"at":…,"session":"…","opened":"trades"}
+    {"at":…,"session":"…","closed":"trades","reason":"1006"}
+    {"at":…,"symbol":"BTC-BRL","fill":[1,2],"lost":false,"seen":…,"newest":null,"trades":[…]}
+    {"at":…,"symbol":"BTC-BRL","seed":{"ts":…,"bids":[…],"asks":[…]}}    a book from REST
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import polars as pl
+
+from cq.errors import LakeUnwritable, NoSuchFile, UnknownLayout
+from cq.exchanges.feed import Arrival, Closed, Fill, Frame, Opened, Seed
+from cq.lake import parquet
+from cq.lake.datasets import ORDERBOOK_L2, TRADES
+from cq.utils.time import SECOND, from_ns
+
+VERSION: Final = 1
+SUFFIX: Final = ".jsonl.gz"
+FLUSH_NS: Final = SECOND
+FLUSH_BYTES: Final = 4 << 20
+LEVEL: Final = 1
+"""Of compression: a burst must not wait for it."""
+
+
+class Recorder:
+    """Writes arrivals into files of `folder`, a new one every `rotate_ns`; `tick` keeps it moving.
+
+    Nothing waits in it for more than a second or four megabytes.
+    """
+
+    def __init__(
+        self, folder: Path, header: dict[str, Any], *, rotate_ns: int, now_ns: int
+    ) -> None:
+        self.folder, self.rotate_ns = folder, rotate_ns
+        self.arrivals, self.bytes_written, self.files = 0, 0, list[Path]()
+        self._header = {"cq": "recording", "version": VERSION, **header}
+        self._lines: list[bytes] = []
+        self._size, self._began_ns, self._flushed_ns = 0, now_ns, now_ns
+        self._file: BinaryIO | None = None
+
+    def add(self, arrivals: Sequence[Arrival], now_ns: int) -> None:
+        """Take arrivals in their order."""
+        if not arrivals:
+            return
+        text = lines_of(arrivals)
+        self.arrivals += len(arrivals)
+        self._lines.append(text)
+        self._size += len(text)
+        self.tick(now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """Write what has waited long enough, and begin a new file when it is time."""
+        if self._size >= FLUSH_BYTES or now_ns >= self._flushed_ns + FLUSH_NS:
+            self.flush(now_ns)
+        if self._file is not None and now_ns >= self._began_ns + self.rotate_ns:
+            self._end()
+
+    def flush(self, now_ns: int) -> None:
+        """Write what waits as one member."""
+        self._flushed_ns = now_ns
+        if not self._size:
+            return
+        block, self._lines, self._size = b"".join(self._lines), [], 0
+        try:
+            if self._file is None:
+                self._begin(now_ns)
+            assert self._file is not None
+            self._write(block)
+        except OSError as error:
+            raise LakeUnwritable(self.folder, error.strerror or str(error)) from error
+
+    def _begin(self, now_ns: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._began_ns = now_ns
+        name = f"{from_ns(now_ns):%Y%m%dT%H%M%S}"
+        for number in range(10_000):
+            path = self.folder / f"{name}-{number:04d}{SUFFIX}"
+            try:
+                self._file = path.open("xb", buffering=0)
+            except FileExistsError:
+                continue
+            said = self._header | {"began": now_ns, "part": len(self.files)}
+            self.files.append(path)
+            self._write(json.dumps(said).encode() + b"\n")
+            return
+        raise FileExistsError(None, "too many recordings of one second", str(self.folder))
+
+    def _write(self, block: bytes) -> None:
+        """One member, whole or, on a full disk, cut off again."""
+        assert self._file is not None
+        member = gzip.compress(block, LEVEL, mtime=0)
+        begun = self._file.tell()
+        try:
+            left = memoryview(member)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(begun)
+            raise
+        self.bytes_written += len(member)
+
+    def _end(self) -> None:
+        if self._file is None:
+            return
+        try:
+            os.fsync(self._file.fileno())
+            parquet.sync(self.folder)
+        except OSError as error:
+            raise LakeUnwritable(self.folder, error.strerror or str(error)) from error
+        finally:
+            self._file.close()
+            self._file = None
+
+    def close(self, now_ns: int) -> None:
+        """Write what is left and make it last."""
+        try:
+            self.flush(now_ns)
+        finally:
+            self._end()
+
+
+def lines_of(arrivals: Sequence[Arrival]) -> bytes:
+    """Arrivals as JSON lines; runs of frames in one go."""
+    out: list[bytes] = []
+    frames: list[Frame] = []
+    for one in arrivals:
+        if isinstance(one, Frame):
+            frames.append(one)
+            continue
+        if frames:
+            out.append(_frames(frames))
+            frames = []
+        out.append(json.dumps(_said(one), separators=(",", ":")).encode() + b"\n")
+    if frames:
+        out.append(_frames(frames))
+    return b"".join(out)
+
+
+def _frames(frames: Sequence[Frame]) -> bytes:
+    try:
+        texts = [one.data.decode() for one in frames]
+    except UnicodeDecodeError:
+        return b"".join(_frame(one) for one in frames)
+    lines = pl.DataFrame(
+        {
+            "at": [one.received_ns for one in frames],
+            "session": [one.session for one in frames],
+            "frame": texts,
+        },
+        schema={"at": pl.Int64, "session": pl.String, "frame": pl.String},
+    ).select(pl.struct(pl.all()).struct.json_encode())
+    return "\n".join(lines.to_series()).encode() + b"\n"
+
+
+def _frame(frame: Frame) -> bytes:
+    try:
+        said = {"frame": frame.data.decode()}
+    except UnicodeDecodeError:
+        said = {"bytes": base64.b64encode(frame.data).decode()}
+    line = {"at": frame.received_ns, "session": frame.session, **said}
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def _said(one: Opened | Closed | Fill | Seed) -> dict[str, Any]:
+    if isinstance(one, Seed):
+        (book,) = one.book.select(*ORDERBOOK_L2.schema).rows(named=True)
+        return {"at": one.at_ns, "symbol": one.symbol, "seed": book}
+    if isinstance(one, Opened):
+        return {"at": one.at_ns, "session": one.session, "opened": one.channel}
+    if isinstance(one, Closed):
+        said = {"closed": one.channel, "reason": one.reason}
+        return {"at": one.at_ns, "session": one.session, **said}
+    return {
+        "at": one.at_ns,
+        "symbol": one.symbol,
+        "fill": [one.first_id, one.last_id],
+        "lost": one.lost,
+        "seen": one.seen_ns,
+        "newest": one.newest,
+        "trades": one.trades.select(*TRADES.schema).rows(),
+    }
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a file is one of ours, by its first line."""
+    return _header(path) is not None
+
+
+def _header(path: Path) -> dict[str, Any] | None:
+    try:
+        first = next(_lines(path), b"")
+        said = json.loads(first)
+    except (ValueError, OSError, UnknownLayout):
+        return None
+    return said if isinstance(said, dict) and said.get("cq") == "recording" else None
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """What a recording says of itself."""
+    if not path.is_file():
+        raise NoSuchFile(path)
+    said = _header(path)
+    if said is None:
+        raise UnknownLayout(path, "is no recording; `cq lake record` makes them")
+    if said.get("version") != VERSION:
+        raise UnknownLayout(
+            path, f"is a recording of version {said.get('version')}; this cq reads {VERSION}"
+        )
+    return said
+
+
+def arrivals_in(path: Path) -> Iterator[Arrival]:
+    """The arrivals of a recording, in their order; what a crash cut off at its end is left out."""
+    header_of(path)
+    lines = _lines(path)
+    next(lines)
+    for number, line in enumerate(lines, 2):
+        try:
+            yield _arrival(json.loads(line))
+        except (ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+            raise UnknownLayout(path, f"has a damaged line {number} ({error})") from None
+
+
+def _arrival(said: dict[str, Any]) -> Arrival:
+    at = int(said["at"])
+    if "frame" in said:
+        return Frame(at, said["frame"].encode(), said["session"])
+    if "bytes" in said:
+        return Frame(at, base64.b64decode(said["bytes"], validate=True), said["session"])
+    if "opened" in said:
+        return Opened(at, said["session"], said["opened"])
+    if "closed" in said:
+        return Closed(at, said["session"], said["closed"], said["reason"])
+    if "seed" in said:
+        return Seed(at, said["symbol"], pl.DataFrame([said["seed"]], dict(ORDERBOOK_L2.schema)))
+    first, last = said["fill"]
+    rows = pl.DataFrame(said["trades"], schema=dict(TRADES.schema), orient="row")
+    known = (said["lost"], said["seen"], said["newest"])
+    return Fill(at, said["symbol"], first, last, rows, *known)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of all whole members; a last one that was cut short, or cut off, ends it."""
+    with path.open("rb") as file:
+        rest = b""
+        try:
+            for block in _members(file):
+                *whole, rest = (rest + block).split(b"\n")
+                yield from whole
+        except zlib.error as error:
+            raise UnknownLayout(path, f"is damaged ({error}); what came before is good") from None
+
+
+def _members(file: BinaryIO) -> Iterator[bytes]:
+    """Each whole member, unpacked; it ends in a line's end."""
+    held = b""
+    while True:
+        unpack = zlib.decompressobj(wbits=31)
+        parts: list[bytes] = []
+        while not unpack.eof:
+            if not held:
+                held = file.read(1 << 20)
+                if not held:
+                    return  # the last member is cut short, or there is none
+            parts.append(unpack.decompress(held))
+            held = unpack.unused_data if unpack.eof else b""
+        yield b"".join(parts)

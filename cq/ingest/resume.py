@@ -1,0 +1,180 @@
+"""Where a stream goes on: after the newest trade in the lake, with the holes before it filled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from cq.errors import TradesMissing
+from cq.exchanges.feed import Hole, Missing
+from cq.exchanges.trade_pages import holes, ids_of, without
+from cq.ingest import coverage
+from cq.ingest.closing import INTERVAL, Closing
+from cq.lake import Lake, WriteReport
+from cq.lake.damage import collected
+from cq.lake.datasets import OHLCV, TRADES
+from cq.lake.resample import ceiling, floor
+from cq.lake.writer import scan
+from cq.utils.time import DAY
+
+PIECE: Final = 10_000
+"""Ids asked for and landed at a time, so that a kill loses little of a long catching up."""
+
+LOOK_BACK_NS: Final = DAY
+"""Bars that were never made are made from trades in the lake for so long before the newest."""
+
+ID: Final = pl.col("trade_id").cast(pl.Int64, strict=False)
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """One market, ready to go on: `after` is the newest id in the lake, None where it has none.
+
+    `filled` trades were missing before that; those in `left` still are.
+    """
+
+    symbol: str
+    after: int | None
+    closing: Closing
+    filled: int = 0
+    left: tuple[Hole, ...] = ()
+
+
+def resumed(
+    lake: Lake,
+    market: Missing,
+    exchange: str,
+    symbol: str,
+    *,
+    most: int,
+    now_ns: int,
+    source: str,
+    check: Callable[[], None] = lambda: None,
+) -> Resumed:
+    """Land the exchange's newest trades of `symbol`, and what lacks between them and the lake's.
+
+    Only what no coverage speaks of is looked through, and at most the newest `most` ids of it.
+    `check` is called between requests, and may raise.
+    """
+
+    def land(rows: pl.DataFrame) -> WriteReport:
+        if rows.is_empty():
+            return WriteReport()
+        return lake.write(TRADES.name, rows, source=source, now_ns=now_ns)
+
+    check()
+    land(market.newest_trades(symbol))
+    known = coverage.covered(lake, TRADES.name, exchange, symbol, None)
+    tail = _Tail.of(lake, exchange, symbol, known[-1][1] if known else None, most)
+    filled, left = 0, list[Hole]()
+    for first, last in reversed(tail.holes):
+        if filled + last - first >= most:
+            left.append(Hole(symbol, first, last))
+            continue
+        for start in range(first, last + 1, PIECE):
+            check()
+            rows, runs = _asked(market, symbol, start, min(last, start + PIECE - 1))
+            land(rows)
+            filled += rows.height
+            left += [Hole(symbol, *run) for run in runs]
+    if filled:
+        tail = _Tail.of(lake, exchange, symbol, tail.covered_ns, most)
+    left.sort()
+    if tail.cut is not None:
+        left.insert(0, Hole(symbol, *tail.cut))
+    closing = _closing(lake, exchange, symbol, tail, left)
+    return Resumed(symbol, tail.newest, closing, filled, tuple(left))
+
+
+def _asked(
+    market: Missing, symbol: str, first: int, last: int
+) -> tuple[pl.DataFrame, list[tuple[int, int]]]:
+    """The trades of these ids, and the runs of them that the exchange does not give."""
+    try:
+        rows = market.missing_trades(symbol, first, last)
+    except TradesMissing as missing:
+        found = TRADES.empty() if missing.found is None else missing.found
+        return found, list(missing.runs)
+    return rows, without([(first, last)], ids_of(rows))
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """The newest ids of a market in the lake, from `base` on, which is the last one covered.
+
+    `cut` are ids, more than are looked through, between that one and the first looked at.
+    """
+
+    newest: int | None
+    base: int | None
+    covered_ns: int | None
+    ids: pl.Series
+    cut: tuple[int, int] | None = None
+
+    @property
+    def holes(self) -> list[tuple[int, int]]:
+        """Runs of ids that are not there."""
+        return holes(self.ids)
+
+    @classmethod
+    def of(cls, lake: Lake, exchange: str, symbol: str, covered_ns: int | None, most: int) -> _Tail:
+        """Look it up."""
+        rows = trades_in(lake, exchange, symbol)
+        before = pl.col("ts") < (covered_ns or 0)
+        ends = collected(rows.select(newest=ID.max(), base=ID.filter(before).max()), lake.root)
+        newest, base = ends.row(0)
+        lowest = max(base or 0, (newest or 0) - most)
+        ids = collected(rows.filter(lowest <= ID).select(ID.unique().sort()), lake.root).to_series()
+        cut = None
+        if base is not None and lowest > base and len(ids):
+            cut = (base + 1, int(ids[0]) - 1)
+            cut = cut if cut[0] <= cut[1] else None
+        return cls(newest, base, covered_ns, ids, cut)
+
+
+def _closing(lake: Lake, exchange: str, symbol: str, tail: _Tail, left: list[Hole]) -> Closing:
+    """Bars and coverage go on where the lake's stop, or begin behind the last hole."""
+    rows = trades_in(lake, exchange, symbol)
+    if tail.newest is None:
+        return Closing(symbol, exchange)
+    if tail.covered_ns is not None and tail.base is not None and not left:
+        known_from = tail.covered_ns
+        edge = _edge(lake, exchange, symbol, known_from)
+    else:
+        behind = max((hole.last_id for hole in left), default=-1)
+        first = collected(
+            rows.filter(behind < ID, tail.ids[0] <= ID).select(pl.col("ts").min()), lake.root
+        )
+        known_from = int(first.item()) + 1
+        edge = ceiling(known_from, INTERVAL)
+    held = collected(rows.filter(pl.col("ts") >= min(edge, known_from)), lake.root).sort("ts", ID)
+    return Closing(
+        symbol,
+        exchange,
+        known_from=known_from,
+        edge=edge,
+        tail=held.select(*TRADES.schema),
+        counted=held.filter(pl.col("ts") >= known_from).height,
+    )
+
+
+def _edge(lake: Lake, exchange: str, symbol: str, covered_ns: int) -> int:
+    """Where the next bar opens, when every trade before `covered_ns` is known."""
+    begun = coverage.covered(lake, TRADES.name, exchange, symbol, None)[-1][0]
+    known = coverage.covered(lake, OHLCV.name, exchange, symbol, INTERVAL)
+    told = known[-1][1] if known else 0
+    newest = floor(covered_ns, INTERVAL)
+    since = told if told > newest - LOOK_BACK_NS else newest
+    return max(ceiling(begun, INTERVAL), ceiling(since, INTERVAL))
+
+
+def trades_in(lake: Lake, exchange: str, symbol: str) -> pl.LazyFrame:
+    """The trades of one market that have landed, in no order."""
+    layout = lake.layouts[TRADES.name]
+    paths = layout.paths(lake.root, {"exchange": exchange, "symbol": symbol})
+    if not paths:
+        return TRADES.empty().lazy()
+    return scan(paths, TRADES).filter(pl.col("exchange") == exchange, pl.col("symbol") == symbol)

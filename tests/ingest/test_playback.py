@@ -1,0 +1,218 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from trade_market import trades
+
+from cq.errors import UnknownLayout, UsageError
+from cq.exchanges.feed import Arrival, Closed, Fill, Frame, Opened
+from cq.exchanges.mercado_bitcoin.frames import FrameReader
+from cq.ingest.built_bars import bars_of
+from cq.ingest.pieces import Request
+from cq.ingest.playback import SLICE_NS, Pace, Playing, pieces_of, runs_in, slices
+from cq.ingest.recording import Recorder
+from cq.ingest.rolling import Rotation
+from cq.lake import Lake
+from cq.lake.datasets import TRADES
+from cq.utils.time import MINUTE, SECOND
+
+START = 1_790_000_040
+T0 = START * SECOND
+ROWS = trades([START + 7 * n for n in range(60)], first_id=500)
+
+
+def frame(row: dict, delay_ns: int = 1_000_000) -> Frame:
+    said = {
+        "type": "trade",
+        "id": "BRLBTC",
+        "ts": row["ts"] + 5,
+        "data": {
+            "tid": int(row["trade_id"]), "date": row["ts"] // SECOND, "type": row["side"],
+            "price": row["price"], "amount": row["size"],
+        },
+    }  # fmt: skip
+    return Frame(row["ts"] + delay_ns, json.dumps(said).encode(), "a1")
+
+
+def frames(rows: pl.DataFrame) -> Iterator[Frame]:
+    return (frame(row) for row in rows.iter_rows(named=True))
+
+
+def arrivals() -> list[Arrival]:
+    """A stream with a lost connection, a filled hole, a repeat and a corrupt frame."""
+    fill = Fill(ROWS["ts"][30] + 1, "BTC-BRL", 520, 529, ROWS[20:30])
+    return [
+        Opened(T0, "a1", "trades"),
+        *frames(ROWS[:20]),
+        Closed(ROWS["ts"][20], "a1", "trades", "1006"),
+        Opened(ROWS["ts"][29], "a2", "trades"),
+        *frames(ROWS[30:31]),
+        fill,
+        *frames(ROWS[30:45]),
+        Frame(ROWS["ts"][45], b'{"type":"trade","id":\xff', "a2"),
+        *frames(ROWS[45:]),
+    ]
+
+
+def recorded(folder: Path, items: list[Arrival], run: str = "r1", **more) -> list[Path]:
+    header = {"exchange": "mercadobitcoin", "symbols": ["BTC-BRL"], "run": run} | more
+    one = Recorder(folder, header, rotate_ns=2 * MINUTE, now_ns=T0)
+    for item in items:
+        one.add([item], item.received_ns if isinstance(item, Frame) else item.at_ns)
+    one.close(T0)
+    return one.files
+
+
+def play(folder: Path, paths: list[Path], pace: Pace | None = None) -> Playing:
+    one = Playing(Lake(folder), Rotation(MINUTE, 25), pace or Pace())
+    runs, captures = runs_in(paths)
+    for run in runs:
+        one.recording(run, lambda _: FrameReader())
+    for path in captures:
+        one.capture(path, Request("trades", now_ns=T0))
+    return one
+
+
+def rows_in(lake: Lake) -> pl.DataFrame:
+    paths = lake.layouts["trades"].paths(lake.root)
+    if not paths:
+        return TRADES.empty()
+    return pl.concat(pl.read_parquet(one, hive_partitioning=False) for one in paths).sort(
+        "trade_id"
+    )
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {one.relative_to(folder): one.read_bytes() for one in folder.rglob("*.parquet")}
+
+
+def test_a_recording_lands_each_trade_once_with_its_bars(tmp_path):
+    paths = recorded(tmp_path / "rec", arrivals())
+    assert len(paths) > 2
+    one = play(tmp_path / "lake", paths)
+    assert_frame_equal(rows_in(one.lake), ROWS)
+    bars = one.lake.bars("BTC-BRL", "1m").collect()
+    inside = pl.col("ts").is_between(T0 + MINUTE, T0 + 6 * MINUTE, closed="left")
+    expected = bars_of(ROWS.filter(inside), "1m").drop("interval")
+    assert_frame_equal(bars, expected, check_column_order=False)
+    assert (one.tally.corrupt, one.tally.reconnects, one.tally.filled) == (1, 1, 10)
+    assert one.tally.lost == []
+
+
+def test_a_replay_of_the_same_gives_the_same_files_to_the_byte(tmp_path):
+    paths = recorded(tmp_path / "rec", arrivals())
+    slept: list[float] = []
+    pace = Pace(1000.0, slept.append, lambda: 0.0)
+    for name, how in (("a", None), ("b", None), ("c", pace)):
+        play(tmp_path / name, paths, how)
+    first, second, paced = (contents(tmp_path / name) for name in "abc")
+    assert first == second == paced
+    assert len(first) > 12
+    play(tmp_path / "a", paths)
+    assert contents(tmp_path / "a") == first
+
+
+def test_speed_is_kept_by_the_clock_of_the_recording():
+    slept: list[float] = []
+    now = [100.0]
+    pace = Pace(2.0, slept.append, lambda: now[0])
+    pace.until(T0)
+    pace.until(T0 + 10 * SECOND)
+    now[0] = 106.0
+    pace.until(T0 + 10 * SECOND)
+    pace.until(T0 + 20 * SECOND)
+    assert slept == [5.0, 4.0]
+
+
+def test_as_fast_as_possible_never_waits():
+    Pace(None, pytest.fail).until(T0)
+
+
+def test_trades_behind_a_hole_that_was_never_filled_land_at_the_end(tmp_path):
+    some = [*frames(ROWS[:20]), *frames(ROWS[30:])]
+    one = play(tmp_path / "lake", recorded(tmp_path / "rec", some))
+    assert rows_in(one.lake).height == 50
+    assert [(hole.first_id, hole.last_id) for hole in one.tally.lost] == [(520, 529)]
+    opens = one.lake.bars("BTC-BRL", "1m").collect()["ts"].to_list()
+    assert T0 + 3 * MINUTE not in opens
+    assert T0 + 4 * MINUTE in opens
+
+
+def test_what_the_lake_had_before_is_part_of_a_whole_recording_only(tmp_path):
+    first = Fill(T0, "BTC-BRL", 500, 504, ROWS[:5])
+    items = [*frames(ROWS[5:10]), first, *frames(ROWS[10:])]
+    paths = recorded(tmp_path / "rec", items, after={"BTC-BRL": 499})
+    assert rows_in(play(tmp_path / "all", paths).lake).height == 60
+    late = play(tmp_path / "late", paths[1:])
+    assert late.tally.lost == []
+    assert 0 < rows_in(late.lake).height < 60
+
+
+def test_two_recordings_have_a_hole_between_them_that_is_no_loss(tmp_path):
+    paths = [
+        *recorded(tmp_path / "rec", list(frames(ROWS[:20])), run="x"),
+        *recorded(tmp_path / "rec", list(frames(ROWS[40:])), run="y"),
+    ]
+    runs, others = runs_in([tmp_path / "rec"])
+    assert len(runs) == 2
+    assert others == []
+    one = play(tmp_path / "lake", paths)
+    assert one.tally.lost == []
+    assert rows_in(one.lake).height == 40
+
+
+def test_told_to_stop_it_lands_what_it_has(tmp_path):
+    paths = recorded(tmp_path / "rec", arrivals())
+    calls = iter([False, False, True])
+    one = Playing(Lake(tmp_path / "lake"), Rotation(MINUTE, 10_000), told_to_stop=calls.__next__)
+    one.recording(paths, lambda _: FrameReader())
+    assert 0 < rows_in(one.lake).height < 60
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 60), max_size=30).map(sorted))
+def test_slices_hold_every_arrival_in_order_and_keep_to_marks(seconds):
+    items: list[Arrival] = [Frame(T0 + s * SECOND, b"", "a") for s in seconds]
+    cut = list(slices(items))
+    assert [one for some in cut for one in some] == items
+    for some in cut:
+        assert len({one.received_ns // SLICE_NS for one in some}) == 1  # type: ignore[union-attr]
+
+
+def test_a_folder_without_recordings_is_a_mistake(tmp_path):
+    with pytest.raises(UsageError, match="holds no recording"):
+        runs_in([tmp_path])
+
+
+def test_what_is_neither_recording_nor_capture_is_named(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UnknownLayout, match=r"x\.csv"):
+        play(tmp_path / "lake", [tmp_path / "x.csv"])
+
+
+@pytest.mark.parametrize(
+    ("name", "trades", "books"),
+    [
+        ("mercadobitcoin/ws_frames_20260923_trimmed.jsonl", 0, 2),
+        ("binance_ws/spot_ethusdt_20240808.gz", None, None),
+        ("cryptofeed/COINBASE.ws.28.0", 107, None),
+    ],
+)
+def test_captures_of_others_replay_to_the_same_bytes(tmp_path, shared, name, trades, books):
+    path = shared / "market" / "raw" / name
+    playings = [play(tmp_path / one, [path]) for one in "ab"]
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    landed = playings[0].landed
+    assert landed.bars.read == 0
+    for report, expected in ((landed.trades, trades), (landed.books, books)):
+        assert report.landed == expected or expected is None
+        assert report.landed > 0 or expected == 0
+    pieces = pieces_of(path, Request("trades", now_ns=T0))
+    assert sum(piece.rows.height for piece in pieces.values()) == sum(
+        one.read for one in (landed.trades, landed.books)
+    )
