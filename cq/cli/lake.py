@@ -8,6 +8,9 @@ from cq.cli.main import LazyGroup
 
 COMMANDS = {
     "ingest": ("cq.cli.lake_ingest:ingest", "Fetch bars or trades from the exchange."),
+    "stream": ("cq.cli.lake_stream:stream", "Write live trades, bars and books, for days."),
+    "record": ("cq.cli.lake_record:record", "Keep raw frames with their arrival times."),
+    "replay": ("cq.cli.lake_replay:replay", "Play recordings into the lake."),
     "import": ("cq.cli.lake_import:import_", "Bring files of others into the lake."),
     "quality": ("cq.cli.lake_quality:quality", "Say what is wrong, missing or late."),
     "status": ("cq.cli.lake_status:status", "Show what the lake holds."),

@@ -1,0 +1,66 @@
+"""`cq lake replay`: recordings into the lake."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cq.cli import feeds
+from cq.cli.app import App
+from cq.errors import CqError
+from cq.utils.clock import now_ns
+from cq.utils.time import SECOND
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds of the recording in one; default: as fast as possible.",
+)
+@click.option("--symbol", help="BASE-QUOTE of a capture that does not say it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+@click.pass_obj
+def replay(app: App, /, files: tuple[Path, ...], **options: Any) -> None:
+    """Play recordings (FILES, or folders of them) into the lake, as the live stream would have.
+
+    The same recording gives the same files. Captures of others that `cq lake import` knows are
+    played too, e.g. `cq lake replay recordings --speed 60`.
+    """
+    from cq.cli.lake_sql import refresh
+    from cq.execution.stopping import Stopped, until_told
+    from cq.ingest.pieces import Request
+    from cq.ingest.playback import Pace, Playing, runs_in
+    from cq.ingest.rolling import Rotation
+    from cq.utils import log
+
+    log.configure(app.settings)
+    settings = app.settings.ingestion.stream
+    rotation = Rotation(round(settings.rotate_seconds * SECOND), settings.rotate_rows)
+    runs, captures = runs_in(files)
+    app.lake.prepare()
+    error: CqError | None = None
+    with until_told() as told:
+        playing = Playing(
+            app.lake, rotation, Pace(options["speed"], told.pause), told_to_stop=told.is_set
+        )
+        asked = Request("trades", now_ns(), symbol=options["symbol"],
+                        default_timezone=app.settings.timezone)  # fmt: skip
+        try:
+            with suppress(Stopped):
+                for run in runs:
+                    playing.recording(run, feeds.reader_of)
+                for path in captures:
+                    playing.capture(path, asked)
+        except CqError as failed:
+            error = failed
+        stopped = told.is_set()
+    feeds.say(playing.landed, playing.tally, error, as_json=options["as_json"], stopped=stopped)
+    if not app.lake.catalog.exists():
+        refresh(app)
+    if error is not None:
+        raise error

@@ -1,0 +1,182 @@
+"""`cq lake stream`: live trades, bars and books into the lake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cq.cli import feeds
+from cq.cli.app import App
+from cq.cli.output import note
+from cq.errors import CqError
+from cq.utils.clock import now_ns
+from cq.utils.time import SECOND
+
+if TYPE_CHECKING:
+    from cq.exchanges.feed import Arrival
+    from cq.ingest.recording import Recorder
+    from cq.ingest.resume import Resumed
+
+
+@click.command()
+@feeds.options
+@click.option(
+    "--record", type=click.Path(path_type=Path), help="Keep the raw frames in this folder too."
+)
+@click.pass_obj
+def stream(app: App, /, **options: Any) -> None:
+    """Write the live trades of SYMBOLS (default: the configured ones), and their 1m bars.
+
+    Goes on after the newest trade in the lake: what was missed is fetched first. Runs until Ctrl-C
+    or SIGTERM, e.g. `cq lake stream BTC-BRL ETH-BRL --book`.
+    """
+    from cq.cli.lake_ingest import choose
+    from cq.cli.lake_sql import refresh
+    from cq.utils import log
+
+    log.configure(app.settings, running=True)
+    symbols = choose(options["symbols"], app.settings)
+    app.lake.prepare()
+    run = _Run(app, symbols, options)
+    error: CqError | None = None
+    try:
+        feeds.until_stopped(run.work, run.stop, options["seconds"])
+    except feeds.Stopping:
+        pass
+    except CqError as failed:
+        error = failed
+    if run.streaming is not None:
+        done = run.streaming
+        feeds.say(done.rolling.landed, done.tally, error, as_json=options["as_json"])
+    if not app.lake.catalog.exists():
+        refresh(app)
+    if error is not None:
+        raise error
+    note("stopped; all is in the lake, the same command goes on from there")
+
+
+class _Run:
+    """One stream from its beginning to its end."""
+
+    def __init__(self, app: App, symbols: list[str], options: dict[str, Any]) -> None:
+        from cq.ingest.stream import Streaming
+
+        self.app, self.symbols, self.options = app, symbols, options
+        self.stop = Event()
+        self.streaming: Streaming | None = None
+
+    async def work(self) -> None:
+        """Catch up, then stream."""
+        from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
+        from cq.ingest.rolling import Rolling, Rotation
+        from cq.ingest.stream import Streaming
+
+        ingestion, options = self.app.settings.ingestion, self.options
+        source = f"{MercadoBitcoin.name} stream"
+        channels = feeds.channels(options["book"], options["depth"])
+        with MercadoBitcoin(Rest(ingestion, sleep=feeds.pausing(self.stop))) as market:
+            ready = await asyncio.to_thread(self._catch_up, market, source)
+            settings = ingestion.stream
+            rotation = Rotation(round(settings.rotate_seconds * SECOND), settings.rotate_rows)
+            after = {one.symbol: one.after for one in ready if one.after is not None}
+            recorder = self._recorder(channels, after)
+            live = feeds.live(
+                self.app,
+                market,
+                self.symbols,
+                channels,
+                options["depth"],
+                after=after,
+                on_arrivals=None if recorder is None else kept_in(recorder),
+            )
+            rolling = Rolling(
+                self.app.lake,
+                [one.closing for one in ready],
+                source=source,
+                rotation=rotation,
+                now_ns=now_ns(),
+            )
+            self.streaming = Streaming(
+                live, rolling, now_ns, recorder=recorder, on_landed=feeds.progress
+            )
+            self.streaming.tally.filled = sum(one.filled for one in ready)
+            note(f"streaming {', '.join(self.symbols)}; Ctrl-C ends it")
+            await self.streaming.run(self.stop)
+
+    def _catch_up(self, market: Any, source: str) -> list[Resumed]:
+        """Each market's place to go on from, once what was missed has landed."""
+        from cq.ingest.resume import resumed
+
+        ready: list[Resumed] = []
+        for symbol in self.symbols:
+            one = resumed(
+                self.app.lake,
+                market,
+                market.name,
+                symbol,
+                most=self.app.settings.ingestion.stream.catch_up_trades,
+                now_ns=now_ns(),
+                source=source,
+                check=self._check,
+            )
+            _tell(one)
+            ready.append(one)
+        return ready
+
+    def _check(self) -> None:
+        if self.stop.is_set():
+            raise feeds.Stopping("stopped")
+
+    def _recorder(self, channels: Sequence[str], after: dict[str, int]) -> Recorder | None:
+        folder = self.options["record"]
+        if folder is None:
+            return None
+        return recorder_in(self.app, folder, self.symbols, channels, after)
+
+
+def _tell(one: Resumed) -> None:
+    if one.filled:
+        note(f"{one.symbol}: {one.filled:,} missed trades fetched")
+    for hole in one.left[:3]:
+        note(
+            f"{one.symbol}: {len(hole):,} trades ({hole.first_id} to {hole.last_id}) are not in "
+            f"the lake; `cq lake ingest {one.symbol} --dataset trades` fetches them"
+        )
+
+
+def kept_in(recorder: Recorder) -> Callable[[Sequence[Arrival]], None]:
+    """Hands arrivals to a recorder, at the time it is."""
+    return lambda arrivals: recorder.add(arrivals, now_ns())
+
+
+def recorder_in(
+    app: App,
+    folder: Path,
+    symbols: Sequence[str],
+    channels: Sequence[str],
+    after: Mapping[str, int] | None = None,
+) -> Recorder:
+    """A recorder of this run, which goes on `after` the ids that the lake has."""
+    import os
+
+    from cq.exchanges.mercado_bitcoin import MercadoBitcoin
+    from cq.ingest.recording import Recorder
+
+    now = now_ns()
+    return Recorder(
+        folder,
+        {
+            "exchange": MercadoBitcoin.name,
+            "symbols": list(symbols),
+            "channels": list(channels),
+            "after": dict(after or {}),
+            "run": f"{now}-{os.getpid()}",
+        },
+        rotate_ns=round(app.settings.ingestion.stream.rotate_seconds * SECOND),
+        now_ns=now,
+    )

@@ -1,0 +1,234 @@
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import cq
+from cq.cli.main import run
+from cq.ingest.built_bars import bars_of
+from cq.ingest.coverage import covered
+from cq.lake import Lake
+from cq.project import create
+from cq.sim.clock import SimClock
+from cq.sim.server import running
+from cq.sim.simulation import Simulation
+from cq.sim.tape import Tape
+from cq.utils.time import MINUTE
+
+TAPE = Tape.generated(seed=5, trades_per_minute=60)
+DEADLINE_S = 60
+
+
+@pytest.fixture
+def sim() -> Simulation:
+    """An exchange on which a minute passes in half a second."""
+    return Simulation(TAPE, SimClock(TAPE.begin_ns + 10_000 * MINUTE, speed=120), limited=False)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, sim) -> Iterator[Path]:
+    create(tmp_path)
+    with running(sim) as address:
+        (tmp_path / "configs" / "local.yaml").write_text(
+            f"""
+            ingestion:
+              rest_base_url: {address.rest}
+              ws_url: {address.ws}
+              rate_limits: {{requests_per_minute: 60000000, requests_per_second: 1000000}}
+              stream: {{rotate_seconds: 0.3, quiet_seconds: 1, settle_seconds: 0.1}}
+            """
+        )
+        monkeypatch.chdir(tmp_path)
+        yield tmp_path
+
+
+def trades(project: Path, symbol: str = "BTC-BRL") -> pl.DataFrame:
+    lake = Lake(project / "lake")
+    paths = lake.layouts["trades"].paths(
+        lake.root, {"exchange": "mercadobitcoin", "symbol": symbol}
+    )
+    frames = [pl.read_parquet(path, hive_partitioning=False) for path in paths]
+    if not frames:
+        return pl.DataFrame(schema={"trade_id": pl.String, "ts": pl.Int64})
+    return pl.concat(frames).sort(pl.col("trade_id").cast(pl.Int64))
+
+
+def ids(rows: pl.DataFrame) -> list[int]:
+    return rows["trade_id"].cast(pl.Int64).to_list()
+
+
+def dense(rows: pl.DataFrame) -> bool:
+    found = ids(rows)
+    return found == list(range(found[0], found[0] + len(found)))
+
+
+def bars(project: Path) -> pl.DataFrame:
+    return Lake(project / "lake").bars("BTC-BRL", "1m").collect()
+
+
+def assert_bars_are_those_of_the_trades(project: Path) -> None:
+    """Every bar between the first and the last is there, and made of all its trades."""
+    made, rows = bars(project), trades(project)
+    inside = pl.col("ts").is_between(made["ts"].min(), made["ts"].max() + MINUTE, closed="left")
+    expected = bars_of(rows.filter(inside), "1m").drop("interval")
+    assert_frame_equal(made, expected, check_column_order=False)
+
+
+@contextmanager
+def streaming(project: Path, *more: str, **settings) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own; killed at the end of the block if it still runs."""
+    environment = os.environ | {"PYTHONPATH": str(Path(cq.__file__).parent.parent)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "cq", "lake", "stream", "BTC-BRL", *more],
+        cwd=project, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(condition) -> None:
+    until = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < until, "not in time"
+        time.sleep(0.02)
+
+
+def test_a_stream_for_a_while_lands_trades_bars_and_books(project, capsys):
+    assert run(["lake", "stream", "BTC", "ETH-BRL", "--book", "--for", "3s", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["error"] is None
+    assert {one["symbol"] for one in said["symbols"]} == {"BTC-BRL", "ETH-BRL"}
+    assert said["trades"]["landed"] > 100
+    assert said["bars"]["landed"] > 2
+    assert said["books"]["landed"] > 0
+    assert said["lost"] == []
+    for symbol in ("BTC-BRL", "ETH-BRL"):
+        assert dense(trades(project, symbol))
+    assert_bars_are_those_of_the_trades(project)
+    assert covered(Lake(project / "lake"), "trades", "mercadobitcoin", "BTC-BRL", None)
+
+
+def test_sigterm_lands_all_and_ends_with_0(project):
+    with streaming(project) as process:
+        wait_for(lambda: len(Lake(project / "lake").stored("ohlcv")))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, err
+    assert "stopped; all is in the lake" in err
+    assert "Traceback" not in err
+    assert dense(trades(project))
+
+
+def test_killed_at_any_moment_and_begun_again_nothing_lacks_and_nothing_is_there_twice(project):
+    chance = random.Random(7)
+    for _ in range(6):
+        seen = trades(project).height
+        with streaming(project) as process:
+            wait_for(lambda before=seen: trades(project).height > before)
+            time.sleep(chance.uniform(0, 0.7))  # the moment of the kill, not a condition
+            process.kill()
+    assert run(["lake", "stream", "BTC-BRL", "--for", "2s"]) == 0
+    rows = trades(project)
+    assert dense(rows)
+    assert_bars_are_those_of_the_trades(project)
+    assert [one for one in (project / "lake").rglob("*.tmp") if one.is_file()] == []
+    (known,) = covered(Lake(project / "lake"), "trades", "mercadobitcoin", "BTC-BRL", None)
+    assert known[1] <= rows["ts"].max() + MINUTE
+    assert run(["lake", "quality"]) in (0, 1)
+
+
+def test_a_full_disk_stops_it_in_one_line_and_nothing_is_torn(project):
+    run(["lake", "stream", "BTC-BRL", "--for", "1s"])
+    before = trades(project).height
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+
+    with streaming(project, preexec_fn=small_files) as process:
+        _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 3, err
+    (line,) = [one for one in err.splitlines() if one.startswith("cq:")]
+    assert "cannot write" in line
+    assert "free space" in line
+    assert "Traceback" not in err
+    assert trades(project).height >= before
+    assert run(["lake", "stream", "BTC-BRL", "--for", "1s"]) == 0
+    assert dense(trades(project))
+
+
+def test_what_is_recorded_replays_to_the_same_bytes_as_often_as_one_likes(project, capsys):
+    assert run(["lake", "stream", "BTC-BRL", "--for", "3s", "--record", "rec"]) == 0
+    for name in ("a", "b"):
+        assert run(["--set", f"data_root={name}", "lake", "replay", "rec"]) == 0
+    first, second = (
+        {
+            one.relative_to(project / name): one.read_bytes()
+            for one in (project / name).rglob("*.parquet")
+        }
+        for name in "ab"
+    )
+    assert first == second
+    replayed = pl.concat(
+        pl.read_parquet(one, hive_partitioning=False)
+        for one in (project / "a" / "trades").rglob("file*.parquet")
+    ).sort(pl.col("trade_id").cast(pl.Int64))
+    live = trades(project).filter(pl.col("trade_id").is_in(replayed["trade_id"].to_list()))
+    assert_frame_equal(replayed, live)
+    assert ids(live)[-1] == ids(trades(project))[-1]
+    capsys.readouterr()
+
+
+def test_a_recording_alone_and_its_summary(project, capsys):
+    assert (
+        run(["lake", "record", "BTC-BRL", "--ticker", "--depth", "10", "--for", "2s", "--json"])
+        == 0
+    )
+    said = json.loads(capsys.readouterr().out)
+    assert said["arrivals"] > 20
+    assert [Path(one).parent.name for one in said["files"]] == ["recordings"] * len(said["files"])
+    assert not (project / "lake" / "trades").exists()
+    assert run(["lake", "replay", "recordings", "--speed", "1000", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["trades"]["landed"] > 0
+    assert said["books"]["landed"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["stream", "btc-brl"], 2, "did you mean BTC-BRL"),
+        (["stream", "NOPE-BRL"], 4, "NOPE-BRL"),
+        (["stream", "--for", "ten"], 2, "expected such as 90s"),
+        (["stream", "--depth", "15"], 2, "'15'"),
+        (["record", "--out", "configs/default.yaml"], 2, "is a file"),
+        (["replay", "absent"], 3, "no such file"),
+        (["replay", "configs"], 2, "holds no recording"),
+        (["replay", "configs/default.yaml"], 3, "default.yaml"),
+    ],
+)
+def test_a_mistake_is_one_line(project, capsys, arguments, code, words):
+    assert run(["lake", *arguments]) == code
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_an_exchange_out_of_reach_is_one_line(project, capsys, monkeypatch):
+    monkeypatch.setenv("CQ_INGESTION__REST_BASE_URL", "http://127.0.0.1:1/api/v4")
+    monkeypatch.setenv("CQ_INGESTION__RETRY__MAX_TRIES", "1")
+    assert run(["lake", "stream", "BTC-BRL"]) == 4
+    assert "out of reach" in capsys.readouterr().err
