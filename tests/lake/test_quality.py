@@ -42,7 +42,7 @@ def covered(start: int, end: int, **changes) -> pl.DataFrame:
 def test_an_empty_lake_has_no_faults(lake):
     report = run_checks(lake, now_ns=NOW)
     assert (report.errors, report.warnings) == (0, 0)
-    assert len(report.checks) == 11
+    assert len(report.checks) == 12
 
 
 def test_the_real_hours_miss_894_bars_and_26_saw_no_trade(lake, shared):
@@ -140,6 +140,27 @@ def test_bad_trades_and_repeated_ids_are_found(lake):
     slip_in(lake, trades, TRADES)
     assert found(lake, "duplicate_trades").rows == 2
     assert found(lake, "bad_trades").rows == 2
+
+
+def test_ids_that_no_trade_has_are_a_warning_where_the_exchange_numbers_them_all(lake):
+    rows = pl.DataFrame(
+        [
+            (number * HOUR, 1.0, 1.0, "buy", trade_id, symbol, exchange)
+            for symbol, exchange, ids in (
+                ("BTC-BRL", "mercadobitcoin", ("9", "10", "11", "15", "x/1", "17")),
+                ("ETH-BRL", "mercadobitcoin", ("1", "2")),
+                ("BTC-USDT", "elsewhere", ("1", "7")),
+            )
+            for number, trade_id in enumerate(ids)
+        ],
+        schema=list(TRADES.schema),
+        orient="row",
+    )
+    put(lake, rows, "trades")
+    check = found(lake, "missing_trades")
+    assert (check.severity, check.rows) == ("warn", 4)
+    assert [one["detail"] for one in check.examples] == ["no trade 12 to 14", "no trade 16"]
+    assert check.examples[0]["ts"] == 2 * HOUR
 
 
 def test_a_bar_without_trade_is_a_warning(lake, bars):
