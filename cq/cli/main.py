@@ -67,6 +67,7 @@ COMMANDS = {
     "lake": ("cq.cli.lake:lake", "Fetch, import, check and query the data lake."),
     "backtest": ("cq.cli.backtest:backtest", "Run a strategy over the lake's bars."),
     "live": ("cq.cli.live:live", "Trade a strategy on paper."),
+    "sim": ("cq.cli.sim:sim", "Serve a simulated exchange to rehearse on."),
     "demo": ("cq.cli.demo:demo", "See the whole path on a generated market, offline."),
 }
 

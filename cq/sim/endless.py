@@ -61,14 +61,26 @@ class Endless:
         """The same numbers for the same question, whoever asks and when."""
         return np.random.default_rng([self.seed, crc32(symbol.encode()), *what])
 
-    def counts(self, symbol: str, day: int) -> Ints:
-        """Trades in each minute of the day; 0 where nobody trades."""
-        random = self.random(symbol, 1, day)
-        active = random.random(MINUTES) >= self.coin(symbol).silence
-        more = random.poisson(max(self.trades_per_minute - 1, 0), MINUTES)
-        return np.where(active, 1 + more, 0).astype(np.int64)
+    def totals(self, symbol: str) -> Ints:
+        """Trades of every day from `FIRST_DAY` on, known without making any of them."""
+        active = MINUTES * (1 - self.coin(symbol).silence)
+        mean = max(self.trades_per_minute * active, 1)
+        drawn = self.random(symbol, 1).poisson(mean, LAST_DAY - FIRST_DAY)
+        return np.maximum(drawn, 1).astype(np.int64)
 
-    def bars(self, symbol: str, day: int) -> tuple[BarArrays, Ints]:
+    def counts(self, symbol: str, day: int, total: int) -> Ints:
+        """The day's `total` trades by minute; 0 where nobody trades."""
+        random = self.random(symbol, 1, day)
+        active = np.flatnonzero(random.random(MINUTES) >= self.coin(symbol).silence)
+        if not len(active):
+            active = np.array([MINUTES // 2])
+        active = random.permutation(active)[:total]
+        counts = np.zeros(MINUTES, np.int64)
+        more = random.multinomial(total - len(active), np.full(len(active), 1 / len(active)))
+        counts[active] = 1 + more
+        return counts
+
+    def bars(self, symbol: str, day: int, total: int) -> tuple[BarArrays, Ints]:
         """The minutes of the day in which somebody trades, and how many trades each has."""
         coin, listing = self.coin(symbol), self.listings[symbol]
         random = self.random(symbol, 2, day)
@@ -80,7 +92,7 @@ class Endless:
         high = np.maximum(opened, close) * np.exp(random.exponential(reach, MINUTES))
         low = np.minimum(opened, close) * np.exp(-random.exponential(reach, MINUTES))
         volume = coin.volume * MINUTE / HOUR * random.lognormal(-0.5, 1.0, MINUTES)
-        counts = self.counts(symbol, day)
+        counts = self.counts(symbol, day, total)
         lots = np.maximum(np.rint(volume * 1e8 / listing.lot).astype(np.int64), counts)
         ts = day * DAY + np.arange(MINUTES, dtype=np.int64) * MINUTE
         open_, high_, low_, close_ = (

@@ -108,7 +108,7 @@ class Public:
                 "PUBLIC_DATA|GET_ORDERBOOK|INVALID_BASE_QUOTE",
                 "This BASE-QUOTE is invalid or not found",
             )
-        depth = MOST if self.switches.whole_book == "1000" else WHOLE
+        depth = MOST if self.switches.whole_book == "thousand" else WHOLE
         if limit.isascii() and limit.isdigit():
             if int(limit) > MOST:
                 return refused(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -128,10 +130,16 @@ async def listening(sim: Simulation, host: str, port: int) -> tuple[web.AppRunne
     except OSError as error:
         await runner.cleanup()
         raise UsageError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}); "
+            f"cannot listen on {host} port {port} ({_reason(error)}); "
             "name another with --port, or --port 0 for any free one"
         ) from None
     return runner, Address(host, int(runner.addresses[0][1]))
+
+
+def _reason(error: OSError) -> str:
+    """In the system's words, without those of the event loop around them."""
+    known = isinstance(error.errno, int) and error.errno in errno.errorcode
+    return os.strerror(error.errno or 0).lower() if known else str(error)
 
 
 @contextmanager

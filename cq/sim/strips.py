@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
-from threading import Lock
 from typing import Final, Protocol
 
 import numpy as np
 
 from cq.sim.arrays import BarArrays, Ints, TradeArrays, bars_of, bucket
-from cq.sim.endless import MINUTES, Endless
+from cq.sim.endless import FIRST_DAY, LAST_DAY, MINUTES, Endless
 from cq.sim.listing import Listing
 from cq.sim.prints import needed, trades_of
-from cq.utils.time import DAY, MINUTE
+from cq.utils.time import DAY, MINUTE, interval_ns
 
 CHUNK_TRADES: Final = 60_000
 """About so many trades are made at once."""
@@ -27,7 +25,7 @@ class Strip(Protocol):
 
     listing: Listing
     begin_ns: int
-    end_ns: int | None
+    end_ns: int
     base_ns: int | None
     """The length of the bars that are known without making trades; None where there are none."""
 
@@ -72,7 +70,6 @@ def chunks(strip: Strip, start_ns: int, end_ns: int) -> Iterator[TradeArrays]:
 class GeneratedStrip:
     """A market of the endless generator, from `begin_ns` on."""
 
-    end_ns: int | None = None
     base_ns: int | None = MINUTE
 
     def __init__(self, market: Endless, symbol: str, begin_ns: int) -> None:
@@ -80,8 +77,9 @@ class GeneratedStrip:
         self.listing = market.listings[symbol]
         self.first_day = begin_ns // DAY
         self.begin_ns = self.first_day * DAY
-        self._ids = [1]  # the first id of each day, as far as anybody asked
-        self._lock = Lock()
+        self.end_ns: int = LAST_DAY * DAY
+        self._totals = market.totals(symbol)[self.first_day - FIRST_DAY :]
+        self._ids = np.concatenate([[1], 1 + np.cumsum(self._totals)])  # the first of each day
         fits = (
             size for size in (MINUTES, 60, 10) if size * market.trades_per_minute <= CHUNK_TRADES
         )
@@ -92,20 +90,21 @@ class GeneratedStrip:
 
     def chunk_at(self, ts: int) -> int:
         """Where the moment lies."""
-        return (ts - self.begin_ns) // (self.minutes * MINUTE)
+        return (min(ts, LAST_DAY * DAY - 1) - self.begin_ns) // (self.minutes * MINUTE)
 
     def starts(self, chunk: int) -> int | None:
         """Its first moment."""
-        return self.begin_ns + chunk * self.minutes * MINUTE
+        start = self.begin_ns + chunk * self.minutes * MINUTE
+        return start if start < LAST_DAY * DAY else None
 
     def chunk_of(self, tid: int, until_ns: int) -> int | None:
         """Where the id lies."""
-        last_day = (until_ns - self.begin_ns) // DAY
-        self._first_id(last_day + 1)
-        day = bisect_right(self._ids, tid) - 1
+        last_day = min((until_ns - self.begin_ns) // DAY, len(self._totals) - 1)
+        day = int(np.searchsorted(self._ids, tid, side="right")) - 1
         if not 0 <= day <= last_day:
             return None
-        within = np.cumsum(self.market.counts(self.symbol, self.first_day + day))
+        total = int(self._totals[day])
+        within = np.cumsum(self.market.counts(self.symbol, self.first_day + day, total))
         minute = int(np.searchsorted(within, tid - self._ids[day], side="right"))
         return day * self.per_day + minute // self.minutes
 
@@ -116,7 +115,7 @@ class GeneratedStrip:
     def bars(self, start_ns: int, end_ns: int) -> BarArrays:
         """Known without making a trade."""
         start_ns = max(start_ns, self.begin_ns)
-        days = range(start_ns // DAY, -(-end_ns // DAY))
+        days = range(start_ns // DAY, min(-(-end_ns // DAY), LAST_DAY))
         parts = [self._day(day)[0] for day in days]
         return BarArrays.joined(parts).between(start_ns, end_ns)
 
@@ -125,22 +124,15 @@ class GeneratedStrip:
         coin = self.market.coin(self.symbol)
         return max(int(coin.volume / 60 / self.market.trades_per_minute * 1e8), self.listing.lot)
 
-    def _first_id(self, day: int) -> int:
-        with self._lock:
-            for new in range(len(self._ids) - 1, day):
-                count = int(self.market.counts(self.symbol, self.first_day + new).sum())
-                self._ids.append(self._ids[-1] + count)
-        return self._ids[day]
-
     def _made_day(self, day: int) -> tuple[BarArrays, Ints]:
-        return self.market.bars(self.symbol, day)
+        return self.market.bars(self.symbol, day, int(self._totals[day - self.first_day]))
 
     def _made_chunk(self, chunk: int) -> TradeArrays:
         day, part = divmod(chunk, self.per_day)
         bars, counts = self._day(self.first_day + day)
         minute = (bars.ts // MINUTE) % MINUTES
         first, last = np.searchsorted(minute, [part * self.minutes, (part + 1) * self.minutes])
-        first_id = self._first_id(day) + int(counts[:first].sum())
+        first_id = int(self._ids[day]) + int(counts[:first].sum())
         random = self.market.random(self.symbol, 4, self.first_day + day, part, self.minutes)
         return trades_of(
             bars[first:last], counts[first:last], MINUTE, first_id, random, self.listing.lot
@@ -151,9 +143,11 @@ class BarsStrip:
     """A market of which only bars are known; the trades in them are made up."""
 
     def __init__(
-        self, listing: Listing, bars: BarArrays, base_ns: int, seed: int, trades_per_bar: float
+        self, listing: Listing, bars: BarArrays, interval: str, seed: int, trades_per_bar: float
     ) -> None:
-        self.listing, self.seed, self.base_ns = listing, seed, base_ns
+        self.listing, self.seed = listing, seed
+        self._length_ns = 28 * DAY if interval == "1M" else interval_ns(interval)
+        self.base_ns: int | None = None if interval[-1] in "wM" else self._length_ns
         least = needed(bars)
         self.unsayable = int((least == 0).sum())
         bars, least = bars[least > 0], least[least > 0]
@@ -164,7 +158,7 @@ class BarsStrip:
         self._before = np.concatenate([[0], np.cumsum(self._counts)])
         self.size = max(1, int(CHUNK_TRADES / max(trades_per_bar, 4)))
         self.begin_ns = int(bars.ts[0]) if len(bars) else 0
-        self.end_ns: int | None = int(bars.ts[-1]) + base_ns if len(bars) else 0
+        self.end_ns: int = int(bars.ts[-1]) + self._length_ns if len(bars) else 0
         self._chunk = lru_cache(maxsize=KEPT_CHUNKS)(self._made_chunk)
 
     def chunk_at(self, ts: int) -> int:
@@ -200,17 +194,18 @@ class BarsStrip:
         random = np.random.default_rng([self.seed, 6, chunk])
         first_id = int(self._before[first]) + 1
         counts = self._counts[first:last]
-        return trades_of(self._bars[first:last], counts, self.base_ns, first_id, random)
+        return trades_of(self._bars[first:last], counts, self._length_ns, first_id, random)
 
 
 class TradesStrip:
     """A market whose real trades are known."""
 
     def __init__(self, listing: Listing, trades: TradeArrays) -> None:
-        self.listing, self._trades, self.base_ns = listing, trades, MINUTE
+        self.listing, self._trades = listing, trades
+        self.base_ns: int | None = MINUTE
         self._first = int(trades.tid[0]) if len(trades) else 1
         self.begin_ns = int(trades.ts[0]) if len(trades) else 0
-        self.end_ns: int | None = int(trades.ts[-1]) + 1 if len(trades) else 0
+        self.end_ns: int = int(trades.ts[-1]) + 1 if len(trades) else 0
         self._bars = bars_of(trades, bucket(trades.ts, "1m"))
 
     def chunk_at(self, ts: int) -> int:

@@ -79,7 +79,7 @@ class Switches(TradingSwitches):
     unknown_symbols: Literal["dropped", "refused"] = Field(
         "dropped", description="an unknown name in /symbols?symbols="
     )
-    whole_book: Literal["all", "1000"] = Field("all", description="the book without `limit`")
+    whole_book: Literal["all", "thousand"] = Field("all", description="the book without `limit`")
 
     # sockets
     ws_max_connections: int | None = Field(None, ge=1, description="sockets open at once")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, Self
 
@@ -66,17 +66,19 @@ class Tape:
         }
         return cls(market.listings, strips, seed)
 
+    def with_weeks(self, starts: str) -> Self:
+        """The same tape with other weeks."""
+        return replace(self, week_starts=starts)
+
     @property
     def begin_ns(self) -> int:
         """When the first trade of all may be."""
         return min((strip.begin_ns for strip in self.strips.values()), default=0)
 
     @property
-    def end_ns(self) -> int | None:
-        """When the last trade of all has been; None where there is always another."""
-        ends = [strip.end_ns for strip in self.strips.values()]
-        known = [end for end in ends if end is not None]
-        return max(known) if known and len(known) == len(ends) else None
+    def end_ns(self) -> int:
+        """When the last trade of all has been."""
+        return max((strip.end_ns for strip in self.strips.values()), default=0)
 
     def by_wire(self, name: str) -> Listing | None:
         """The market that the WebSocket calls `name`, such as BRLBTC."""
