@@ -84,6 +84,7 @@ def _simulation(options: dict[str, Any]) -> Simulation:
     from cq.sim.clock import SimClock
     from cq.sim.faults import Faults
     from cq.sim.plan import Plan, read_plan
+    from cq.sim.private import private_side
     from cq.sim.simulation import Simulation
     from cq.sim.sources import tape_of
     from cq.utils import clock
@@ -108,11 +109,14 @@ def _simulation(options: dict[str, Any]) -> Simulation:
     )
     for said in tape.notes:
         note(said)
+    tape = tape.with_weeks(plan.switches.week_starts)
+    start_ns = _start(tape, options["start"], clock.now_ns())
     return Simulation(
-        tape=tape.with_weeks(plan.switches.week_starts),
-        clock=SimClock(_start(tape, options["start"], clock.now_ns()), options["speed"]),
+        tape=tape,
+        clock=SimClock(start_ns, options["speed"]),
         switches=plan.switches,
         faults=Faults(plan),
+        exchange=private_side(tape, start_ns, switches=plan.switches, seed=options["seed"]),
         limited=not options["no_limits"],
     )
 
@@ -129,7 +133,7 @@ def _switched(plan: Plan, said: tuple[str, ...]) -> Plan:
         name, equals, value = one.partition("=")
         if not equals or name not in values:
             raise UsageError(f"--switch {one}: expected NAME=VALUE; there is {', '.join(values)}")
-        values[name] = parse_scalar(value)
+        values[name] = value if isinstance(values[name], str) else parse_scalar(value)
     try:
         switches = Switches.model_validate(values)
     except ValidationError as error:
@@ -182,6 +186,8 @@ async def _until_stopped(simulation: Simulation, options: dict[str, Any]) -> Non
 
 def _tell(simulation: Simulation, address: Address, *, as_json: bool) -> None:
     """Where it listens, and how to point cq there."""
+    from cq.sim.private import LOGIN, PASSWORD
+
     shown = simulation.shown()
     if as_json:
         where = {"rest": address.rest, "ws": address.ws, "status": address.status}
@@ -195,4 +201,5 @@ def _tell(simulation: Simulation, address: Address, *, as_json: bool) -> None:
     )
     click.echo(f"export CQ_INGESTION__REST_BASE_URL={address.rest}")
     click.echo(f"export CQ_INGESTION__WS_URL={address.ws}")
+    click.echo(f"export CQ_CREDENTIALS__CLIENT_ID={LOGIN} CQ_CREDENTIALS__CLIENT_SECRET={PASSWORD}")
     click.echo(f"what it has done: {address.status} (Ctrl-C stops it)")
