@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
@@ -18,8 +19,9 @@ from cq.sim.orders import Execution, Liquidity, Order, Status
 from cq.sim.trading_switches import TradingSwitches
 from cq.utils.time import HOUR
 
-DEPTH: Final = 1000
-"""Levels that a single order may go through."""
+DEPTHS: Final = (40, 1000)
+"""Levels that are looked at: few, which do for nearly every order, then as many as there may be."""
+Enough = Callable[[list[Level]], bool]
 
 
 @dataclass
@@ -43,9 +45,13 @@ class Floor:
             return FREE
         return rates_of(account.volume.tier, listing.quote)
 
-    def levels(self, symbol: str, asks: bool) -> list[Level]:
-        """What is left to take on one side of the book, the best price first."""
-        return self._taken.left(symbol, asks, self._shown(symbol, asks))
+    def levels(self, symbol: str, asks: bool, enough: Enough = bool) -> list[Level]:
+        """What is left to take on one side of the book, the best price first, as deep as needed."""
+
+        def do(shown: list[Level]) -> bool:
+            return enough(self._taken.left(symbol, asks, shown))
+
+        return self._taken.left(symbol, asks, self._shown(symbol, asks, do))
 
     def put(self, order: Order) -> Order:
         """Keep the newest form of an order."""
@@ -96,7 +102,7 @@ class Floor:
 
     def enter(self, order: Order) -> None:
         """Take what the book has at the order's price; let the rest of a limit order rest."""
-        levels = self.levels(order.symbol, asks=order.buys)
+        levels = self.levels(order.symbol, order.buys, lambda some: _suffice(order, some))
         crosses = bool(levels) and liquidity.crosses(order, levels[0][0])
         if crosses and order.ask.type == "post-only":
             self.end(order)
@@ -108,8 +114,7 @@ class Floor:
             if order.limit is None:
                 self.end(order)
             else:
-                shown = dict(self._shown(order.symbol, asks=not order.buys))
-                self.put(replace(order, ahead=shown.get(order.limit, ZERO)))
+                self.put(replace(order, ahead=self._ahead(order)))
 
     def _take(self, order: Order, levels: list[Level]) -> None:
         """Fill from the book, level by level.
@@ -124,7 +129,7 @@ class Floor:
         parts = liquidity.parts(order, levels, budget, lot_of(listing.quantity_decimals))
         if not order.qty and parts:
             order = self.put(replace(order, qty=sum((qty for _, qty in parts), ZERO)))
-        shown = dict(self._shown(order.symbol, asks=order.buys))
+        shown = dict(self._shown(order.symbol, order.buys, lambda some: parts[-1][0] in dict(some)))
         for price, qty in parts:
             self._taken.take(order.symbol, order.buys, (price, shown[price]), qty)
             self._fill(self.orders[order.id], price, qty, "taker")
@@ -158,6 +163,32 @@ class Floor:
         self.ledger.accounts[order.account].release(asset, order.held - held)
         self.put(replace(order, held=held))
 
-    def _shown(self, symbol: str, asks: bool) -> list[Level]:
-        book = self.market.book(symbol, self.now_ns, DEPTH)
-        return book.asks if asks else book.bids
+    def _ahead(self, order: Order) -> Decimal:
+        """The size that the book shows at the order's own price, which was there before it."""
+        limit = order.ask.limit_price or ZERO
+
+        def reaches(some: list[Level]) -> bool:
+            worst = some[-1][0] if some else limit
+            return worst <= limit if order.buys else worst >= limit
+
+        return dict(self._shown(order.symbol, not order.buys, reaches)).get(limit, ZERO)
+
+    def _shown(self, symbol: str, asks: bool, enough: Enough) -> list[Level]:
+        side: list[Level] = []
+        for depth in DEPTHS:
+            book = self.market.book(symbol, self.now_ns, depth)
+            side = book.asks if asks else book.bids
+            if len(side) < depth or enough(side):
+                break
+        return side
+
+
+def _suffice(order: Order, levels: list[Level]) -> bool:
+    """Whether more levels would change nothing for an order that takes them."""
+    if not levels:
+        return False
+    if not liquidity.crosses(order, levels[-1][0]):
+        return True
+    if order.qty:
+        return liquidity.size_of(levels) >= order.left
+    return sum((price * size for price, size in levels), ZERO) > order.held

@@ -74,6 +74,11 @@ def crosses(order: Order, price: Decimal) -> bool:
     return price <= order.limit if order.buys else price >= order.limit
 
 
+def size_of(levels: Iterable[Level]) -> Decimal:
+    """All that a side of the book offers."""
+    return sum((size for _, size in levels), ZERO)
+
+
 def sweep(levels: Sequence[Level], qty: Decimal) -> Decimal:
     """What `qty` costs in the book, as far as the book goes."""
     cost = Decimal(0)

@@ -116,7 +116,9 @@ class Matching:
         symbol, now_ns = listing.symbol, self.now_ns
         sweep = ZERO
         if ask.type == "market" and ask.side == "buy" and ask.qty is not None:
-            sweep = liquidity.sweep(self._floor.levels(symbol, asks=True), ask.qty)
+            qty = ask.qty
+            found = self._floor.levels(symbol, True, lambda some: liquidity.size_of(some) >= qty)
+            sweep = liquidity.sweep(found, qty)
         return checks.Terms(
             listing,
             self.market.price_band(symbol, now_ns),

@@ -305,3 +305,22 @@ def test_time_that_runs_backwards_changes_nothing():
     engine.advance(at(0))
     assert engine.now_ns == at(5)
     assert engine.orders[order.id] == order
+
+
+def test_an_order_goes_as_deep_into_the_book_as_it_has_to():
+    venue = Venue(asks=levels(*((101 + step, "0.01") for step in range(120))))
+    engine, me = desk(venue)
+    order = engine.place(me, "BTC-BRL", ask("buy", "limit", "1", "200"), START)
+    assert (order.filled, len(order.executions)) == (Decimal("1"), 100)
+    order = engine.place(me, "BTC-BRL", ask("buy", "market", "0.05"), START)
+    assert [price for price, _, _ in fills(order)] == [201, 202, 203, 204, 205]
+    by_cost = ask(kind="market", qty=None, cost=Decimal("10.3"))
+    assert fills(engine.place(me, "BTC-BRL", by_cost, START))[-1][0] == 210
+
+
+def test_the_size_ahead_is_seen_however_deep_it_rests():
+    venue = Venue(bids=levels(*((199 - step, 1 + step) for step in range(100))))
+    venue.asks = levels((250, 1))
+    engine, me = desk(venue)
+    order = engine.place(me, "BTC-BRL", ask("buy", "limit", "0.1", "120"), START)
+    assert order.ahead == 80
