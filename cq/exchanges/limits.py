@@ -74,12 +74,21 @@ class Limits:
         self._next: dict[str, int] = {}
         self._clock, self._sleep, self._lock = clock, sleep, Lock()
 
-    def wait(self, endpoint: str) -> None:
+    def wait(self, endpoint: str, *, again: bool = False) -> None:
         """Return when `endpoint` may be called."""
-        for pause in self.turns(endpoint):
+        for pause in self.turns(endpoint, again=again):
             self._sleep(pause)
 
-    def turns(self, endpoint: str) -> Iterator[float]:
+    def hold(self, endpoint: str, seconds: float) -> None:
+        """The exchange found calls of `endpoint` too many: none leaves for so long.
+
+        The call that was told waits by itself, and has its turn with `again`.
+        """
+        with self._lock:
+            until = self._clock() + round(seconds * SECOND)
+            self._next[endpoint] = max(until, self._next.get(endpoint, until))
+
+    def turns(self, endpoint: str, *, again: bool = False) -> Iterator[float]:
         """The seconds to sleep, one after the other, until `endpoint` may be called.
 
         The place in the line of all calls is taken once the endpoint's own wait is over, so that
@@ -94,9 +103,11 @@ class Limits:
         with self._lock:
             now = max(now + pause, self._clock())
             used = now + self._all.take(now)
-            if bucket:  # a line of all calls that grows shorter must not push its own together
+            if not again:
                 used = max(used, self._next.get(endpoint, used))
-                self._next[endpoint] = used + bucket.spacing_ns
+            if bucket:  # a line of all calls that grows shorter must not push its own together
+                after = used + bucket.spacing_ns
+                self._next[endpoint] = max(after, self._next.get(endpoint, after))
         if used > now:
             yield (used - now) / SECOND
 

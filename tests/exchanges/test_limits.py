@@ -101,6 +101,20 @@ def test_threads_share_one_bucket():
     assert time.slept == []
 
 
+def test_where_calls_were_too_many_nobody_else_calls_for_a_while():
+    time = Time()
+    limits = Limits(6000, 100, clock=time.clock, sleep=time.sleep)
+    waiting = limits.turns("candles")
+    limits.hold("candles", 7)
+    limits.wait("tickers")
+    assert time.slept == []
+    assert sum(waiting) == 7.0
+    limits.wait("candles", again=True)
+    assert sum(time.slept) < 1
+    limits.wait("candles")
+    assert time.now_ns >= 7 * SECOND
+
+
 def test_the_process_has_one_set_of_limits_for_an_exchange():
     assert shared("one.example", 500, 1) is shared("one.example", 500, 1)
     assert shared("one.example", 500, 1) is not shared("two.example", 500, 1)

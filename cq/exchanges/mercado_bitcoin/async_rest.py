@@ -74,14 +74,16 @@ class AsyncRest(Shell):
 
     async def _done(self, step: Step) -> object:
         match step:
-            case Turn(endpoint):
-                for pause in self._limits.turns(endpoint):
+            case Turn(endpoint, again):
+                for pause in self._limits.turns(endpoint, again=again):
                     await self._sleep(pause)
             case Send():
                 return await self._send(step)
             case Sign(refused):
                 return await self._token(refused)
-            case Pause(seconds):
+            case Pause(seconds, crowded):
+                if crowded:
+                    self._limits.hold(crowded, seconds)
                 await self._sleep(seconds)
         return None
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from cq.errors import ExchangeError, LoginRefused, Refused
+from cq.errors import ExchangeError, LoginRefused, RateLimited, Refused
 from cq.exchanges.mercado_bitcoin.errors import error_in
 from cq.exchanges.mercado_bitcoin.question import Answer, Question
 from cq.exchanges.mercado_bitcoin.retrying import as_final, pause_after, wants_a_new_token
@@ -29,9 +29,10 @@ class Sign:
 
 @dataclass(frozen=True)
 class Turn:
-    """Wait until `endpoint` may be called."""
+    """Wait until `endpoint` may be called, for the first time or `again`."""
 
     endpoint: str
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,10 @@ class Send:
 
 @dataclass(frozen=True)
 class Pause:
-    """Wait so many seconds."""
+    """Wait so many seconds; and let all others wait who would call the `crowded` endpoint."""
 
     seconds: float
+    crowded: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def conversation(question: Question[Answer], retry: Retry, told: Told) -> Steps[
     token: Token | None = (yield Sign()) if question.private else None
     renewed, attempt = False, 1
     while True:
+        yield Turn(question.endpoint, attempt > 1)
         outcome = yield from _tried(question, token)
         if not isinstance(outcome, ExchangeError):
             return outcome
@@ -82,14 +85,13 @@ def conversation(question: Question[Answer], retry: Retry, told: Told) -> Steps[
             raise as_final(outcome, question)
         attempt += 1
         told(outcome, pause, attempt)
-        yield Pause(pause)
+        yield Pause(pause, question.endpoint if isinstance(outcome, RateLimited) else None)
         token = (yield Sign()) if question.private else None
 
 
 def _tried(
     question: Question[Answer], token: Token | None
 ) -> Generator[Step, Any, Answer | ExchangeError]:
-    yield Turn(question.endpoint)
     reply: Reply | ExchangeError = yield Send(question, token)
     if isinstance(reply, ExchangeError):
         return reply

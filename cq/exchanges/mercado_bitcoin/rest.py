@@ -74,13 +74,15 @@ class Rest(Shell):
 
     def _done(self, step: Step) -> object:
         match step:
-            case Turn(endpoint):
-                self._limits.wait(endpoint)
+            case Turn(endpoint, again):
+                self._limits.wait(endpoint, again=again)
             case Send():
                 return self._send(step)
             case Sign(refused):
                 return self._token(refused)
-            case Pause(seconds):
+            case Pause(seconds, crowded):
+                if crowded:
+                    self._limits.hold(crowded, seconds)
                 self._sleep(seconds)
         return None
 

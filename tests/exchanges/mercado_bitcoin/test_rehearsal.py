@@ -7,6 +7,7 @@ import pytest
 
 from cq.errors import LoginRefused, Refused
 from cq.exchanges.mercado_bitcoin import (
+    AsyncMercadoBitcoin,
     AsyncMercadoBitcoinAccount,
     AsyncRest,
     MercadoBitcoinAccount,
@@ -133,3 +134,19 @@ def test_at_the_shipped_settings_no_request_is_one_too_many(rehearsal):
     asyncio.run(run())
     assert sim.status.statuses[429] == 0
     assert sim.status.statuses[200] == 9
+
+
+def test_limits_that_are_off_by_a_factor_of_two_cost_time_only(rehearsal):
+    sim, settings = rehearsal(limited=True, limit_factor=10, limit_slack_ms=0)
+    rate = settings.rate_limits.model_copy(update={"requests_per_second": 20})
+    retry = settings.retry.model_copy(update={"backoff_base_ms": 50, "backoff_jitter_ms": 25})
+    settings = settings.model_copy(update={"rate_limits": rate, "retry": retry})
+
+    async def run():
+        async with AsyncRest(settings) as rest:
+            market = AsyncMercadoBitcoin(rest)
+            return await asyncio.gather(*(market.tickers(["BTC-BRL"]) for _ in range(30)))
+
+    assert all(one.height == 1 for one in asyncio.run(run()))
+    assert sim.status.statuses[200] == 30
+    assert sim.status.statuses[429] > 0
