@@ -15,7 +15,8 @@ from cq.exchanges.mercado_bitcoin import (
 )
 from cq.exchanges.mercado_bitcoin.question import Question
 from cq.sim.clock import SimClock
-from cq.sim.private import LOGIN, PASSWORD, Holder, private_side
+from cq.sim.holders import LOGIN, PASSWORD, Holder
+from cq.sim.private import private_side
 from cq.sim.server import running
 from cq.sim.simulation import Simulation
 from cq.sim.switches import Switches
