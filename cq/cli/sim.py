@@ -186,7 +186,7 @@ async def _until_stopped(simulation: Simulation, options: dict[str, Any]) -> Non
 
 def _tell(simulation: Simulation, address: Address, *, as_json: bool) -> None:
     """Where it listens, and how to point cq there."""
-    from cq.sim.private import LOGIN, PASSWORD
+    from cq.sim.holders import LOGIN, PASSWORD
 
     shown = simulation.shown()
     if as_json:
