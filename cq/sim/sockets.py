@@ -111,7 +111,7 @@ class Socket:
     async def _read(self) -> None:
         async for message in self.ws:
             if self.half_open:
-                await self.ended.wait()
+                await self._gone()
                 return
             self.traffic_s = self.now_s()
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -129,7 +129,12 @@ class Socket:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self.ended.wait(), TICK_S)
         if self.half_open:
-            await asyncio.Event().wait()  # the client has to notice
+            await self._gone()
+
+    async def _gone(self) -> None:
+        """Wait until the client has noticed that nobody is there."""
+        while self.request.transport is not None and not self.request.transport.is_closing():
+            await asyncio.sleep(TICK_S)
 
     def _end_of_life(self) -> None:
         switches, now_s = self.sim.switches, self.now_s()
