@@ -141,11 +141,14 @@ def live(
     from cq.ingest.live_feed import LiveFeed
 
     ingestion = app.settings.ingestion
+    stream = ingestion.stream
+    if depth is not None:
+        stream = stream.model_copy(update={"book_depth": int(depth)})
     return LiveFeed(
-        MercadoBitcoinFeed(ingestion, depth=None if depth is None else int(depth)),
+        MercadoBitcoinFeed(ingestion, depth=stream.book_depth),
         market,
         symbols,
-        ingestion.stream,
+        stream,
         channels=channels,
         after=after,
         on_arrivals=on_arrivals,
@@ -164,12 +167,18 @@ def reader_of(exchange: str) -> Reader:
     return FrameReader()
 
 
-def progress(landed: Landed, tally: Tally) -> None:
-    """A line about a rotation."""
+def teller(*, as_json: bool) -> Callable[[Landed, Tally], None]:
+    """Says a line about each rotation: on standard output, unless that is for JSON."""
+    out = note if as_json else click.echo
+    return lambda landed, tally: out(so_far(landed, tally))
+
+
+def so_far(landed: Landed, tally: Tally) -> str:
+    """What has come of a stream up to now."""
     said = [f"{landed.trades.landed:,} trades", f"{landed.bars.landed:,} bars"]
     if landed.books.read:
         said.append(f"{landed.books.landed:,} books")
-    note(f"in the lake: {', '.join(said)}{_trouble(tally)}")
+    return f"in the lake: {', '.join(said)}{_trouble(tally)}"
 
 
 def _trouble(tally: Tally) -> str:
@@ -217,7 +226,7 @@ def say(
         return
     if rows:
         print_table(COLUMNS, [tuple(one.values()) for one in rows])
-    progress(landed, tally)
+    click.echo(so_far(landed, tally))
     advise(landed, tally)
 
 

@@ -10,6 +10,7 @@ import click
 
 from cq.cli import feeds
 from cq.cli.app import App
+from cq.cli.output import note
 from cq.errors import CqError
 from cq.utils.clock import now_ns
 from cq.utils.time import SECOND
@@ -60,7 +61,9 @@ def replay(app: App, /, files: tuple[Path, ...], **options: Any) -> None:
             error = failed
         stopped = told.is_set()
     feeds.say(playing.landed, playing.tally, error, as_json=options["as_json"], stopped=stopped)
-    if not app.lake.catalog.exists():
-        refresh(app)
     if error is not None:
         raise error
+    if stopped:
+        note("stopped; the same command plays it from the beginning, and nothing lands twice")
+    if not app.lake.catalog.exists():
+        refresh(app)

@@ -53,10 +53,10 @@ def stream(app: App, /, **options: Any) -> None:
     if run.streaming is not None:
         done = run.streaming
         feeds.say(done.rolling.landed, done.tally, error, as_json=options["as_json"])
-    if not app.lake.catalog.exists():
-        refresh(app)
     if error is not None:
         raise error
+    if not app.lake.catalog.exists():
+        refresh(app)
     note("stopped; all is in the lake, the same command goes on from there")
 
 
@@ -102,7 +102,11 @@ class _Run:
                 now_ns=now_ns(),
             )
             self.streaming = Streaming(
-                live, rolling, now_ns, recorder=recorder, on_landed=feeds.progress
+                live,
+                rolling,
+                now_ns,
+                recorder=recorder,
+                on_landed=feeds.teller(as_json=options["as_json"]),
             )
             self.streaming.tally.filled = sum(one.filled for one in ready)
             note(f"streaming {', '.join(self.symbols)}; Ctrl-C ends it")

@@ -47,7 +47,8 @@ def candidates(
         if len(known) + len(new) > MOST:
             known.clear()
         known.update(_read(root, contract, new))
-    return [path for path in paths if _meet(known.get(path), wanted)]
+    spans = {length: (low, high) for length, low, high in wanted}
+    return [path for path in paths if _meet(known.get(path), spans)]
 
 
 def remember(
@@ -91,12 +92,12 @@ def _ranges(rows: pl.LazyFrame, kind: pl.DataType, key: str, *groups: str) -> pl
     )
 
 
-def _meet(held: Ranges | None, wanted: Ranges) -> bool:
+def _meet(held: Ranges | None, spans: Mapping[int, tuple[Any, Any]]) -> bool:
     """Whether two sets of keys may have one in common; None is not known."""
     if held is None:
         return True
-    for length, low, high in wanted:
-        for other, least, greatest in held:
-            if length == other and low <= greatest and least <= high:
-                return True
+    for length, least, greatest in held:
+        span = spans.get(length)
+        if span is not None and span[0] <= greatest and least <= span[1]:
+            return True
     return False

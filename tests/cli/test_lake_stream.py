@@ -126,9 +126,10 @@ def test_sigterm_lands_all_and_ends_with_0(project):
     with streaming(project) as process:
         wait_for(lambda: len(Lake(project / "lake").stored("ohlcv")))
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=DEADLINE_S)
+        out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, err
     assert "stopped; all is in the lake" in err
+    assert "in the lake: " in out
     assert "Traceback" not in err
     assert dense(trades(project))
 
@@ -166,6 +167,7 @@ def test_a_full_disk_stops_it_in_one_line_and_nothing_is_torn(project):
     assert "free space" in line
     assert "Traceback" not in err
     assert trades(project).height >= before
+    assert [one for one in (project / "lake").rglob("*.tmp") if one.is_file()] == []
     assert run(["lake", "stream", "BTC-BRL", "--for", "1s"]) == 0
     assert dense(trades(project))
 
