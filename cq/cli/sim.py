@@ -57,6 +57,16 @@ if TYPE_CHECKING:
 @click.option(
     "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="One unknown, decided."
 )
+@click.option(
+    "--balance",
+    "balances",
+    multiple=True,
+    metavar="ASSET=AMOUNT",
+    help="What the account has at the start; by default BRL=100000.",
+)
+@click.option(
+    "--accounts", type=click.Path(path_type=Path), help="Several accounts and their keys (YAML)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object once it listens.")
 def sim(**options: Any) -> None:
     """Serve a simulated Mercado Bitcoin (REST v4 and WebSocket) on this machine.
@@ -83,6 +93,7 @@ def sim(**options: Any) -> None:
 def _simulation(options: dict[str, Any]) -> Simulation:
     from cq.sim.clock import SimClock
     from cq.sim.faults import Faults
+    from cq.sim.holders import holders_of
     from cq.sim.plan import Plan, read_plan
     from cq.sim.private import private_side
     from cq.sim.simulation import Simulation
@@ -97,6 +108,7 @@ def _simulation(options: dict[str, Any]) -> Simulation:
         )
     if options["seed"] < 0:
         raise UsageError(f"--seed {options['seed']} is below 0; expected a whole number from 0 on")
+    holders = holders_of(options["balances"], options["accounts"])
     plan = Plan() if options["faults"] is None else read_plan(options["faults"])
     plan = _switched(plan, options["switches"])
     tape = tape_of(
@@ -116,7 +128,7 @@ def _simulation(options: dict[str, Any]) -> Simulation:
         clock=SimClock(start_ns, options["speed"]),
         switches=plan.switches,
         faults=Faults(plan),
-        exchange=private_side(tape, start_ns, switches=plan.switches, seed=options["seed"]),
+        exchange=private_side(tape, start_ns, holders, plan.switches, options["seed"]),
         limited=not options["no_limits"],
     )
 
