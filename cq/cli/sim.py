@@ -53,12 +53,6 @@ if TYPE_CHECKING:
 @click.option("--interval", help="Of a file of bars that does not say it.")
 @click.option("--faults", type=click.Path(path_type=Path), help="A fault plan (YAML).")
 @click.option("--check", type=click.Path(path_type=Path), help="Only read this fault plan.")
-@click.option(
-    "--balance", "balances", multiple=True, metavar="COIN=AMOUNT", help="In the account at first."
-)
-@click.option(
-    "--accounts", type=click.Path(path_type=Path), help="Several accounts and keys (YAML)."
-)
 @click.option("--no-limits", is_flag=True, help="Never answer 429 for asking too often.")
 @click.option(
     "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="One unknown, decided."
