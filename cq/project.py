@@ -10,7 +10,9 @@ from cq import __version__
 from cq.errors import LakeUnwritable
 from cq.utils.resources import RECORD, copies, digest_of, is_copy, resource_root
 
-GITIGNORE = "/lake/*\n!/lake/README.md\n/lake.db\n/lake.db.wal\n/runs/\n/configs/local.yaml\n"
+GITIGNORE = (
+    "/lake/*\n!/lake/README.md\n/lake.db\n/lake.db.wal\n/runs/\n/recordings/\n/configs/local.yaml\n"
+)
 
 
 @dataclass(frozen=True)
