@@ -79,7 +79,8 @@ class Market:
     def newest_trades(self, symbol: str) -> pl.DataFrame:
         self.looked.append(symbol)
         last = self.newest.get(symbol, 0)
-        return lake_rows(range(max(1, last - 999), last + 1), symbol)
+        ids = range(max(1, last - 999), last + 1)
+        return lake_rows([tid for tid in ids if tid not in self.missing], symbol)
 
     def book(self, symbol: str, depth: int = 20) -> pl.DataFrame:
         level = [{"price": 100.0, "size": 1.0}]

@@ -39,12 +39,10 @@ SEED_AFTER_S: Final = 1.0
 class _Trouble:
     """What is known of a hole that is not filled yet."""
 
-    last_id: int
     since_s: float
     again_s: float
     refusals: int = 0
     failures: int = 0
-    asked: bool = False
 
 
 @dataclass
@@ -58,10 +56,11 @@ class Asking:
     workers: Workers[Arrival | None]
     clock: Callable[[], int]
     wake: Callable[[], None]
+    later: Callable[[float], None]
     answers: list[Arrival] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
     _busy: set[str] = field(default_factory=set)
-    _trouble: dict[str, _Trouble] = field(default_factory=dict)
+    _trouble: dict[tuple[str, int], _Trouble] = field(default_factory=dict)
     _look_s: dict[str, float] = field(default_factory=dict)
     _seeds: dict[str, float] = field(default_factory=dict)
     _seeding: bool = False
@@ -90,9 +89,6 @@ class Asking:
 
     def look(self, now_s: float, *, tick: bool) -> None:
         """Ask what is due; with `tick` look at quiet markets too, not at holes alone."""
-        for symbol in list(self._trouble):
-            if symbol not in self.core.gapped:
-                del self._trouble[symbol]
         for symbol in self.core.gapped:
             hole = self.core.sequences[symbol].hole()
             if hole is not None and symbol not in self._busy:
@@ -100,26 +96,31 @@ class Asking:
         if tick:
             self._quiet(now_s)
             self._seed(now_s)
+            for hole_of in [one for one in self._trouble if self._is_over(*one)]:
+                del self._trouble[hole_of]
+
+    def _is_over(self, symbol: str, last_id: int) -> bool:
+        one = self.core.sequences[symbol]
+        return symbol not in self.core.gapped or (one.last or 0) >= last_id
 
     def _hole(self, hole: Hole, now_s: float) -> None:
-        trouble = self._trouble.get(hole.symbol)
-        if trouble is None or trouble.last_id != hole.last_id:
-            goes_on = trouble is not None and trouble.asked
-            grace_s = 0.0 if goes_on else self.stream.reorder_ms / 1000
-            trouble = _Trouble(hole.last_id, now_s, now_s + grace_s)
-            self._trouble[hole.symbol] = trouble
+        """Ask for a hole, after a grace. It is known by its end: its beginning is on the move."""
+        trouble = self._trouble.get((hole.symbol, hole.last_id))
+        if trouble is None:
+            again_s = now_s + self.stream.reorder_ms / 1000
+            trouble = _Trouble(now_s, again_s)
+            self._trouble[hole.symbol, hole.last_id] = trouble
+            self.later(self.stream.reorder_ms / 1000)
         if now_s < trouble.again_s:
             return
-        trouble.asked = True
-        if not trouble.refusals + trouble.failures:
-            trouble.since_s = now_s
+        upto = self.core.sequences[hole.symbol].newest_within(hole.first_id + PIECE - 1)
         late = now_s - trouble.since_s >= self.stream.lost_seconds
         last_try = late or trouble.refusals + 1 >= TRIES
 
         def question() -> Arrival | None:
-            return filled(self.market, hole, self.clock, give_up=last_try, at_any_price=late)
+            return filled(self.market, hole, upto, self.clock, last_try, at_any_price=late)
 
-        self._ask(hole.symbol, question, now_s)
+        self._ask(hole.symbol, question, now_s, trouble)
 
     def _quiet(self, now_s: float) -> None:
         """Look at one market at a time, so that holes are not kept waiting behind them."""
@@ -139,36 +140,31 @@ class Asking:
             return looked_at(self.market, symbol, last, self.clock, settle_ns)
 
         self._look_s[symbol] = now_s + self.stream.quiet_seconds
-        self._ask(symbol, question, now_s, look=True)
+        self._ask(symbol, question, now_s)
 
     def _ask(
         self,
         symbol: str,
         question: Callable[[], Arrival | None],
         now_s: float,
-        *,
-        look: bool = False,
+        trouble: _Trouble | None = None,
     ) -> None:
+        """Ask for a hole that is in `trouble`, or look at a market."""
         self._busy.add(symbol)
 
         def then(answer: Arrival | Exception | None) -> None:
             self._busy.discard(symbol)
             if isinstance(answer, Exception):
-                self._failed(symbol, answer, now_s)
+                self._failed(symbol, answer, now_s, trouble)
             elif isinstance(answer, Fill):
                 self.answers.append(answer)
-                self._helped(symbol)
-                if look and answer.last_id >= answer.first_id:
+                if trouble is not None:
+                    trouble.since_s, trouble.refusals, trouble.failures = now_s, 0, 0
+                elif answer.last_id >= answer.first_id:
                     self._missed(answer)
             self.wake()
 
         self.workers.ask(question, then)
-
-    def _helped(self, symbol: str) -> None:
-        """An answer came: what is left of the hole begins anew, at once."""
-        if (trouble := self._trouble.get(symbol)) is not None:
-            trouble.refusals = trouble.failures = 0
-            trouble.again_s = 0.0
 
     def _missed(self, fill: Fill) -> None:
         """REST knows trades of a market that the socket has not brought: it has gone silent."""
@@ -177,21 +173,21 @@ class Asking:
         if one is not None and one.last is not None and one.last < fill.last_id:
             self.silent.append(fill.symbol)
 
-    def _failed(self, symbol: str, error: Exception, now_s: float) -> None:
-        fatal = isinstance(error, NoSuchMarket | UsageError) or not isinstance(error, CqError)
-        if fatal:
+    def _failed(
+        self, symbol: str, error: Exception, now_s: float, trouble: _Trouble | None = None
+    ) -> None:
+        if isinstance(error, NoSuchMarket | UsageError) or not isinstance(error, CqError):
             self._fatal = error
             return
-        trouble = self._trouble.get(symbol)
         if trouble is not None:
             if isinstance(error, Transient):
                 trouble.failures += 1
             else:
                 trouble.refusals += 1
-            tries = trouble.failures + trouble.refusals
+            tries = min(trouble.failures + trouble.refusals, 10)
             trouble.again_s = now_s + min(PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S)
-        log.event("feed", "fill", level="WARNING", symbol=symbol, status=log.RETRY,
-                  reason=str(error))  # fmt: skip
+        reason = str(error)
+        log.event("feed", "ask", level="WARNING", symbol=symbol, status=log.RETRY, reason=reason)
 
     def _seed(self, now_s: float) -> None:
         for symbol in self.core.booked & self._seeds.keys():
@@ -240,21 +236,22 @@ def looked_at(
 def filled(
     market: Missing,
     hole: Hole,
+    upto: int,
     clock: Callable[[], int],
-    *,
     give_up: bool = False,
+    *,
     at_any_price: bool = False,
 ) -> Fill:
-    """The first trades of a hole.
+    """The trades of a hole up to the id `upto`, which may lie behind more holes beyond it.
 
     The exchange's error where it cannot give them. With `give_up` they are lost then; unless
     the exchange does not know the trade after the hole either, which then was none. An answer that
     stays away counts as lost only with `at_any_price`.
     """
     symbol, first = hole.symbol, hole.first_id
-    last = min(hole.last_id, first + PIECE - 1)
+    last = min(hole.last_id, upto)
     try:
-        rows = market.missing_trades(symbol, first, last)
+        rows = market.missing_trades(symbol, first, upto)
     except Transient:
         if not at_any_price:
             raise
@@ -273,7 +270,7 @@ def filled(
             inside = _inside(rows, first, newest)
             return Fill(clock(), symbol, first, first - 1, inside, newest=max(newest, first - 1))
         return Fill(clock(), symbol, first, last, _inside(rows, first, last), lost=True)
-    return Fill(clock(), symbol, first, last, rows)
+    return Fill(clock(), symbol, first, upto, rows)
 
 
 def _newest_id(rows: pl.DataFrame) -> int:

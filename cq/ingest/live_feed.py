@@ -74,10 +74,14 @@ class LiveFeed:
 
     async def batches(self, stop: Event) -> AsyncIterator[Batch]:
         """What comes in, in columns, until `stop` is set; it ends soon after, whatever happens."""
-        wake = asyncio.Event()
-        workers = Workers[Arrival | None](WORKERS, asyncio.get_running_loop())
+        wake, loop = asyncio.Event(), asyncio.get_running_loop()
+        workers = Workers[Arrival | None](WORKERS, loop)
+
+        def later(delay_s: float) -> None:
+            loop.call_later(delay_s, wake.set)
+
         asking = Asking(
-            self.core, self.market, self.symbols, self.stream, workers, self.clock, wake.set
+            self.core, self.market, self.symbols, self.stream, workers, self.clock, wake.set, later
         )
         ticking = asyncio.create_task(_tick(wake))
         next_tick_s = 0.0

@@ -37,6 +37,12 @@ class Sequence:
             return None
         return Hole(self.symbol, self.last + 1, self._lowest - 1)
 
+    def newest_within(self, last_id: int) -> int:
+        """The highest id up to `last_id` that waits, or that is missing before the first one."""
+        ids = np.concatenate([part["id"] for part in self._waiting])
+        near = ids[ids <= last_id]
+        return int(near.max()) if len(near) else min(last_id, self._lowest - 1)
+
     def add(self, rows: Rows) -> Rows:
         """Take trades in any order; the ones that are in order now."""
         if not len(rows):

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, Final, Self
 from uuid import uuid4
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidURI, WebSocketException
-from websockets.frames import Frame as WireFrame
-from websockets.frames import Opcode
 
 from cq.errors import ConfigError
 from cq.exchanges.feed import Closed, Decoded, Frame, Opened
 from cq.exchanges.mercado_bitcoin.backoff import Backoff
 from cq.exchanges.mercado_bitcoin.frames import FrameReader
 from cq.exchanges.mercado_bitcoin.protocol import Conversation, Subscription, sockets
+from cq.exchanges.mercado_bitcoin.session import CLOSING_S, LARGEST, Session
 from cq.exchanges.mercado_bitcoin.symbols import EXCHANGE, to_wire
 from cq.exchanges.mercado_bitcoin.transport import HEADERS
 from cq.utils import clock as clocks
@@ -26,12 +26,6 @@ from cq.utils.settings import Ingestion
 
 MOST_FRAMES: Final = 32_768
 """Frames that wait to be taken; with so many the sockets are not read on."""
-
-LARGEST: Final = 1 << 20
-"""Bytes of a frame; a book of 200 levels has 12 thousand."""
-
-CLOSING_S: Final = 0.5
-"""A good-bye may take this long, then the connection is cut."""
 
 
 class MercadoBitcoinFeed:
@@ -160,8 +154,13 @@ class Channel:
         return reason
 
     async def _connected(self, talk: Conversation, name: str) -> Session:
+        def arrived(session: Session, messages: list[bytes]) -> None:
+            talk.heard(time.monotonic(), messages)
+            now_ns = self.owner.clock()
+            self.owner.put(list(map(Frame, repeat(now_ns), messages, repeat(name))), session)
+
         def session(*args: Any, **kwargs: Any) -> Session:
-            return Session(self, talk, name, *args, **kwargs)
+            return Session(arrived, *args, **kwargs)
 
         url, timeout = self.ingestion.ws_url, self.ingestion.timeout_seconds
         return await connect(  # type: ignore[return-value]
@@ -221,67 +220,3 @@ class Channel:
 
     def _log(self, action: str, level: str, **fields: object) -> None:
         log.event("feed", action, level=level, channel=self.name, **fields)
-
-
-class Session(ClientConnection):
-    """A connection whose messages go straight to the stream, as they were, in bursts.
-
-    The library's own queue hands out one message at a time; past it, a core reads nearly twice as
-    many.
-    """
-
-    def __init__(
-        self, channel: Channel, talk: Conversation, name: str, *args: Any, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._channel, self._talk, self._name = channel, talk, name
-        self._messages: list[bytes] = []
-        self._begun: list[bytes] = []
-        self.is_waiting = False
-
-    def process_event(self, event: Any) -> None:
-        """Keep a message; leave the rest to the library."""
-        if type(event) is not WireFrame or event.opcode not in _DATA:
-            super().process_event(event)
-        elif event.fin and not self._begun:
-            self._messages.append(bytes(event.data))
-        else:
-            self._begun.append(bytes(event.data))
-            if event.fin:
-                self._messages.append(b"".join(self._begun))
-                self._begun = []
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes have arrived; the messages in them go to the stream together."""
-        super().data_received(data)
-        if self._messages:
-            messages, self._messages = self._messages, []
-            self._talk.heard(time.monotonic(), messages)
-            now_ns, name = self._channel.owner.clock(), self._name
-            self._channel.owner.put([Frame(now_ns, one, name) for one in messages], self)
-
-    def wait(self) -> None:
-        """Read no more for now: what is sent stays with the sender."""
-        self.is_waiting = True
-        self.transport.pause_reading()
-
-    def go_on(self) -> None:
-        """Read again."""
-        self.is_waiting = False
-        self._talk.heard(time.monotonic())
-        self.transport.resume_reading()
-
-    async def ended(self) -> None:
-        """Close politely, or cut the connection where that takes too long."""
-        if self.is_waiting:
-            self.go_on()
-        try:
-            async with asyncio.timeout(CLOSING_S):
-                await self.close()
-        except (TimeoutError, WebSocketException, OSError):
-            pass
-        finally:
-            self.transport.abort()
-
-
-_DATA: Final = frozenset((Opcode.TEXT, Opcode.BINARY, Opcode.CONT))

@@ -59,9 +59,12 @@ class FrameReader:
         """The frames in columns, each symbol's in their order."""
         if len(frames) < FEW:
             return self._one_by_one(frames)
-        texts = pl.Series([frame.data for frame in frames], dtype=pl.Binary)
+        texts = [frame.data for frame in frames]
+        if not all(map(bytes.isascii, texts)):
+            texts = [one if one.isascii() else b"" for one in texts]
         found = (
-            texts.cast(pl.String, strict=False)
+            pl.Series(texts, dtype=pl.Binary)
+            .cast(pl.String)
             .str.extract_groups(TRADE_FORM)
             .struct.rename_fields(["id", "tid", "date", "type", "price", "amount"])
             .struct.unnest()

@@ -1,0 +1,91 @@
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cq.exchanges.feed import TRADE, Hole
+from cq.ingest.sequence import Sequence
+
+
+def rows(ids):
+    """Trades whose price tells how many of their id came before."""
+    made = np.zeros(len(ids), TRADE)
+    made["id"] = ids
+    made["price"] = [list(ids[:place]).count(one) for place, one in enumerate(ids)]
+    return made
+
+
+def added(sequence, *pieces):
+    return [int(one) for piece in pieces for one in sequence.add(rows(piece))["id"]]
+
+
+def test_trades_in_order_pass_at_once():
+    sequence = Sequence("BTC-BRL")
+    assert added(sequence, [7, 8], [9]) == [7, 8, 9]
+    assert sequence.last == 9
+    assert sequence.hole() is None
+
+
+def test_a_trade_that_comes_too_early_waits_for_what_is_before_it():
+    sequence = Sequence("BTC-BRL", 6)
+    assert added(sequence, [7, 10, 9]) == [7]
+    assert sequence.hole() == Hole("BTC-BRL", 8, 8)
+    assert len(sequence) == 2
+    assert added(sequence, [8]) == [8, 9, 10]
+    assert sequence.hole() is None
+
+
+def test_what_came_before_is_counted_as_a_duplicate():
+    sequence = Sequence("BTC-BRL", 6)
+    assert added(sequence, [7, 7, 8], [8, 6]) == [7, 8]
+    assert sequence.duplicates == 3
+
+
+def test_a_hole_that_is_given_up_is_named_and_the_rest_goes_on():
+    sequence = Sequence("BTC-BRL", 0)
+    assert added(sequence, [1, 4, 5, 8]) == [1]
+    passed, holes = sequence.give_up(6)
+    assert passed["id"].tolist() == [4, 5]
+    assert holes == [Hole("BTC-BRL", 2, 3), Hole("BTC-BRL", 6, 6)]
+    assert sequence.hole() == Hole("BTC-BRL", 7, 7)
+
+
+def test_giving_up_a_hole_lets_what_follows_it_pass():
+    sequence = Sequence("BTC-BRL", 0)
+    added(sequence, [3, 4])
+    passed, holes = sequence.give_up(2)
+    assert passed["id"].tolist() == [3, 4]
+    assert holes == [Hole("BTC-BRL", 1, 2)]
+
+
+def test_an_id_that_cannot_be_is_forgotten():
+    sequence = Sequence("BTC-BRL", 0)
+    added(sequence, [3, 10**15])
+    assert sequence.forget_beyond(5) == 1
+    assert sequence.hole() == Hole("BTC-BRL", 1, 2)
+    assert sequence.forget_beyond(2) == 1
+    assert sequence.hole() is None
+    assert added(sequence, [1, 2, 3]) == [1, 2, 3]
+
+
+@given(
+    order=st.permutations(range(1, 25)),
+    again=st.lists(st.integers(1, 24), max_size=20),
+    cuts=st.lists(st.integers(0, 44), max_size=8),
+    randomness=st.randoms(use_true_random=False),
+)
+def test_any_order_with_any_repeats_cut_anywhere_gives_each_trade_once_in_order(
+    order, again, cuts, randomness
+):
+    ids = [*order, *again]
+    randomness.shuffle(ids)
+    arriving = rows(ids)
+    sequence = Sequence("BTC-BRL", 0)
+    places = sorted({min(one, len(ids)) for one in cuts} | {0, len(ids)})
+    passed = [sequence.add(arriving[a:b]) for a, b in pairwise(places)]
+    whole = np.concatenate(passed)
+    assert whole["id"].tolist() == list(range(1, 25))
+    assert not whole["price"].any(), "the first of two that share an id counts"
+    assert sequence.duplicates == len(again)
+    assert len(sequence) == 0
