@@ -29,6 +29,7 @@ class Armed:
         self.rule = rule
         self.random = np.random.default_rng([seed, number, crc32(rule.kind.encode())])
         self.seen = self.struck = 0
+        self.waiting = False  # it struck while another ended the socket: its turn is next
         self.moments = sorted(rule.at)
 
     def reaches(self, endpoint: str, symbol: str) -> bool:
@@ -162,10 +163,19 @@ class Faults:
                 hit[one.rule.kind], self._hits(one, now, symbols, which)
             )
             distance = max(distance, one.rule.distance)
+        due = []
         for one in self._sockets:
             places = self._hits(one, now, symbols, which)
-            if len(places) and (ends_at is None or places[0] < ends_at):
-                ends_at, ends = int(places[0]), one.rule
+            if one.waiting and len(which):
+                due.append((0, one))
+            elif len(places):
+                due.append((int(places[0]), one))
+            one.waiting = one.waiting and not len(which)
+        for place, one in sorted(due, key=lambda pair: pair[0]):
+            if ends is None:
+                ends_at, ends = place, one.rule
+            else:
+                one.waiting = True
         return FrameStrokes(
             hit["lost"], hit["duplicate"], hit["reorder"], distance, hit["corrupt"], ends_at, ends
         )

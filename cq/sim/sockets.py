@@ -249,7 +249,8 @@ class Socket:
         if strokes is None:
             return texts, None
         for kind in ("lost", "duplicate", "reorder", "corrupt"):
-            faults.count[kind] += len(getattr(strokes, kind))
+            if struck := len(getattr(strokes, kind)):
+                faults.count[kind] += struck
         texts = self._mangled(texts, strokes.corrupt)
         order = frames.struck_order(
             len(texts), strokes.lost, strokes.duplicate, strokes.reorder, strokes.distance

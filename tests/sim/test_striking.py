@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 from simulator import START, simulation
 
 from cq.errors import ConfigError
+from cq.sim.faults import Faults
 from cq.sim.limits import Limits, Window
-from cq.sim.plan import read_plan
+from cq.sim.plan import Plan, read_plan
 from cq.sim.server import running
 from cq.sim.switches import Switches
 
@@ -154,6 +156,14 @@ def test_the_clock_can_be_moved_and_status_tells_it():
         one.get(PATH)
         shown = one.get(f"{base}/_sim/status").json()
         assert (shown["now_ns"], shown["requests"]) == (START + 2 * 10**9, {"trades": 1})
+
+
+def test_two_faults_that_would_end_a_socket_at_once_strike_one_after_the_other():
+    rules = [{"kind": "disconnect", "each": 10}, {"kind": "silent", "each": 15}]
+    faults = Faults(Plan.model_validate({"faults": rules}))
+    which = np.zeros(20, np.int64)
+    found = [faults.on_frames(["BTC-BRL"], which) for _ in range(2)]
+    assert [(one.ends_at, one.ends.kind) for one in found] == [(9, "disconnect"), (0, "silent")]
 
 
 # plans
