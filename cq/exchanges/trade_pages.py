@@ -130,21 +130,26 @@ class Hunt:
     def _by_time(self, hole: Ids) -> Generator[Ask, pl.DataFrame, bool]:
         """Close in on a hole by the stamps of the ids around it; whether any of it was found."""
         low, high = self._stamps_around(hole)
-        stop = high
-        while low < high:
-            page = yield Between(low, stop)
+        start, stop = low, high
+        while start < stop:
+            page = yield Between(start, stop)
             if self.take(page):
                 return True
             if page.height < self.cap:
-                low, stop = stop, high
+                low, high = (stop, high) if start == low else (low, start)
+                start, stop = low, high
                 continue
-            if stop - low <= SECOND:
+            if stop - start <= SECOND:
                 return False  # one second holds more trades than a reply
             ids = ids_of(page)
             older, newer = page.filter(ids < hole[0]), page.filter(ids > hole[1])
             low = max(low, older[-1, "ts"]) if older.height else low
             high = min(high, newer[0, "ts"] + SECOND) if newer.height else high
-            stop = low + max(SECOND, (min(stop, high) - low) // (2 * SECOND) * SECOND)
+            middle = low + max(SECOND, (high - low) // (2 * SECOND) * SECOND)
+            # a page tells of the end that was kept, so that end is put in the middle
+            kept_oldest = page[0, "ts"] - start < stop - page[-1, "ts"]
+            late = kept_oldest and middle < high
+            start, stop = (middle, high) if late else (low, min(middle, high))
         return False
 
     def _stamps_around(self, hole: Ids) -> tuple[int, int]:

@@ -76,3 +76,12 @@ def test_years_of_seconds_are_halved_not_walked():
     hunt = Hunt(77, 80)
     assert market.follow(hunt.steps()) < 40
     assert hunt.missing == []
+
+
+@pytest.mark.parametrize("keep", ["oldest", "newest"])
+def test_a_hole_among_millions_is_closed_in_on_from_either_end(keep):
+    market = Market(trades(range(10**9, 10**9 + 2_000_000, 20), 7_000_000), keep=keep)
+    market.after = "ignored"
+    hunt = Hunt(7_050_000, 7_050_100)
+    assert market.follow(hunt.steps()) < 40
+    assert hunt.missing == []
