@@ -129,7 +129,7 @@ class Decoded:
 
     `trades` holds, for each symbol, an array of TRADE in the order of arrival; `books` and
     `tickers` are as in a Batch. `corrupt` are the frames that could not be read; `notices` what
-    else the exchange said.
+    else the exchange said: one with a `message` is a refusal.
     """
 
     trades: Mapping[str, Rows]

@@ -148,12 +148,12 @@ class Arrivals:
         one = self._sequence(fill.symbol)
         if one.last is None:
             one.last = fill.first_id - 1
-        before = one.last
         rows = rows_of(fill.trades)
-        one.duplicates -= one.known(rows)
+        known = one.known(rows)
+        one.duplicates -= known
+        gathered.filled += len(rows) - known
         self.heard.setdefault(fill.symbol, False)
         self._in_order(gathered, one.add(rows), fill.symbol)
-        holes: list[Hole] = []
         if fill.lost:
             rows, holes = one.give_up(fill.last_id)
             self._in_order(gathered, rows, fill.symbol)
@@ -161,7 +161,6 @@ class Arrivals:
             for hole in holes:
                 reason = f"the exchange does not give trades {hole.first_id} to {hole.last_id}"
                 log.event("feed", "lost", level="ERROR", symbol=fill.symbol, reason=reason)
-        gathered.filled += max(0, min(one.last, fill.last_id) - before) - sum(map(len, holes))
         if fill.newest is not None and (wrong := one.forget_beyond(fill.newest)):
             gathered.corrupt += wrong
             reason = f"ids above {fill.newest}, which the exchange does not have"
@@ -218,23 +217,24 @@ def rows_of(trades: pl.DataFrame) -> Rows:
 def frame_of(parts: Sequence[tuple[str, Rows]], exchange: str) -> pl.DataFrame:
     """Arrays of TRADE as rows of the lake's `trades`, each market's together."""
     rows = np.concatenate([part for _, part in parts]) if len(parts) > 1 else parts[0][1]
-    columns = {
-        name: pl.Series(name, np.ascontiguousarray(rows[name])) for name in ("ts", "price", "size")
-    }
-    sides = _SIDES.gather(pl.Series(np.ascontiguousarray(rows["buy"]).view("u1")))
-    markets = [pl.repeat(symbol, len(part), eager=True, dtype=pl.String) for symbol, part in parts]
+    columns = {name: np.ascontiguousarray(rows[name]) for name in TRADE.names or ()}
+    markets = [_same(symbol, len(part)) for symbol, part in parts]
     return pl.DataFrame(
-        {
-            **columns,
-            "side": sides,
-            "trade_id": pl.Series(np.ascontiguousarray(rows["id"])).cast(pl.String),
-            "symbol": pl.concat(markets) if len(markets) > 1 else markets[0],
-            "exchange": pl.repeat(exchange, len(rows), eager=True, dtype=pl.String),
-        }
+        [
+            *(pl.Series(name, columns[name]) for name in ("ts", "price", "size")),
+            _same("buy", len(rows))
+            .zip_with(pl.Series(columns["buy"]), _same("sell", len(rows)))
+            .alias("side"),
+            pl.Series("trade_id", columns["id"]).cast(pl.String),
+            (pl.concat(markets) if len(markets) > 1 else markets[0]).alias("symbol"),
+            _same(exchange, len(rows)).alias("exchange"),
+        ]
     )
 
 
-_SIDES: Final = pl.Series(["sell", "buy"])
+def _same(text: str, count: int) -> pl.Series:
+    """A column of one text; made directly, since a stream makes thousands of them a second."""
+    return pl.Series([text], dtype=pl.String).new_from_index(0, count)
 
 
 def replayed(

@@ -87,6 +87,12 @@ class Asking:
             if live and symbol in self._look_s:
                 self._look_s[symbol] = now_s + quiet_s
 
+    def doubt(self) -> None:
+        """A subscription was refused, and nobody said which: ask after all that brought nothing."""
+        for symbol in self.symbols:
+            if symbol not in self.core.sequences and symbol in self._look_s:
+                self._look_s[symbol] = 0.0
+
     def look(self, now_s: float, *, tick: bool) -> None:
         """Ask what is due; with `tick` look at quiet markets too, not at holes alone."""
         for symbol in self.core.gapped:

@@ -130,6 +130,8 @@ class LiveFeed:
             connection.renew(TRADES, symbol)
         for session, notice in self.core.notices:
             _told(session, notice)
+            if "message" in notice:
+                asking.doubt()
         return batch
 
 

@@ -257,8 +257,9 @@ def test_a_market_that_the_exchange_does_not_know_ends_the_stream():
         def newest_trades(self, symbol):
             raise NoSuchMarket(symbol, "/trades", 400, "INVALID", "not found")
 
-    with StreamServer(answer) as server, pytest.raises(NoSuchMarket, match="NOPE-BRL"):
-        streamed(server, Unknown(), lambda got: False, symbols=("NOPE-BRL",), quiet_seconds=0.05)
+    refusal = b'{"type":"error","message":"invalid pair to subscribe"}'
+    with StreamServer(sending(refusal)) as server, pytest.raises(NoSuchMarket, match="NOPE-BRL"):
+        streamed(server, Unknown(), lambda got: False, symbols=("NOPE-BRL",))
 
 
 def book_frame(stamp, price=100):
@@ -330,7 +331,7 @@ def test_no_more_than_so_many_trades_wait_behind_a_hole(monkeypatch):
     monkeypatch.setattr(live_feed, "MOST_HELD", 1000)
     monkeypatch.setattr("cq.exchanges.mercado_bitcoin.feed.MOST_FRAMES", 1000)
     monkeypatch.setattr("cq.ingest.filling.PAUSE_S", 0.05)
-    count = 60_000
+    count = 20_000
     market = Market({"BTC-BRL": count}, fails=8)
     held = []
 
