@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from threading import Lock
 from types import MappingProxyType
 from typing import Final
@@ -34,7 +35,7 @@ class TokenBucket:
     def spacing_ns(self) -> int:
         """One new token every so many nanoseconds."""
         steady = max(self.limit - self.burst + 1, min(self.limit, 1.0))
-        return round(self.window_ns / steady)
+        return ceil(self.window_ns / steady)
 
     def take(self, now_ns: int) -> int:
         """Take the next token; the nanoseconds to wait before using it."""

@@ -139,7 +139,9 @@ def test_a_lake_db_that_is_open_elsewhere_is_left_alone_and_said(
 
 
 def test_every_command_of_the_group_has_a_line():
-    assert list(COMMANDS) == ["ingest", "import", "quality", "status", "sql"]
+    names = ["ingest", "stream", "record", "replay", "import", "quality", "status", "sql"]
+    assert list(COMMANDS) == names
+    assert all(line.endswith(".") for _, line in COMMANDS.values())
 
 
 def test_help_of_the_group_imports_nothing_heavy():
