@@ -1,9 +1,10 @@
 # Shorthands; every one of them is a plain command that can be typed instead.
 PYTHON ?= python3
 BIN := .venv/bin
+BENCHMARKS := $(filter-out benchmarks/soak_% benchmarks/flood.py,$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types test lock bench clean
+.PHONY: help demo install check lint types test lock bench soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -33,7 +34,10 @@ lock: ## write requirements.lock anew (needs uv)
 		--python-version 3.11 --all-extras --output-file requirements.lock
 
 bench: ## compare with other systems, side by side
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	for file in $(BENCHMARKS); do $(BIN)/python $$file || exit 1; done
+
+soak: ## rehearse for an hour: faults, kill -9, rate limits
+	for file in benchmarks/soak_*.py; do $(BIN)/python $$file || exit 1; done
 
 clean: ## remove what can be made again
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
