@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cq.sim.arrays import Ints
-from cq.sim.plan import FRAME_KINDS, REQUEST_KINDS, SOCKET_KINDS, Plan, Rule
+from cq.sim.plan import (
+    FRAME_KINDS,
+    REQUEST_KINDS,
+    SOCKET_KINDS,
+    SPELL_KINDS,
+    Manner,
+    Plan,
+    Rule,
+)
 from cq.utils.time import MILLISECOND
 
 Flags = npt.NDArray[np.bool_]
@@ -20,6 +29,9 @@ PUBLIC = frozenset(
     ("symbols", "tickers", "orderbook", "trades", "candles", "asset_fees", "asset_networks")
 )
 SOCKET = "ws"
+
+_TELLING = re.compile(r'"(?:tid|date)":(\d+)')
+"""What can be held against something else: ids are dense, a date is near its frame's own stamp."""
 
 
 class Armed:
@@ -93,13 +105,16 @@ class Stroke:
 
 @dataclass(frozen=True)
 class FrameStrokes:
-    """What happens to a batch of frames, by their positions; `ends` tells what ends it there."""
+    """What happens to a batch of frames, by their positions; `ends` tells what ends it there.
+
+    `corrupt` tells for each position in what manner.
+    """
 
     lost: Ints
     duplicate: Ints
     reorder: Ints
     distance: int
-    corrupt: Ints
+    corrupt: dict[int, Manner]
     ends_at: int | None
     ends: Rule | None
 
@@ -118,8 +133,7 @@ class Faults:
         self._frames = [one for one in rules if one.rule.kind in FRAME_KINDS]
         self._sockets = [one for one in rules if one.rule.kind in SOCKET_KINDS]
         self._spells = {
-            kind: [one for one in rules if one.rule.kind == kind]
-            for kind in ("outage", "clock_skew", "refuse_sockets")
+            kind: [one for one in rules if one.rule.kind == kind] for kind in SPELL_KINDS
         }
         self.random = np.random.default_rng([self.plan.seed, 99])
 
@@ -158,11 +172,13 @@ class Faults:
         now, none = self.elapsed_s(), np.empty(0, np.int64)
         hit = dict.fromkeys(FRAME_KINDS, none)
         distance, ends_at, ends = 1, None, None
+        corrupt: dict[int, Manner] = {}
         for one in self._frames:
-            hit[one.rule.kind] = np.union1d(
-                hit[one.rule.kind], self._hits(one, now, symbols, which)
-            )
+            places = self._hits(one, now, symbols, which)
+            hit[one.rule.kind] = np.union1d(hit[one.rule.kind], places)
             distance = max(distance, one.rule.distance)
+            if one.rule.kind == "corrupt":
+                corrupt |= dict.fromkeys(places.tolist(), one.rule.how)
         due = []
         for one in self._sockets:
             places = self._hits(one, now, symbols, which)
@@ -177,7 +193,7 @@ class Faults:
             else:
                 one.waiting = True
         return FrameStrokes(
-            hit["lost"], hit["duplicate"], hit["reorder"], distance, hit["corrupt"], ends_at, ends
+            hit["lost"], hit["duplicate"], hit["reorder"], distance, corrupt, ends_at, ends
         )
 
     def _hits(self, one: Armed, now: float, symbols: Sequence[str], which: Ints) -> Ints:
@@ -198,7 +214,24 @@ class Faults:
                 return one.rule
         return None
 
-    def mangled(self, text: str) -> str:
-        """The same frame after an accident: cut off, begun in the middle, or no JSON at all."""
+    def mangled(self, text: str, how: Manner = "any") -> str:
+        """The same frame after an accident: no JSON any more, or with one digit changed."""
+        if how == "digit" or (how == "any" and self.random.integers(2)):
+            return self._misread(text)
+        return self._broken(text)
+
+    def _broken(self, text: str) -> str:
+        """Cut off, begun in the middle, or no JSON at all."""
         place = int(self.random.integers(1, max(len(text), 2)))
         return (text[:place], f"<{text[1:]}", text[place:], "")[int(self.random.integers(4))]
+
+    def _misread(self, text: str) -> str:
+        """One digit of its id or date is another; a frame that has neither is broken."""
+        numbers = [found.span(1) for found in _TELLING.finditer(text)]
+        if not numbers:
+            return self._broken(text)
+        start, end = numbers[int(self.random.integers(len(numbers)))]
+        place = int(self.random.integers(start, end))
+        leading = place == start  # a number that began with 0 would be no JSON
+        others = [one for one in "0123456789"[leading:] if one != text[place]]
+        return text[:place] + others[int(self.random.integers(len(others)))] + text[place + 1 :]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from cq.errors import ConfigError
 from cq.sim.switches import Switches
 
-REQUEST_KINDS: Final = (
+RequestKind = Literal[
     "latency",
     "timeout_before",
     "timeout_after",
@@ -21,10 +21,18 @@ REQUEST_KINDS: Final = (
     "drop",
     "cut_short",
     "expired_token",
-)
-FRAME_KINDS: Final = ("lost", "duplicate", "reorder", "corrupt")
-SOCKET_KINDS: Final = ("disconnect", "half_open", "silent")
-SPELL_KINDS: Final = ("outage", "clock_skew", "refuse_sockets")
+]
+FrameKind = Literal["lost", "duplicate", "reorder", "corrupt"]
+SocketKind = Literal["disconnect", "half_open", "silent"]
+SpellKind = Literal["outage", "clock_skew", "refuse_sockets"]
+
+REQUEST_KINDS: Final = get_args(RequestKind)
+FRAME_KINDS: Final = get_args(FrameKind)
+SOCKET_KINDS: Final = get_args(SocketKind)
+SPELL_KINDS: Final = get_args(SpellKind)
+
+Manner = Literal["any", "broken", "digit"]
+"""How a corrupt frame is corrupt: no JSON, or one digit of its id or date is another."""
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -48,27 +56,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal[
-        "latency",
-        "timeout_before",
-        "timeout_after",
-        "too_many",
-        "server_error",
-        "html_403",
-        "drop",
-        "cut_short",
-        "expired_token",
-        "lost",
-        "duplicate",
-        "reorder",
-        "corrupt",
-        "disconnect",
-        "half_open",
-        "silent",
-        "outage",
-        "clock_skew",
-        "refuse_sockets",
-    ]
+    kind: RequestKind | FrameKind | SocketKind | SpellKind
     endpoints: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     at: tuple[Seconds, ...] = ()
@@ -83,6 +71,7 @@ class Rule(BaseModel):
     retry_after: Literal["none", "seconds", "date"] = "none"
     wait: Seconds = 1.0
     distance: int = Field(1, ge=1)
+    how: Manner = "any"
 
     @model_validator(mode="before")
     @classmethod

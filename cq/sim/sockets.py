@@ -14,10 +14,10 @@ from aiohttp import WSMsgType, web
 
 from cq.sim import frames
 from cq.sim.answers import html
-from cq.sim.arrays import Ints, TradeArrays
+from cq.sim.arrays import TradeArrays
 from cq.sim.faults import SOCKET
 from cq.sim.listing import Listing
-from cq.sim.plan import Rule
+from cq.sim.plan import Manner, Rule
 from cq.sim.public import ticker
 from cq.sim.simulation import Simulation
 from cq.sim.subscriptions import Subscriptions, book_state
@@ -259,10 +259,12 @@ class Socket:
             order = order[: strokes.ends_at + 1]
         return texts.gather(order), strokes.ends
 
-    def _mangled(self, texts: pl.Series, places: Ints) -> pl.Series:
-        if not len(places):
+    def _mangled(self, texts: pl.Series, struck: dict[int, Manner]) -> pl.Series:
+        if not struck:
             return texts
-        bad = [self.sim.faults.mangled(text) for text in texts.gather(places).to_list()]
+        places = sorted(struck)
+        mangled = self.sim.faults.mangled
+        bad = [mangled(texts[place], struck[place]) for place in places]
         return texts.scatter(np.asarray(places), bad)
 
     def _strike(self, rule: Rule) -> None:

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
 from cq.sim import frames
+from cq.sim.faults import Faults
 from cq.sim.server import running
 from cq.sim.subscriptions import Subscriptions
 from cq.sim.tape import Tape
@@ -230,15 +231,43 @@ def test_frames_are_doubled_lost_and_overtaken_as_often_as_the_plan_says():
     assert faults["duplicate"] > 100
 
 
-def test_a_corrupt_frame_is_no_json():
-    found, _ = stormy([{"kind": "corrupt", "each": 100}], 1000)
-    broken = 0
-    for text in found:
-        try:
-            json.loads(text)
-        except ValueError:
-            broken += 1
-    assert broken == 10
+def parsed(text):
+    """The frame, or None where it is no JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def test_a_broken_frame_is_no_json():
+    found, _ = stormy([{"kind": "corrupt", "how": "broken", "each": 100}], 1000)
+    assert [parsed(text) for text in found].count(None) == 10
+
+
+def test_a_misread_frame_differs_in_one_digit_of_its_id_or_date():
+    whole, _ = stormy([], 1000)
+    found, faults = stormy([{"kind": "corrupt", "how": "digit", "each": 20}], 1000)
+    struck = [pair for pair in zip(whole, found, strict=True) if pair[0] != pair[1]]
+    assert len(struck) == 50 <= faults["corrupt"]
+    names = Counter()
+    for right, wrong in struck:
+        assert sum(a != b for a, b in zip(right, wrong, strict=True)) == 1
+        right, wrong = json.loads(right)["data"], json.loads(wrong)["data"]
+        names.update(name for name in right if right[name] != wrong[name])
+    assert set(names) == {"tid", "date"}
+
+
+def test_a_corrupt_frame_is_broken_or_misread_unless_the_plan_says_which():
+    whole, _ = stormy([], 1000)
+    found, _ = stormy([{"kind": "corrupt", "each": 20}], 1000)
+    struck = [wrong for right, wrong in zip(whole, found, strict=True) if right != wrong]
+    assert len(struck) == 50
+    assert 10 < [parsed(text) for text in struck].count(None) < 40
+
+
+def test_a_frame_without_id_and_date_is_broken_instead():
+    book = '{"type":"orderbook","id":"BRLBTC","ts":1,"data":{"asks":[],"bids":[],"timestamp":1}}'
+    assert parsed(Faults().mangled(book, "digit")) is None
 
 
 def test_the_same_plan_and_seed_make_the_same_stream():
