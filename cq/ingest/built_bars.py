@@ -13,6 +13,9 @@ from cq.utils.time import iso
 UNITS: Final = 10**8
 """Sizes have at most 8 decimals on the wire, so volumes are added up as whole numbers of these."""
 
+MOST: Final = 10.0**18
+"""A size from here on has no decimals, nor room as units; its bar is added up as floats."""
+
 VALUES: Final = ("open", "high", "low", "close", "volume")
 
 
@@ -34,16 +37,25 @@ def bars_of(trades: pl.DataFrame, interval: str) -> pl.DataFrame:
             low=pl.col("price").min(),
             close=pl.col("price").last(),
             volume=pl.col("units").sum(),
+            rough=pl.col("size").sum(),
+            huge=pl.col("size").max() >= MOST,
         )
-        .with_columns(volume=sizes_of(pl.col("volume")), interval=pl.lit(interval))
+        .with_columns(
+            volume=pl.when("huge").then("rough").otherwise(sizes_of(pl.col("volume"))),
+            interval=pl.lit(interval),
+        )
         .select("ts", *VALUES, "symbol", "exchange", "interval")
     )
 
 
 def units_of(size: pl.Expr) -> pl.Expr:
-    """Sizes as whole numbers of 1e-8, exact for whatever a float can tell apart."""
-    whole = size.floor()
-    return whole.cast(pl.Int64) * UNITS + ((size - whole) * UNITS).round().cast(pl.Int64)
+    """Sizes as whole numbers of 1e-8, exact for whatever a float can tell apart; null from MOST on.
+
+    In 128 bits, since two sizes of 6e10 together have no room in 64.
+    """
+    sane = pl.when(size < MOST).then(size)
+    whole = sane.floor()
+    return whole.cast(pl.Int128) * UNITS + ((sane - whole) * UNITS).round().cast(pl.Int128)
 
 
 def sizes_of(units: pl.Expr) -> pl.Expr:

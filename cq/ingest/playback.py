@@ -17,7 +17,7 @@ from cq.ingest.arrivals import Arrivals
 from cq.ingest.closing import Closing
 from cq.ingest.files import landed, read_file
 from cq.ingest.pieces import Piece, Request
-from cq.ingest.recording import SUFFIX, arrivals_in, header_of, is_recording
+from cq.ingest.recording import SUFFIX, arrivals_in, header_of, is_blank, is_recording
 from cq.ingest.rolling import Landed, Rolling, Rotation
 from cq.ingest.stream import Tally
 from cq.lake import Lake
@@ -151,7 +151,7 @@ def time_of(one: Arrival) -> int:
 def runs_in(paths: Iterable[Path]) -> tuple[list[list[Path]], list[Path]]:
     """Recordings, each as its parts in their order, and the files that are none.
 
-    A folder stands for the recordings in it.
+    A folder stands for the recordings in it. Those that a kill left without a line are left out.
     """
     parts: dict[str, list[tuple[int, str, Path]]] = {}
     others: list[Path] = []
@@ -161,7 +161,8 @@ def runs_in(paths: Iterable[Path]) -> tuple[list[list[Path]], list[Path]]:
             raise UsageError(f"{path} holds no recording; expected files ending in {SUFFIX}")
         for one in found:
             if one.is_file() and not is_recording(one):
-                others.append(one)
+                if not is_blank(one):
+                    others.append(one)
                 continue
             header = header_of(one)
             run = str(header.get("run", one))

@@ -212,6 +212,16 @@ def _header(path: Path) -> dict[str, Any] | None:
     return said if isinstance(said, dict) and said.get("cq") == "recording" else None
 
 
+def is_blank(path: Path) -> bool:
+    """Whether a file was to be a recording, and its writer was killed before the first line."""
+    if not path.name.endswith(SUFFIX):
+        return False
+    try:
+        return next(_lines(path), None) is None
+    except (OSError, UnknownLayout):
+        return False
+
+
 def header_of(path: Path) -> dict[str, Any]:
     """What a recording says of itself."""
     if not path.is_file():

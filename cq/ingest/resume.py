@@ -105,7 +105,8 @@ def _asked(
 class _Tail:
     """The newest ids of a market in the lake, from `base` on, which is the last one covered.
 
-    `cut` are ids, more than are looked through, between that one and the first looked at.
+    `cut` are ids, more than are looked through, between that one and the first looked at; where
+    nothing is covered, between the first looked at and the newest one before it.
     """
 
     newest: int | None
@@ -128,10 +129,14 @@ class _Tail:
         newest, base = ends.row(0)
         lowest = max(base or 0, (newest or 0) - most)
         ids = collected(rows.filter(lowest <= ID).select(ID.unique().sort()), lake.root).to_series()
+        if base is None:
+            known = rows.filter(lowest > ID).select(ID.max())
+            begun: int | None = collected(known, lake.root).item()
+        else:
+            begun = base if lowest > base else None
         cut = None
-        if base is not None and lowest > base and len(ids):
-            cut = (base + 1, int(ids[0]) - 1)
-            cut = cut if cut[0] <= cut[1] else None
+        if begun is not None and len(ids) and begun + 1 < int(ids[0]):
+            cut = (begun + 1, int(ids[0]) - 1)
         return cls(newest, base, covered_ns, ids, cut)
 
 

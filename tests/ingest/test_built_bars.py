@@ -53,6 +53,11 @@ def test_a_volume_is_the_float_nearest_to_the_sum_of_the_decimals(sizes):
     assert bars_of(rows, "1m")["volume"].item() == float(sum(sizes))
 
 
+def test_a_volume_has_no_ceiling():
+    rows = frame(trade(0, 1.0, "6e10"), trade(1, 1.0, "6e10", 2), trade(60, 1.0, "1e300", 3))
+    assert bars_of(rows, "1m")["volume"].to_list() == [1.2e11, 1e300]
+
+
 @given(st.integers(0, 9 * 10**18))
 def test_units_become_the_float_that_their_text_would_be(units):
     size = pl.select(sizes_of(pl.lit(units, pl.Int64))).item()

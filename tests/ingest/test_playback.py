@@ -166,6 +166,14 @@ def test_two_recordings_have_a_hole_between_them_that_is_no_loss(tmp_path):
     assert rows_in(one.lake).height == 40
 
 
+def test_a_recording_that_was_killed_before_its_first_line_is_passed_over(tmp_path):
+    paths = recorded(tmp_path / "rec", arrivals())
+    (tmp_path / "rec" / "empty.jsonl.gz").touch()
+    (tmp_path / "rec" / "begun.jsonl.gz").write_bytes(paths[0].read_bytes()[:20])
+    assert runs_in([tmp_path / "rec"]) == ([paths], [])
+    assert runs_in([tmp_path / "rec" / "empty.jsonl.gz"]) == ([], [])
+
+
 def test_told_to_stop_it_lands_what_it_has(tmp_path):
     paths = recorded(tmp_path / "rec", arrivals())
     calls = iter([False, False, True])

@@ -148,6 +148,12 @@ def test_an_absence_that_is_too_long_is_left_to_a_back_fill(lake):
     assert ids(lake) == list(range(1, 101))
 
 
+def test_an_absence_that_is_too_long_is_told_though_nothing_was_covered_yet(lake):
+    put(lake, ALL.head(10))
+    one = begin(lake, Market(ALL), most=50)
+    assert (one.after, one.left) == (100, (Hole("BTC-BRL", 11, 90),))
+
+
 def test_coverage_and_bars_go_on_where_they_stopped(lake):
     put(lake, ALL.head(50))
     cover(lake, T0 + 430 * SECOND)
