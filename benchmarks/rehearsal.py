@@ -120,6 +120,14 @@ class Project:
             sys.exit(f"cq {' '.join(words)} ended with {process.returncode}:\n{output}")
         return output
 
+    def newest(self, symbol: str) -> int:
+        """The highest trade id in the lake's files; 0 where there is none."""
+        found = max((self.folder / "lake" / "trades").glob(f"**/symbol={symbol}/**/*.parquet"),
+                    key=lambda path: path.stat().st_mtime_ns, default=None)  # fmt: skip
+        if found is None:
+            return 0
+        return int(pl.read_parquet(found, columns=["trade_id"])["trade_id"].cast(pl.Int64).max())  # type: ignore[arg-type]
+
     def trades(self, symbol: str) -> pl.DataFrame:
         """What the lake's files hold of a market, in the order of files and rows."""
         folder = self.folder / "lake" / "trades"
