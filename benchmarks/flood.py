@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
 
 BATCH = 512
 FIRST = 21_426_785
@@ -71,7 +72,13 @@ async def main(count: int, per_second: float | None) -> None:
                 if sending is None:
                     sending = asyncio.create_task(paced(socket) if per_second else flood(socket))
 
-    async with serve(talk, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+    def rest(connection: ServerConnection, request: Request) -> Response | None:
+        """REST has nothing to add: no trade is newer than those that the socket sends."""
+        return connection.respond(200, "[]") if request.path.startswith("/api/") else None
+
+    async with serve(
+        talk, "127.0.0.1", 0, compression=None, ping_interval=None, process_request=rest
+    ) as server:
         print(server.sockets[0].getsockname()[1], flush=True)
         await server.serve_forever()
 

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import polars as pl
 
 from cq.sim.arrays import TradeArrays
 from cq.sim.tape import Tape
+from cq.utils.time import MINUTE, SECOND, iso
 
 CQ = [sys.executable, "-m", "cq"]
 UNLIMITED = {
@@ -135,10 +137,15 @@ class Project:
         if not paths:
             return pl.DataFrame(schema={"id": pl.Int64})
         frames = [pl.read_parquet(one, hive_partitioning=False) for one in paths]
+        ends = []
         for path, frame in zip(paths, frames, strict=True):
             ids = frame["trade_id"].cast(pl.Int64)
             if not (ids.diff().drop_nulls() > 0).all():
                 sys.exit(f"{path}: its trades are not in order")
+            ends.append((ids[0], ids[-1]))
+        ends.sort()
+        if any(after[0] <= before[1] for before, after in pairwise(ends)):
+            sys.exit(f"files of {symbol} overlap in their ids")
         return pl.concat(frames).with_columns(id=pl.col("trade_id").cast(pl.Int64)).sort("id")
 
 
@@ -175,6 +182,67 @@ def differences(found: pl.DataFrame, wanted: pl.DataFrame) -> list[str]:
         wrong = both.filter(pl.col(name) != pl.col(f"{name}:tape"))
         if wrong.height:
             said.append(f"{wrong.height} trades with another {name}, such as {wrong.row(0)}")
+    return said
+
+
+def bars(project: Project, symbol: str) -> pl.DataFrame:
+    """The lake's one-minute bars, by time."""
+    folder = project.folder / "lake" / "ohlcv"
+    paths = sorted(folder.glob(f"**/symbol={symbol}/interval=1m/**/*.parquet"))
+    if not paths:
+        return pl.DataFrame()
+    frames = [pl.read_parquet(one, hive_partitioning=False) for one in paths]
+    return pl.concat(frames).sort("ts")
+
+
+def unequal(
+    found: pl.DataFrame, tape: Tape, symbol: str, start: int, end: int, now_ns: int
+) -> list[str]:
+    """How bars differ from the tape's of [start, end)."""
+    listing = tape.listing(symbol)
+    made = tape.candles(symbol, "1m", start, end, now_ns)
+    steps = int(1 / listing.tick)
+    wanted = pl.DataFrame(
+        {
+            "ts": made.ts,
+            **{name: getattr(made, name) / steps for name in ("open", "high", "low", "close")},
+            "volume": made.volume / 1e8,
+        }
+    )
+    if found.select(wanted.columns).equals(wanted):
+        return []
+    joined = found.join(wanted, on="ts", how="full", suffix=":tape")
+    for name in ("ts", "open", "high", "low", "close", "volume"):
+        wrong = joined.filter(pl.col(name).ne_missing(pl.col(f"{name}:tape")))
+        if wrong.height:
+            return [f"{wrong.height} bars differ in {name}, such as {wrong.row(0)}"]
+    return []
+
+
+def streamed_bars_differ(project: Project, tape: Tape, symbol: str, now_ns: int) -> list[str]:
+    """How the lake's bars differ from the tape's over the range that they span."""
+    found = bars(project, symbol)
+    if not found.height:
+        return ["no bar was built"]
+    first, last = int(found["ts"].min()), int(found["ts"].max())  # type: ignore[arg-type]
+    return unequal(found, tape, symbol, first, last + MINUTE, now_ns)
+
+
+def covered_wrongly(project: Project, tape: Tape, symbol: str, now_ns: int) -> list[str]:
+    """Coverage that says of a range what is not so: other counts of trades, or the future."""
+    folder = project.folder / "lake" / "coverage"
+    paths = sorted(folder.glob(f"**/symbol={symbol}/**/*.parquet"))
+    if not paths:
+        return ["nothing is covered"]
+    rows = pl.concat(pl.read_parquet(one, hive_partitioning=False) for one in paths)
+    said = []
+    for start, end, count in (
+        rows.filter(pl.col("dataset") == "trades").select("start_ts", "end_ts", "rows").iter_rows()
+    ):
+        whole = -(-start // SECOND) * SECOND  # stamps of the lake are whole seconds
+        there = len(tape.trades(symbol, whole, -(-end // SECOND) * SECOND))
+        if end > now_ns or there != count:
+            said.append(f"{iso(start)} to {iso(end)}: covered with {count} trades, not {there}")
     return said
 
 

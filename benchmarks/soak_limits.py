@@ -14,8 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rehearsal import Project, differences, exchange, expected
-from soak_kill import bars, unequal
+from rehearsal import Project, bars, differences, exchange, expected, unequal
 
 from cq.utils.time import parse_time
 
@@ -45,7 +44,7 @@ def month(symbols: tuple[str, ...], trades_per_minute: float, **options: object)
             rows = project.trades(symbol)
             wrong = differences(rows, expected(tape, symbol, tape.trades(symbol, since, until)))
             made = bars(project, symbol)
-            wrong += unequal(made, market, symbol, since, until, status["now_ns"])
+            wrong += unequal(made, tape, symbol, since, until, status["now_ns"])
             print(f"  {symbol}: {made.height:,} bars, {rows.height:,} trades", *wrong, sep="; ")
             if wrong:
                 sys.exit(1)

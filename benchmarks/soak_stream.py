@@ -16,7 +16,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from rehearsal import UNLIMITED, Project, differences, exchange, expected, stop, wait_for
+from rehearsal import (
+    UNLIMITED,
+    Project,
+    differences,
+    exchange,
+    expected,
+    stop,
+    wait_for,
+)
 
 from cq.utils.time import parse_time
 
@@ -36,7 +44,7 @@ faults:
   - {{kind: server_error, chance: 0.01}}
   - {{kind: drop, chance: 0.01}}
   - {{kind: too_many, chance: 0.01, retry_after: seconds, wait: 0.2}}
-  - {{kind: html_403, chance: 0.002}}
+  - {{kind: html_403, chance: 0.002, after: 10}}
 """
 MANNERS = {
     **UNLIMITED,

@@ -110,8 +110,7 @@ def flooding(count: int, per_second: float | None = None) -> Iterator[dict[str, 
     try:
         yield {
             "CQ_INGESTION__WS_URL": f"ws://127.0.0.1:{port}/ws",
-            "CQ_INGESTION__REST_BASE_URL": "http://127.0.0.1:9/api/v4",
-            "CQ_INGESTION__RETRY__MAX_TRIES": "1",
+            "CQ_INGESTION__REST_BASE_URL": f"http://127.0.0.1:{port}/api/v4",
         }
     finally:
         process.kill()
@@ -125,7 +124,7 @@ def whole_process(count: int) -> tuple[float, float, float]:
         began = time.perf_counter()
         process = project.start("lake", "stream", "BTC-BRL")
         while _landed(project) < count:
-            if time.perf_counter() - began > 600:
+            if process.poll() is not None or time.perf_counter() - began > 600:
                 sys.exit(f"only {_landed(project):,} of {count:,} trades landed")
             time.sleep(0.2)
         took = time.perf_counter() - began
