@@ -111,6 +111,7 @@ def flooding(count: int, per_second: float | None = None) -> Iterator[dict[str, 
         yield {
             "CQ_INGESTION__WS_URL": f"ws://127.0.0.1:{port}/ws",
             "CQ_INGESTION__REST_BASE_URL": f"http://127.0.0.1:{port}/api/v4",
+            "CQ_INGESTION__STREAM__ROTATE_SECONDS": "2",
         }
     finally:
         process.kill()
