@@ -36,6 +36,8 @@ _HIDDEN: Final[deque[SecretStr]] = deque(maxlen=16)
 RETRY: Final = "retry"
 """The status of an event that says: this will be tried again."""
 
+logger.disable("cq")  # as a library it is silent until `configure` says where lines go
+
 
 def configure(settings: Settings, *, running: bool = False, told: Collection[str] = ()) -> None:
     """Send log lines to `settings.log_file`, or to standard error; secrets never reach either.
@@ -45,6 +47,7 @@ def configure(settings: Settings, *, running: bool = False, told: Collection[str
     warning whose action the command has not `told` itself, and retries only at a terminal.
     """
     mask, level = _masking(settings), settings.log_level
+    logger.enable("cq")
     file, terminal = settings.log_file, sys.stderr.isatty()
     for_people = file is None and level != "DEBUG" and (terminal or not running)
     logger.remove()
