@@ -13,6 +13,7 @@ from cq.cli.output import note
 from cq.errors import UsageError
 
 if TYPE_CHECKING:
+    from cq.sim.holders import Holder
     from cq.sim.plan import Plan
     from cq.sim.server import Address
     from cq.sim.simulation import Simulation
@@ -86,20 +87,15 @@ def sim(**options: Any) -> None:
         kinds = ", ".join(rule.kind for rule in plan.faults) or "no faults"
         click.echo(f"{options['check']}: seed {plan.seed}; {kinds}")
         return
-    simulation = _simulation(options)
-    _serve(simulation, options)
-
-
-def _simulation(options: dict[str, Any]) -> Simulation:
-    from cq.sim.clock import SimClock
-    from cq.sim.faults import Faults
     from cq.sim.holders import holders_of
-    from cq.sim.plan import Plan, read_plan
-    from cq.sim.private import private_side
-    from cq.sim.simulation import Simulation
-    from cq.sim.sources import tape_of
-    from cq.utils import clock
 
+    _check(options)
+    holders = holders_of(options["balances"], options["accounts"])
+    _serve(_simulation(options, holders), holders[0].login, options)
+
+
+def _check(options: dict[str, Any]) -> None:
+    """UsageError for a number that makes no sense."""
     if not (isfinite(options["speed"]) and options["speed"] >= 0):
         raise UsageError(f"--speed {options['speed']} is no pace; expected 0 or more, such as 60")
     if not (isfinite(options["trades"]) and 0 < options["trades"] <= 100_000):
@@ -108,7 +104,17 @@ def _simulation(options: dict[str, Any]) -> Simulation:
         )
     if options["seed"] < 0:
         raise UsageError(f"--seed {options['seed']} is below 0; expected a whole number from 0 on")
-    holders = holders_of(options["balances"], options["accounts"])
+
+
+def _simulation(options: dict[str, Any], holders: tuple[Holder, ...]) -> Simulation:
+    from cq.sim.clock import SimClock
+    from cq.sim.faults import Faults
+    from cq.sim.plan import Plan, read_plan
+    from cq.sim.private import private_side
+    from cq.sim.simulation import Simulation
+    from cq.sim.sources import tape_of
+    from cq.utils import clock
+
     plan = Plan() if options["faults"] is None else read_plan(options["faults"])
     plan = _switched(plan, options["switches"])
     tape = tape_of(
@@ -169,16 +175,16 @@ def _start(tape: Tape, asked: str | None, now_ns: int) -> int:
     return start
 
 
-def _serve(simulation: Simulation, options: dict[str, Any]) -> None:
+def _serve(simulation: Simulation, login: str, options: dict[str, Any]) -> None:
     import asyncio
 
-    asyncio.run(_until_stopped(simulation, options))
+    asyncio.run(_until_stopped(simulation, login, options))
     found = simulation.shown()
     counted = {name: found[name] for name in ("requests", "limited", "faults", "frames", "sockets")}
     note(f"stopped at {found['now']}; {json.dumps(counted)}")
 
 
-async def _until_stopped(simulation: Simulation, options: dict[str, Any]) -> None:
+async def _until_stopped(simulation: Simulation, login: str, options: dict[str, Any]) -> None:
     import asyncio
     import signal
 
@@ -190,18 +196,20 @@ async def _until_stopped(simulation: Simulation, options: dict[str, Any]) -> Non
         loop.add_signal_handler(one, stopping.set)
     runner, address = await listening(simulation, options["host"], options["port"])
     try:
-        _tell(simulation, address, as_json=options["as_json"])
+        _tell(simulation, address, login, options)
         await stopping.wait()
     finally:
         await runner.cleanup()
 
 
-def _tell(simulation: Simulation, address: Address, *, as_json: bool) -> None:
-    """Where it listens, and how to point cq there."""
-    from cq.sim.holders import LOGIN, PASSWORD
+def _tell(simulation: Simulation, address: Address, login: str, options: dict[str, Any]) -> None:
+    """Where it listens, and how to point cq there; a password of the user's own is not shown."""
+    from shlex import quote
+
+    from cq.sim.holders import PASSWORD
 
     shown = simulation.shown()
-    if as_json:
+    if options["as_json"]:
         where = {"rest": address.rest, "ws": address.ws, "status": address.status}
         about = {name: shown[name] for name in ("source", "seed", "now", "speed", "symbols")}
         click.echo(json.dumps(where | {"port": address.port} | about))
@@ -213,5 +221,11 @@ def _tell(simulation: Simulation, address: Address, *, as_json: bool) -> None:
     )
     click.echo(f"export CQ_INGESTION__REST_BASE_URL={address.rest}")
     click.echo(f"export CQ_INGESTION__WS_URL={address.ws}")
-    click.echo(f"export CQ_CREDENTIALS__CLIENT_ID={LOGIN} CQ_CREDENTIALS__CLIENT_SECRET={PASSWORD}")
+    key = f"export CQ_CREDENTIALS__CLIENT_ID={quote(login)}"
+    if options["accounts"] is None:
+        click.echo(f"{key} CQ_CREDENTIALS__CLIENT_SECRET={PASSWORD}")
+    else:
+        click.echo(key)
+        secret = f"the password of {login} in {options['accounts']}"
+        click.echo(f"CQ_CREDENTIALS__CLIENT_SECRET: {secret}")
     click.echo(f"what it has done: {address.status} (Ctrl-C stops it)")

@@ -17,13 +17,13 @@ DOCUMENTED: Final[Mapping[str, tuple[int, float]]] = {
         (1, 1.0),
     ),
     "list_market_orders": (10, 1.0),
-    "list_orders": (3, 1.0),
+    "list_all_orders": (3, 1.0),
     "place_order": (3, 1.0),
     "cancel_order": (3, 1.0),
     "balances": (3, 1.0),
     "get_order": (1, 1.0),
     "positions": (1, 1.0),
-    "cancel_all": (1, 60.0),
+    "cancel_all_orders": (1, 60.0),
 }
 """Endpoint → (requests, seconds); the names are those of the routes."""
 

@@ -59,12 +59,12 @@ class PrivateSide:
             web.get(f"{account}/positions", self._own(self.positions), name="positions"),
             web.get(f"{account}/tier", self._own(self.tier), name="tier"),
             web.get(f"{account}/{pair}/fees", self._own(self.fees), name="trading_fees"),
-            web.get(f"{account}/orders", self._own(self.all_orders), name="list_orders"),
+            web.get(f"{account}/orders", self._own(self.all_orders), name="list_all_orders"),
             web.get(orders, self._own(self.market_orders), name="list_market_orders"),
             web.post(orders, self._answered(self.place), name="place_order"),
             web.get(one, self._own(self.get), name="get_order"),
             web.delete(one, self._own(self.cancel), name="cancel_order"),
-            web.delete(every, self._own(self.cancel_all), name="cancel_all"),
+            web.delete(every, self._own(self.cancel_all_orders), name="cancel_all_orders"),
         ]
 
     # signing in
@@ -190,7 +190,7 @@ class PrivateSide:
             return answer({})
         return answer({"status": "queued_to_cancel" if asynchronous else "cancelled"})
 
-    def cancel_all(self, request: web.Request, account: Account) -> web.Response:
+    def cancel_all_orders(self, request: web.Request, account: Account) -> web.Response:
         """Cancel every working order, in a moment."""
         self._may_write(request, "CANCEL_ALL_OPEN_ORDERS")
         symbol, executed = request.query.get("symbol"), request.query.get("has_executions")

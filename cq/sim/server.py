@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 from cq.errors import UsageError
 from cq.sim import public, sockets, striking
 from cq.sim.answers import answer, no_route
+from cq.sim.clock import check_pace
 from cq.sim.simulation import Simulation
 from cq.utils.time import SECOND
 
@@ -109,11 +110,12 @@ def _moved(sim: Simulation) -> Handler:
     async def moved(request: web.Request) -> web.Response:
         try:
             asked = await request.json()
-            if "speed" in asked:
-                sim.clock.run_at(float(asked["speed"]))
-            if "advance_s" in asked:
-                sim.clock.advance(int(float(asked["advance_s"]) * SECOND))
-        except (ValueError, TypeError) as error:
+            speed = float(asked.get("speed", sim.clock.speed))
+            ahead_ns = int(float(asked.get("advance_s", 0)) * SECOND)
+            check_pace(speed)  # before anything has moved
+            sim.clock.advance(ahead_ns)
+            sim.clock.run_at(speed)
+        except (AttributeError, OverflowError, TypeError, ValueError) as error:
             return answer({"error": str(error)}, 400)
         return answer({"now_ns": sim.clock.now_ns(), "speed": sim.clock.speed})
 

@@ -15,7 +15,11 @@ TEMPLATE_WORDS = ("dataset", "exchange", "symbol", "interval", "YYYY", "MM", "DD
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        protected_namespaces=(),
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
     )
 
 
@@ -96,6 +100,17 @@ class Ingestion(_Frozen):
     login: Literal["auto", "oauth2", "oauth2_basic", "authorize"] = "auto"
     login_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     stream: Stream = Stream()
+
+    @field_validator("rest_base_url", "ws_url", "login_url", mode="before")
+    @classmethod
+    def _without_login(cls, url: Any) -> Any:
+        """Addresses stand in logs and errors; before any other check, since those quote them."""
+        if isinstance(url, str) and re.match(r"([^/?#]*//)?[^/?#]*@", url):
+            raise ValueError(
+                "holds a name or password before @; leave them out of the address: "
+                "an API key belongs in CQ_CREDENTIALS__CLIENT_ID and CQ_CREDENTIALS__CLIENT_SECRET"
+            )
+        return url
 
 
 class Partition(_Frozen):

@@ -1,6 +1,7 @@
 """`cq sim --balance` and `--accounts`, from the command to the wire."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -62,3 +63,30 @@ def test_wrong_balances_end_it_with_one_line(words):
     command = [sys.executable, "-m", "cq", "sim", "--port", "0", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_the_command_names_the_key_of_the_file_but_not_its_password(tmp_path):
+    path = tmp_path / "accounts.yaml"
+    path.write_text("accounts:\n  - {login: my one, password: hunter2}\n")
+    command = [sys.executable, "-m", "cq", "sim", "--port", "0", "--speed", "0"]
+    said = told([*command, "--accounts", str(path)])
+    assert "export CQ_CREDENTIALS__CLIENT_ID='my one'\n" in said
+    assert f"CQ_CREDENTIALS__CLIENT_SECRET: the password of my one in {path}\n" in said
+    assert "hunter2" not in said
+    assert "local-" not in said
+    assert "CLIENT_ID=local-id CQ_CREDENTIALS__CLIENT_SECRET=local-secret\n" in told(command)
+
+
+def told(command):
+    """What a simulated exchange says until it listens, and when it ends."""
+    unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=unbuffered
+    ) as process:
+        lines = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            line = process.stdout.readline()
+            assert line, lines
+            lines.append(line)
+        process.send_signal(signal.SIGINT)
+        return "".join(lines) + process.communicate(timeout=20)[0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cq.sim.clock import SimClock
+from cq.sim.clock import END_NS, SimClock
 from cq.utils.time import SECOND
 
 
@@ -45,3 +45,22 @@ def test_time_never_runs_backwards():
         clock.advance(-1)
     with pytest.raises(ValueError, match="forward"):
         clock.run_at(-1)
+
+
+@pytest.mark.parametrize("speed", [float("nan"), float("inf"), -0.1])
+def test_a_pace_that_is_none_leaves_the_clock_as_it_was(speed):
+    clock = SimClock(7, 0.0)
+    with pytest.raises(ValueError, match="asked for"):
+        clock.run_at(speed)
+    with pytest.raises(ValueError, match="asked for"):
+        SimClock(7, speed)
+    assert (clock.now_ns(), clock.speed) == (7, 0.0)
+
+
+def test_time_ends_before_its_stamps_are_too_large():
+    real = Real()
+    clock = SimClock(5, 1e300, real)
+    real.ns += 1
+    assert clock.now_ns() == END_NS < 2**63
+    with pytest.raises(ValueError, match="2200"):
+        clock.advance(1)

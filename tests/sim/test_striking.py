@@ -158,6 +158,32 @@ def test_the_clock_can_be_moved_and_status_tells_it():
         assert (shown["now_ns"], shown["requests"]) == (START + 2 * 10**9, {"trades": 1})
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"speed": NaN}',
+        '{"speed": Infinity}',
+        '{"speed": 1e400}',
+        '{"speed": -1, "advance_s": 60}',
+        '{"advance_s": 60, "speed": "fast"}',
+        '{"advance_s": NaN}',
+        '{"advance_s": 1e400}',
+        '{"advance_s": 1e300}',
+        '{"advance_s": -1}',
+        "[1]",
+        "{",
+    ],
+)
+def test_a_time_that_cannot_be_is_refused_and_the_exchange_goes_on(body):
+    with client() as one:
+        base = str(one.base_url).removesuffix("/api/v4/")
+        refused = one.post(f"{base}/_sim/clock", content=body)
+        assert (refused.status_code, list(refused.json())) == (400, ["error"])
+        shown = one.get(f"{base}/_sim/status").json()
+        assert (shown["now_ns"], shown["speed"]) == (START, 0)
+        assert one.get(PATH).status_code == 200
+
+
 def test_two_faults_that_would_end_a_socket_at_once_strike_one_after_the_other():
     rules = [{"kind": "disconnect", "each": 10}, {"kind": "silent", "each": 15}]
     faults = Faults(Plan.model_validate({"faults": rules}))

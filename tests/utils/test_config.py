@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from cq.errors import ConfigError
 from cq.utils.config import all_keys, defaults, find_project, load
 from cq.utils.resources import resource_root
-from cq.utils.settings import DATASETS
+from cq.utils.settings import DATASETS, Ingestion
 
 
 @pytest.fixture
@@ -124,6 +125,26 @@ def test_a_combination_that_cannot_be_is_one_line(project, override, said):
     message = refusal(project, overrides=[override])
     assert said in message
     assert override.partition("=")[0].split(".")[0] in message
+
+
+@pytest.mark.parametrize("name", ["rest_base_url", "ws_url", "login_url"])
+@pytest.mark.parametrize(
+    "address", ["{}://me:hunter2@host/api", "me:hunter2@host", "{}://hunter2@h"]
+)
+def test_an_address_with_a_login_is_refused_and_not_repeated(project, name, address):
+    url = address.format("wss" if name == "ws_url" else "https")
+    message = refusal(project, overrides=[f"ingestion.{name}={url}"])
+    assert f"ingestion.{name}: holds a name or password before @" in message
+    assert "hunter2" not in message
+    known = defaults(project).ingestion.model_dump()
+    with pytest.raises(ValidationError) as caught:
+        Ingestion.model_validate(known | {name: url})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_at_sign_in_the_path_of_an_address_is_no_login(project):
+    url = "http://host:8790/api/@4?a=b@c"
+    assert load(project, overrides=[f"ingestion.rest_base_url={url}"])
 
 
 @pytest.mark.parametrize(

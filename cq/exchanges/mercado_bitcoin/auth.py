@@ -79,7 +79,8 @@ class Grant:
 def login_question(way: Way, pair: tuple[SecretStr, SecretStr]) -> Question[Grant]:
     """Ask for a token in one of the ways that the exchange has known."""
     client_id, secret = (one.get_secret_value() for one in pair)
-    ask = partial(Question, "token", way.url, grant_from, method="POST", secrets=pair)
+    endpoint = "authorize" if way.style == "authorize" else "oauth2_token"
+    ask = partial(Question, endpoint, way.url, grant_from, method="POST", secrets=pair)
     if way.style == "authorize":
         return ask(body={"login": client_id, "password": secret})
     form = {"grant_type": "client_credentials", "scope": "global"}

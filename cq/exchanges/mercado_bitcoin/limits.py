@@ -23,7 +23,7 @@ PUBLIC: Final = (
 """One call a second each; `ingestion.rate_limits.requests_per_second` says so."""
 
 PRIVATE: Final = {
-    "list_orders": Rate(10),
+    "list_market_orders": Rate(10),
     "list_all_orders": Rate(3),
     "place_order": Rate(3),
     "cancel_order": Rate(3),
@@ -34,7 +34,7 @@ PRIVATE: Final = {
 }
 """The private endpoints with a documented rate of their own."""
 
-UNSTATED: Final = ("token", "accounts", "trading_fees", "tier")
+UNSTATED: Final = ("oauth2_token", "authorize", "accounts", "trading_fees", "tier")
 """Endpoints without a documented rate: they count against the limit of all calls only."""
 
 

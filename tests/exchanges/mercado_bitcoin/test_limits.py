@@ -9,6 +9,14 @@ from cq.errors import ConfigError
 from cq.exchanges.limits import Limits, Rate
 from cq.exchanges.mercado_bitcoin import accounts
 from cq.exchanges.mercado_bitcoin.limits import PRIVATE, PUBLIC, UNSTATED, limits_for, rates
+from cq.sim import public
+from cq.sim.clock import SimClock
+from cq.sim.holders import Holder
+from cq.sim.limits import ALL, DOCUMENTED
+from cq.sim.private import private_side
+from cq.sim.simulation import Simulation
+from cq.sim.switches import Switches
+from cq.sim.tape import Tape
 from cq.utils.time import MINUTE, SECOND
 
 ENDPOINTS = (*PUBLIC, *PRIVATE, *UNSTATED)
@@ -48,7 +56,8 @@ def test_the_table_is_the_documented_one(shared):
     text = (shared / "mercado_bitcoin" / "API.md").read_text()
     known = rates(1)
     assert known["candles"] == Rate(documented(text, "each public endpoint", "second"))
-    assert known["list_orders"] == Rate(documented(text, "list orders of one market", "second"))
+    one_market = Rate(documented(text, "list orders of one market", "second"))
+    assert known["list_market_orders"] == one_market
     for name in ("list_all_orders", "place_order", "cancel_order", "balances"):
         assert known[name] == Rate(documented(text, "list all orders; place", "second"))
     for name in ("get_order", "positions"):
@@ -56,6 +65,15 @@ def test_the_table_is_the_documented_one(shared):
     assert known["cancel_all_orders"] == Rate(documented(text, "cancel all", "minute"), 60)
     assert [name for name, rate in known.items() if rate is None] == list(UNSTATED)
     assert set(known) == set(ENDPOINTS)
+
+
+def test_the_simulated_exchange_has_the_same_word_for_each_endpoint():
+    tape = Tape.generated(seed=0)
+    side = private_side(tape, 0, (Holder(),), Switches(), 0)
+    sim = Simulation(tape, SimClock(0, 0.0), exchange=side)
+    routes = [*public.routes(sim), *side.routes(sim)]
+    assert {one.kwargs["name"] for one in routes} == set(ENDPOINTS)
+    assert set(DOCUMENTED) - {ALL} == {*PUBLIC, *PRIVATE}
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
@@ -113,13 +131,13 @@ def test_a_long_line_at_one_endpoint_neither_blocks_others_nor_lets_them_overtak
     assert {name for _, name in found[:5]} == {"a", "b", "c"}
 
 
-@given(st.lists(st.sampled_from(["tickers", "balances", "token"]), min_size=1, max_size=120))
+@given(st.lists(st.sampled_from(["tickers", "balances", "accounts"]), min_size=1, max_size=120))
 def test_every_limit_holds_whatever_the_mixture(names):
     now, known = [0], rates(1)
     limits = Limits(100, 1, known, clock=lambda: now[0], sleep=lambda _: None)
     found = granted(limits, now, names)
     assert most([at for at, _ in found], MINUTE) <= 100
-    for endpoint in set(names) - {"token"}:
+    for endpoint in set(names) - {"accounts"}:
         moments = [at for at, name in found if name == endpoint]
         assert most(moments, SECOND) <= known[endpoint].calls
 
