@@ -107,10 +107,15 @@ Script = Callable[[ServerConnection, "StreamServer"], Awaitable[None]]
 
 @dataclass
 class StreamServer:
-    """`with StreamServer(script) as one:` runs `script` for each connection on `one.url`."""
+    """`with StreamServer(script) as one:` runs `script` for each connection on `one.url`.
+
+    A test says in `taken` how much the client has, a script in `sender` which socket it uses.
+    """
 
     script: Script
     opened: int = 0
+    taken: int = 0
+    sender: ServerConnection | None = None
     heard: list[dict[str, Any]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -158,6 +163,13 @@ class StreamServer:
             await self.over.wait()
             for socket in server.connections:
                 socket.transport.abort()
+
+
+async def until(condition: Callable[[], object], deadline_s: float = 40) -> None:
+    """Wait for what another thread or task brings about."""
+    async with asyncio.timeout(deadline_s):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 async def subscriptions(socket: ServerConnection, server: StreamServer, count: int) -> None:

@@ -106,7 +106,7 @@ def test_enough_rows_are_written_at_once_while_more_come_in(tmp_path):
 
 
 def test_a_slow_disk_makes_the_stream_wait_and_nothing_is_dropped(tmp_path, monkeypatch):
-    stop, gate, held = Event(), Event(), []
+    stop, gate, begun, held = Event(), Event(), Event(), []
     rows = trades([START + n for n in range(500)])
 
     class Watched(Live):
@@ -122,20 +122,21 @@ def test_a_slow_disk_makes_the_stream_wait_and_nothing_is_dropped(tmp_path, monk
     write = one.rolling.write
 
     def slow(*args, **more):
-        gate.wait(30)
+        begun.set()
+        assert gate.wait(60)
         return write(*args, **more)
 
     monkeypatch.setattr(one.rolling, "write", slow)
 
     async def watched() -> int:
         task = asyncio.ensure_future(one.run(stop))
-        before = -1
-        while len(held) != before or not held:  # until nothing more is taken
-            before = len(held)
-            await asyncio.sleep(0.2)
+        assert await asyncio.to_thread(begun.wait, 30)
+        for _ in range(2000):  # turns of the loop: far more than 50 batches need, were they taken
+            await asyncio.sleep(0)
+        taken = len(held)
         gate.set()
         await task
-        return before
+        return taken
 
     assert asyncio.run(asyncio.wait_for(watched(), 60)) <= 11
     assert stored(one) == 500

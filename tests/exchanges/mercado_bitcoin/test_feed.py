@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from stream_server import StreamServer, answer, subscriptions, trade_frame
+from stream_server import StreamServer, answer, subscriptions, trade_frame, until
 
 from cq.errors import ConfigError
 from cq.exchanges.feed import BOOKS, TICKERS, TRADES, Closed, Frame, Opened
@@ -31,17 +31,30 @@ def data(got):
     return [one.data for one in got if type(one) is Frame and b"data" in one.data]
 
 
+async def deliver(socket, server):
+    """Send the next trade, and wait until the client has it."""
+    before = server.taken
+    await socket.send(trade_frame(server.opened), text=True)
+    await until(lambda: server.taken > before)
+
+
+def counting(server):
+    def count(_, got):
+        server.taken = len(data(got))
+
+    return count
+
+
 async def one_trade_each(socket, server):
     """The next trade, then the connection is cut without a good-bye."""
     await subscriptions(socket, server, 1)
-    await socket.send(trade_frame(server.opened), text=True)
-    await asyncio.sleep(0.01)
+    await deliver(socket, server)
     socket.transport.abort()
 
 
 def test_a_connection_that_is_cut_is_opened_again_under_another_name():
     with StreamServer(one_trade_each) as server:
-        got = arrived(server.ingestion(), lambda got: len(data(got)) >= 5)
+        got = arrived(server.ingestion(), lambda got: len(data(got)) >= 5, then=counting(server))
     assert data(got)[:5] == [trade_frame(one) for one in range(1, 6)]
     opened = [one.session for one in got if type(one) is Opened]
     assert len(set(opened)) == len(opened) >= 5
@@ -79,14 +92,13 @@ def test_only_data_reset_the_waits(monkeypatch):
     async def third_delivers(socket, server):
         await subscriptions(socket, server, 1)
         if server.opened % 3 == 0:
-            await socket.send(trade_frame(server.opened), text=True)
-            await asyncio.sleep(0.02)
+            await deliver(socket, server)
         socket.transport.abort()
 
     monkeypatch.setattr(shell, "Backoff", Noting)
     with StreamServer(third_delivers) as server:
         ingestion = server.ingestion(backoff={"base_ms": 100, "cap_ms": 800, "jitter": 0})
-        arrived(ingestion, lambda got: len(waits) >= 6)
+        arrived(ingestion, lambda got: len(waits) >= 6, then=counting(server))
     assert waits[:6] == [0.1, 0.2, 0.1, 0.2, 0.4, 0.1]
 
 
@@ -125,8 +137,7 @@ def test_a_server_that_does_not_answer_the_handshake_is_tried_again():
             )
         connection = MercadoBitcoinFeed(ingestion).connection(["BTC-BRL"], [TRADES], lambda: None)
         async with asyncio.timeout(20), connection:
-            while len(tries) < 3:
-                await asyncio.sleep(0.01)
+            await until(lambda: len(tries) >= 3)
         server.close()
         await server.wait_closed()
 
@@ -158,14 +169,15 @@ def test_each_channel_is_subscribed_on_its_own_socket_one_stream_a_frame():
 
 def test_what_is_not_taken_stays_with_the_sender(monkeypatch):
     monkeypatch.setattr(shell, "MOST_FRAMES", 500)
-    count, held = 200_000, []
+    count, held, sent = 200_000, [], [0]
 
     async def flood(socket, server):
         await subscriptions(socket, server, 1)
+        server.sender = socket
         for first in range(0, count, 1000):
             for one in range(first, first + 1000):
                 await socket.send(trade_frame(one + 1), text=True)
-            server.sent = first + 1000
+            sent.append(first + 1000)
         await answer(socket, server)
 
     async def run():
@@ -175,12 +187,14 @@ def test_what_is_not_taken_stays_with_the_sender(monkeypatch):
                 ["BTC-BRL"], [TRADES], lambda: None
             )
             async with asyncio.timeout(60), connection as sockets:
-                while sockets.waiting() < 500:
-                    await asyncio.sleep(0.001)
-                before = None
-                while before != (before := (sockets.waiting(), getattr(server, "sent", 0))):
-                    await asyncio.sleep(0.2)
-                assert server.sent < count
+                await until(lambda: sockets._paused)
+                (session,) = sockets._paused
+                assert not session.transport.is_reading()
+                before = sockets.waiting()
+                await until(lambda: server.sender.paused)  # the network holds no more
+                assert sent[-1] < count
+                assert sockets.waiting() == before
+                assert not session.transport.is_reading()
                 while len(data(got)) < 5000:
                     held.append(sockets.waiting())
                     got += sockets.take()
