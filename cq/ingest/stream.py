@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import polars as pl
 
+from cq.errors import DataError
 from cq.exchanges.feed import Batch, Hole
 from cq.ingest.recording import Recorder
 from cq.ingest.rolling import Landed, Load, Rolling
@@ -81,45 +82,58 @@ class Streaming:
     recorder: Recorder | None = None
     on_landed: Callable[[Landed, Tally], None] = lambda *_: None
     tally: Tally = field(default_factory=Tally)
+    _coming: asyncio.Task[Batch] | None = field(default=None, init=False)
+    _writing: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def run(self, stop: Event) -> None:
         """Stream until `stop` is set or the stream ends; then land what is held and its coverage.
 
-        An error of the lake ends it at once, without another write.
+        So does an error of the exchange's, before it goes on. One of the lake or the recorder ends
+        it at once, without another write.
         """
         batches = self.live.batches(stop)
-        coming: asyncio.Task[Batch] | None = None
-        writing: asyncio.Task[None] | None = None
-        told_ns: int | None = None
         try:
-            while True:
-                coming = coming or asyncio.ensure_future(anext(batches))
-                await self._next(coming, writing)
-                if writing is not None and writing.done():
-                    writing = writing.result()
-                if coming.done():
-                    try:
-                        self._take(coming.result())
-                    except StopAsyncIteration:
-                        break
-                    coming = None
-                if self.recorder is not None:
-                    self.recorder.tick(self.clock())
-                if self.rolling.due(self.clock()):
-                    if writing is not None:
-                        await writing
-                    writing = asyncio.ensure_future(self._rotate(self._load()))
-                if stop.is_set():
-                    told_ns = told_ns or self.clock()
-                    if self.clock() - told_ns > PATIENCE_S * SECOND:
-                        break
-            if writing is not None:
-                await writing
-            await self._rotate(self._load(), last=True)
-            if self.recorder is not None:
-                self.recorder.close(self.clock())
+            try:
+                await self._follow(batches, stop)
+            except DataError:
+                raise
+            except Exception:
+                await self._finish()
+                raise
+            await self._finish()
         finally:
-            await self._end(coming, writing, batches)
+            await self._end(batches)
+
+    async def _follow(self, batches: AsyncIterator[Batch], stop: Event) -> None:
+        """Take what comes, and write it when it is time."""
+        told_ns: int | None = None
+        while True:
+            self._coming = self._coming or asyncio.ensure_future(anext(batches))
+            await self._next(self._coming, self._writing)
+            if self._writing is not None and self._writing.done():
+                self._writing = self._writing.result()
+            if self._coming.done():
+                coming, self._coming = self._coming, None
+                try:
+                    self._take(coming.result())
+                except StopAsyncIteration:
+                    return
+            if self.recorder is not None:
+                self.recorder.tick(self.clock())
+            if self.rolling.due(self.clock()):
+                if self._writing is not None:
+                    await self._writing
+                self._writing = asyncio.ensure_future(self._rotate(self._load()))
+            if stop.is_set():
+                told_ns = told_ns or self.clock()
+                if self.clock() - told_ns > PATIENCE_S * SECOND:
+                    return
+
+    async def _finish(self) -> None:
+        """Land what is held, after what is being written."""
+        if self._writing is not None:
+            await self._writing
+        await self._rotate(self._load(), last=True)
 
     async def _next(self, coming: asyncio.Task[Batch], writing: asyncio.Task[None] | None) -> None:
         """Until a batch is there, a rotation is done, one is due, or a moment has passed."""
@@ -141,20 +155,20 @@ class Streaming:
         landed = await asyncio.to_thread(self.rolling.write, load, self.clock(), last=last)
         self.on_landed(landed, self.tally)
 
-    async def _end(
-        self,
-        coming: asyncio.Task[Batch] | None,
-        writing: asyncio.Task[None] | None,
-        batches: AsyncIterator[Batch],
-    ) -> None:
-        """Leave no task and no socket behind."""
-        if writing is not None and not writing.done():
-            with suppress(Exception):
-                await asyncio.wait_for(asyncio.shield(writing), PATIENCE_S)
-        if coming is not None and not coming.done():
-            coming.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
-                await coming
-        close = getattr(batches, "aclose", None)
-        if close is not None:
-            await close()
+    async def _end(self, batches: AsyncIterator[Batch]) -> None:
+        """Leave no task, no socket and no open file behind."""
+        writing, coming = self._writing, self._coming
+        try:
+            if writing is not None:
+                with suppress(Exception):
+                    await asyncio.wait_for(asyncio.shield(writing), PATIENCE_S)
+            if coming is not None:
+                coming.cancel()
+                with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
+                    await coming  # one that has failed too: nobody else asks it for its error
+            close = getattr(batches, "aclose", None)
+            if close is not None:
+                await close()
+        finally:
+            if self.recorder is not None:
+                self.recorder.close(self.clock())

@@ -8,12 +8,13 @@ import pytest
 from polars.testing import assert_frame_equal
 from trade_market import trades
 
-from cq.errors import LakeUnwritable
-from cq.exchanges.feed import Batch, Hole
+from cq.errors import LakeUnwritable, NoSuchMarket
+from cq.exchanges.feed import Batch, Frame, Hole
 from cq.ingest import stream
 from cq.ingest.built_bars import bars_of
 from cq.ingest.closing import Closing
 from cq.ingest.coverage import covered
+from cq.ingest.recording import Recorder, arrivals_in
 from cq.ingest.rolling import Rolling, Rotation
 from cq.ingest.stream import Streaming
 from cq.lake import Lake
@@ -178,3 +179,52 @@ def test_a_failing_stream_is_not_hidden(tmp_path):
 
     with pytest.raises(ValueError, match="no such symbol"):
         run(made(tmp_path / "lake", Broken()), Event())
+
+
+class Failing(Live):
+    """Hands on batches; then the exchange refuses."""
+
+    async def batches(self, stop: Event) -> AsyncIterator[Batch]:
+        for one in self.given:
+            yield one
+        raise NoSuchMarket("BTC-BRL", "trades", 404, "NOT_FOUND", "none")
+
+
+BOOK = pl.DataFrame(
+    [
+        {
+            "ts": T0, "bids": [{"price": 1.0, "size": 1.0}], "asks": [{"price": 2.0, "size": 1.0}],
+            "symbol": "BTC-BRL", "exchange": "mercadobitcoin",
+        }
+    ],
+    dict(ORDERBOOK_L2.schema),
+)  # fmt: skip
+
+
+def test_an_error_of_the_exchange_lands_what_is_held_before_it_goes_on(tmp_path):
+    live = Failing(batch(trades([START, START + 61])), Batch(TRADES.empty(), BOOK, pl.DataFrame()))
+    one = made(tmp_path / "lake", live)
+    with pytest.raises(NoSuchMarket):
+        run(one, Event())
+    assert stored(one) == 2
+    assert one.rolling.landed.books.landed == 1
+    assert covered(one.rolling.lake, "trades", "mercadobitcoin", "BTC-BRL", None) == [
+        (T0, T0 + 61 * SECOND)
+    ]
+
+
+@pytest.mark.parametrize("fault", ["exchange", "lake"])
+def test_whatever_ends_it_the_recording_is_whole(tmp_path, monkeypatch, fault):
+    recorder = Recorder(tmp_path / "rec", {"exchange": "test"}, rotate_ns=HOUR, now_ns=now_ns())
+    recorder.add([Frame(T0, b"x", "a")], now_ns())
+    one = made(tmp_path / "lake", Failing(batch(trades([START]))), rows=1, recorder=recorder)
+
+    def full(*_: object, **__: object) -> None:
+        raise LakeUnwritable(tmp_path, "No space left on device")
+
+    if fault == "lake":
+        monkeypatch.setattr(one.rolling.lake, "write", full)
+    with pytest.raises(LakeUnwritable if fault == "lake" else NoSuchMarket):
+        run(one, Event())
+    (path,) = recorder.files
+    assert list(arrivals_in(path)) == [Frame(T0, b"x", "a")]
