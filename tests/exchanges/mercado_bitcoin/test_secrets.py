@@ -1,11 +1,11 @@
-"""Key, secret, token and login body are in nothing that a run writes."""
+"""Key, secret, token and login body are in nothing that talks with a private endpoint show.
+
+A whole run, from `init` to `replay`, is in tests/test_secrets.py.
+"""
 
 import asyncio
 import json
 import logging
-import os
-import subprocess
-import sys
 import traceback
 from base64 import b64encode
 from pathlib import Path
@@ -206,35 +206,3 @@ def test_a_token_that_reaches_a_log_line_is_cut_out(locked, tmp_path):
     log.event("test", "careless", level="WARNING", reason=header)
     assert locked.issued[0] not in path.read_text()
     logger.remove()
-
-
-def test_a_command_with_a_key_in_the_environment_writes_none_of_it(locked, tmp_path):
-    environment = os.environ | {
-        "CQ_CREDENTIALS__CLIENT_ID": CLIENT_ID,
-        "CQ_CREDENTIALS__CLIENT_SECRET": CLIENT_SECRET,
-        "CQ_INGESTION__REST_BASE_URL": locked.url,
-        "CQ_INGESTION__RETRY__MAX_TRIES": "1",
-        "CQ_LOG_LEVEL": "DEBUG",
-        "CQ_DEBUG": "1",
-        "PYTHONPATH": str(Path(__file__).parents[3]),
-    }
-    said = ""
-    for command in (
-        ["init", "."],
-        ["config", "show"],
-        ["lake", "ingest", "BTC", "--since", "2026-09-01"],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "cq", *command],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said += done.stdout + done.stderr
-    assert "This route not found" in said
-    written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert written
-    for text in (said, *(path.read_bytes().decode("latin-1") for path in written)):
-        assert found_in(text) == []
