@@ -77,3 +77,8 @@ def test_neither_the_client_nor_the_simulated_exchange_knows_the_other():
         assert "cq.exchanges.mercado_bitcoin" not in path.read_text(), path
     for path in (ROOT / "exchanges" / "mercado_bitcoin").glob("*.py"):
         assert "cq.sim" not in path.read_text(), path
+
+
+def test_what_fetches_and_streams_knows_no_exchange_by_name():
+    for path in (ROOT / "ingest").glob("*.py"):
+        assert "cq.exchanges.mercado_bitcoin" not in path.read_text(), path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import polars as pl
 
@@ -11,6 +11,10 @@ from cq.errors import UsageError
 from cq.exchanges.trade_pages import Ask
 from cq.lake.lake import Moment, moment
 from cq.utils.time import interval_ns, iso
+
+UNITS: Final = 10**8
+"""Sizes have at most 8 decimals on every exchange that cq knows, so that they can be added up as
+whole numbers of these, exactly."""
 
 
 class MarketData(Protocol):

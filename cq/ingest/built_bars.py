@@ -7,11 +7,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from cq.exchanges.market import UNITS
 from cq.lake.resample import bucket
 from cq.utils.time import iso
-
-UNITS: Final = 10**8
-"""Sizes have at most 8 decimals on the wire, so volumes are added up as whole numbers of these."""
 
 MOST: Final = 10.0**18
 """A size from here on has no decimals, nor room as units; its bar is added up as floats."""

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from cq.exchanges import exchange
 from cq.exchanges.feed import BOOKS, TICKERS, TRADES, Batch
-from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
-from cq.exchanges.mercado_bitcoin.feed import MercadoBitcoinFeed
 from cq.ingest.live_feed import LiveFeed
 from cq.utils import config
 from cq.utils.settings import Ingestion
@@ -83,10 +82,9 @@ def _stream(
     if depth is not None:
         stream = chosen.stream.model_copy(update={"book_depth": depth})
         chosen = chosen.model_copy(update={"stream": stream})
-    with MercadoBitcoin(Rest(chosen)) as market:
-        live = LiveFeed(
-            MercadoBitcoinFeed(chosen), market, symbols, chosen.stream, channels=(channel,)
-        )
+    reached = exchange()
+    with reached.market(chosen) as market:
+        live = LiveFeed(reached.feed(chosen), market, symbols, chosen.stream, channels=(channel,))
         asyncio.run(_call(live, channel, on_event, stop))
 
 
