@@ -14,14 +14,15 @@ import click
 
 from cq.cli.output import note, print_json, print_table
 from cq.errors import CqError
-from cq.utils.time import iso
+from cq.utils.time import SECOND, iso
 
 if TYPE_CHECKING:
     from cq.cli.app import App
-    from cq.exchanges.feed import Arrival, Reader
+    from cq.exchanges.feed import Arrival, Hole, Reader
     from cq.ingest.live_feed import LiveFeed
     from cq.ingest.rolling import Landed
     from cq.ingest.stream import Tally
+    from cq.lake import Lake
 
 DEPTHS: Final = ("10", "20", "50", "100", "200")
 UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -194,7 +195,13 @@ def _trouble(tally: Tally) -> str:
 
 
 def say(
-    landed: Landed, tally: Tally, error: CqError | None, *, as_json: bool, **more: object
+    lake: Lake,
+    landed: Landed,
+    tally: Tally,
+    error: CqError | None,
+    *,
+    as_json: bool,
+    **more: object,
 ) -> None:
     """What became of a stream or a replay."""
     symbols = sorted(tally.newest_ns)
@@ -227,7 +234,7 @@ def say(
     if rows:
         print_table(COLUMNS, [tuple(one.values()) for one in rows])
     click.echo(so_far(landed, tally))
-    advise(landed, tally)
+    advise(lake, landed, tally)
 
 
 def _counts(report: Any) -> dict[str, int]:
@@ -238,12 +245,22 @@ def _counts(report: Any) -> dict[str, int]:
     }
 
 
-def advise(landed: Landed, tally: Tally) -> None:
+def fetching(lake: Lake, hole: Hole) -> str:
+    """The command that fetches what is missing."""
+    from cq.exchanges.mercado_bitcoin.symbols import EXCHANGE
+    from cq.ingest.resume import before
+
+    since_ns = before(lake, EXCHANGE, hole)
+    since = "" if since_ns is None else f" --since {iso(since_ns - since_ns % SECOND)}"
+    return f"`cq lake ingest {hole.symbol} --dataset trades{since}`"
+
+
+def advise(lake: Lake, landed: Landed, tally: Tally) -> None:
     """What a user should know of it, beyond its numbers."""
     for hole in tally.lost[:5]:
         note(
             f"{hole.symbol}: the exchange does not give trades {hole.first_id} to {hole.last_id}; "
-            f"try later with `cq lake ingest {hole.symbol} --dataset trades`"
+            f"try later with {fetching(lake, hole)}"
         )
     for name in ("trades", "bars", "books"):
         report = getattr(landed, name)

@@ -33,7 +33,11 @@ MOST_SKEW_NS = 30 * SECOND
     show_default=True,
     help="1m 15m 1h 3h 1d 1w 1M; others are made of a finer one when they are read.",
 )
-@click.option("--since", metavar="DATE", help="First instant to fetch; default: go on from before.")
+@click.option(
+    "--since",
+    metavar="DATE",
+    help="First instant to fetch; default: the first gap in what was fetched, or its end.",
+)
 @click.option("--until", metavar="DATE", help="Fetch up to here, exclusive; default: now.")
 @click.option(
     "--dataset",
@@ -110,7 +114,7 @@ def choose(symbols: Sequence[str], settings: Settings) -> list[str]:
 def begin(
     app: App, exchange: str, kind: Kind, symbols: Sequence[str], since: str | None, now: int
 ) -> dict[str, int]:
-    """Where to begin for each symbol: at `since`, else where the newest covered range ends."""
+    """Where to begin for each symbol: at `since`, else where the oldest covered range ends."""
     from cq.ingest.coverage import covered
 
     if since is not None:
@@ -129,7 +133,7 @@ def begin(
             )
             + " fetched before; say where to begin, such as --since 2024-01-01"
         )
-    return {symbol: ranges[-1][1] for symbol, ranges in known.items()}
+    return {symbol: ranges[0][1] for symbol, ranges in known.items()}
 
 
 def in_order(starts: dict[str, int], end: int | None) -> None:

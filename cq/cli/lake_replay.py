@@ -60,7 +60,10 @@ def replay(app: App, /, files: tuple[Path, ...], **options: Any) -> None:
         except CqError as failed:
             error = failed
         stopped = told.is_set()
-    feeds.say(playing.landed, playing.tally, error, as_json=options["as_json"], stopped=stopped)
+    feeds.say(
+        app.lake, playing.landed, playing.tally, error,
+        as_json=options["as_json"], stopped=stopped,
+    )  # fmt: skip
     if error is not None:
         raise error
     if stopped:

@@ -52,7 +52,7 @@ def stream(app: App, /, **options: Any) -> None:
         error = failed
     if run.streaming is not None:
         done = run.streaming
-        feeds.say(done.rolling.landed, done.tally, error, as_json=options["as_json"])
+        feeds.say(app.lake, done.rolling.landed, done.tally, error, as_json=options["as_json"])
     if error is not None:
         raise error
     if not app.lake.catalog.exists():
@@ -128,7 +128,7 @@ class _Run:
                 source=source,
                 check=self._check,
             )
-            _tell(one)
+            tell(self.app, one)
             ready.append(one)
         return ready
 
@@ -143,13 +143,14 @@ class _Run:
         return recorder_in(self.app, folder, self.symbols, channels, after)
 
 
-def _tell(one: Resumed) -> None:
+def tell(app: App, one: Resumed) -> None:
+    """What catching up brought, and what it did not."""
     if one.filled:
         note(f"{one.symbol}: {one.filled:,} missed trades fetched")
     for hole in one.left[:3]:
         note(
             f"{one.symbol}: {len(hole):,} trades ({hole.first_id} to {hole.last_id}) are not in "
-            f"the lake; `cq lake ingest {one.symbol} --dataset trades` fetches them"
+            f"the lake; {feeds.fetching(app.lake, hole)} fetches them"
         )
 
 

@@ -176,6 +176,13 @@ def _edge(lake: Lake, exchange: str, symbol: str, covered_ns: int) -> int:
     return max(ceiling(begun, INTERVAL), ceiling(since, INTERVAL))
 
 
+def before(lake: Lake, exchange: str, hole: Hole) -> int | None:
+    """When the newest trade before a hole was; a back-fill from there on brings what lacks."""
+    rows = trades_in(lake, exchange, hole.symbol).filter(hole.first_id > ID)
+    found: int | None = collected(rows.select(pl.col("ts").sort_by(ID).last()), lake.root).item()
+    return found
+
+
 def trades_in(lake: Lake, exchange: str, symbol: str) -> pl.LazyFrame:
     """The trades of one market that have landed, in no order."""
     layout = lake.layouts[TRADES.name]

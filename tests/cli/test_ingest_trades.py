@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,11 +12,17 @@ from exchange import Fault
 from trade_market import Market, trades
 
 import cq
+from cq.cli.feeds import advise
 from cq.cli.main import run
+from cq.exchanges.feed import Batch, Hole
 from cq.exchanges.trade_pages import ids_of
 from cq.ingest.built_bars import bars_of
+from cq.ingest.closing import Closing
 from cq.ingest.coverage import covered
+from cq.ingest.rolling import Rolling, Rotation
+from cq.ingest.stream import Tally
 from cq.lake import Lake
+from cq.lake.datasets import ORDERBOOK_L2
 from cq.project import create
 from cq.utils.time import MINUTE, SECOND, iso, parse_time
 
@@ -85,6 +92,22 @@ def test_it_goes_on_where_it_ended_and_twice_changes_nothing(project, exchange, 
     _, out, _ = cq_trades("BTC-BRL", "--since", SINCE, "--until", UNTIL, "--json")
     assert exchange.asked == []
     assert json.loads(out)["symbols"][0]["landed"] == 0
+
+
+def test_the_command_that_a_stream_prints_of_lost_trades_fetches_them(project, exchange, capsys):
+    rows = exchange.trades["BTC-BRL"].held
+    hole = Hole("BTC-BRL", 2000, 2002)
+    lake = Lake(project / "lake")
+    closing = Closing("BTC-BRL", "mercadobitcoin", known_from=START, edge=START)
+    rolling = Rolling(lake, [closing], source="test", rotation=Rotation(1, 1), now_ns=START)
+    streamed = rows.filter(~ids_of(rows).is_between(2000, 2002))
+    seen = {"BTC-BRL": parse_time(UNTIL)}
+    rolling.add(Batch(streamed, ORDERBOOK_L2.empty(), pl.DataFrame(), seen, lost=[hole]))
+    landed = rolling.write(rolling.take(START), START, last=True)
+    advise(lake, landed, Tally(lost=[hole]))
+    (command,) = re.findall(r"`cq ([^`]*)`", capsys.readouterr().err)
+    assert run(command.split()) == 0
+    assert ids(project) == list(range(700, 6100))
 
 
 def test_trades_are_held_against_the_candles_of_the_lake(exchange, cq_trades):

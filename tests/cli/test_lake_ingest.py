@@ -108,6 +108,15 @@ def test_without_since_it_goes_on_where_it_ended(project, exchange, cq_lake_inge
     assert len(stamps(project)) == 94
 
 
+def test_without_since_it_begins_at_the_first_gap(project, exchange, cq_lake_ingest):
+    for since, until in ((SINCE, "2026-01-02"), ("2026-01-03", UNTIL)):
+        cq_lake_ingest("BTC-BRL", "--since", since, "--until", until)
+    exchange.asked.clear()
+    assert cq_lake_ingest("BTC-BRL", "--until", UNTIL)[0] == 0
+    assert exchange.asked[0]["from"] == str(parse_time("2026-01-02") // 10**9)
+    assert len(stamps(project)) == 94
+
+
 def test_without_since_and_without_history_it_asks_for_since(exchange, cq_lake_ingest):
     code, _, err = cq_lake_ingest("BTC-BRL", "ETH-BRL")
     assert code == 2

@@ -1,6 +1,7 @@
 import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -192,6 +193,18 @@ def test_what_is_recorded_replays_to_the_same_bytes_as_often_as_one_likes(projec
     assert_frame_equal(replayed, live)
     assert ids(live)[-1] == ids(trades(project))[-1]
     capsys.readouterr()
+
+
+def test_the_printed_command_fetches_what_a_long_absence_left_out(project, sim, capsys):
+    assert run(["lake", "stream", "BTC-BRL", "--for", "1s"]) == 0
+    sim.clock.advance(60 * MINUTE)
+    few = ["--set", "ingestion.stream.catch_up_trades=1000"]
+    assert run([*few, "lake", "stream", "BTC-BRL", "--for", "1s"]) == 0
+    err = capsys.readouterr().err
+    assert not dense(trades(project))
+    (command,) = re.findall(r"`cq (lake ingest [^`]*)`", err)
+    assert run(command.split()) == 0
+    assert dense(trades(project))
 
 
 def test_a_recording_alone_and_its_summary(project, capsys):
