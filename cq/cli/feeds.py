@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cq.cli.app import App
     from cq.exchanges.feed import Arrival, Hole, Reader
     from cq.ingest.live_feed import LiveFeed
-    from cq.ingest.rolling import Landed
+    from cq.ingest.rolling import Landed, Rotation
     from cq.ingest.stream import Tally
     from cq.lake import Lake
 
@@ -157,6 +157,14 @@ def live(
     )
 
 
+def rotation(app: App) -> Rotation:
+    """When what is held goes to the lake, by the settings."""
+    from cq.ingest.rolling import Rotation
+
+    settings = app.settings.ingestion.stream
+    return Rotation(round(settings.rotate_seconds * SECOND), settings.rotate_rows)
+
+
 def reader_of(exchange: str) -> Reader:
     """What reads the frames of an exchange."""
     from cq.errors import DataError
@@ -204,16 +212,7 @@ def say(
     **more: object,
 ) -> None:
     """What became of a stream or a replay."""
-    symbols = sorted(tally.newest_ns)
-    rows = [
-        {
-            "symbol": one,
-            "trades": tally.trades[one],
-            "books": tally.books[one],
-            "newest": iso(tally.newest_ns[one]),
-        }
-        for one in symbols
-    ]
+    rows = _rows(tally)
     if as_json:
         print_json(
             {
@@ -235,6 +234,13 @@ def say(
         print_table(COLUMNS, [tuple(one.values()) for one in rows])
     click.echo(so_far(landed, tally))
     advise(lake, landed, tally)
+
+
+def _rows(tally: Tally) -> list[dict[str, object]]:
+    return [
+        dict(zip(COLUMNS, (one, tally.trades[one], tally.books[one], iso(newest)), strict=True))
+        for one, newest in sorted(tally.newest_ns.items())
+    ]
 
 
 def _counts(report: Any) -> dict[str, int]:

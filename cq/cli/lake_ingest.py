@@ -74,11 +74,7 @@ def ingest(
     app: App = context.obj
     settings, now = app.settings, now_ns()
     log.configure(settings)
-    chosen = choose(symbols, settings)
-    said = context.get_parameter_source("interval") is click.core.ParameterSource.COMMANDLINE
-    if dataset == "trades" and said:
-        raise UsageError("trades have no --interval; the lake makes bars of any from them")
-    kind = trades() if dataset == "trades" else bars(interval)
+    chosen, kind = choose(symbols, settings), kind_of(context, dataset, interval)
     with MercadoBitcoin(Rest(settings.ingestion)) as market, shown_progress(kind) as progress:
         native(interval, market.intervals, market.name)
         starts = begin(app, market.name, kind, chosen, since, now)
@@ -93,6 +89,14 @@ def ingest(
         refresh(app)
     if error is not None:
         raise error
+
+
+def kind_of(context: click.Context, dataset: str, interval: str) -> Kind:
+    """Bars or trades; UsageError where trades are to have an interval."""
+    said = context.get_parameter_source("interval") is click.core.ParameterSource.COMMANDLINE
+    if dataset == "trades" and said:
+        raise UsageError("trades have no --interval; the lake makes bars of any from them")
+    return trades() if dataset == "trades" else bars(interval)
 
 
 def choose(symbols: Sequence[str], settings: Settings) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,11 @@ from cq.cli.app import App
 from cq.cli.output import note, print_json
 from cq.errors import CqError
 from cq.utils.clock import now_ns
+
+if TYPE_CHECKING:
+    from cq.exchanges.feed import Batch
+    from cq.ingest.recording import Recorder
+    from cq.ingest.stream import Tally
 
 
 @click.command()
@@ -44,37 +50,49 @@ def record(app: App, /, **options: Any) -> None:
     stop, tally = Event(), Tally()
     error: CqError | None = None
 
-    async def ticking() -> None:
-        while True:
-            await asyncio.sleep(feeds.TICK_S)
-            recorder.tick(now_ns())
-
     async def work() -> None:
         from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
 
-        rest = Rest(app.settings.ingestion, sleep=feeds.pausing(stop))
-        ticks = asyncio.ensure_future(ticking())
-        try:
-            with MercadoBitcoin(rest) as market:
-                live = feeds.live(
-                    app, market, symbols, channels, options["depth"],
-                    on_arrivals=kept_in(recorder),
-                )  # fmt: skip
-                note(f"recording {', '.join(symbols)} in {recorder.folder}; Ctrl-C ends it")
-                async for batch in live.batches(stop):
-                    tally.add(batch)
-                    if ticks.done():
-                        ticks.result()
-        finally:
-            ticks.cancel()
-            with suppress(asyncio.CancelledError, CqError):
-                await ticks
-            recorder.close(now_ns())
+        with MercadoBitcoin(Rest(app.settings.ingestion, sleep=feeds.pausing(stop))) as market:
+            kept = kept_in(recorder)
+            live = feeds.live(app, market, symbols, channels, options["depth"], on_arrivals=kept)
+            note(f"recording {', '.join(symbols)} in {recorder.folder}; Ctrl-C ends it")
+            await _recorded(live.batches(stop), recorder, tally)
 
     try:
         feeds.until_stopped(work, stop, options["seconds"])
     except CqError as failed:
         error = failed
+    _say(recorder, tally, error, as_json=options["as_json"])
+    if error is not None:
+        raise error
+    note(f"{recorder.arrivals:,} arrivals in {recorder.bytes_written:,} bytes; "
+         f"`cq lake replay {recorder.folder}` plays them")  # fmt: skip
+
+
+async def _recorded(batches: AsyncIterator[Batch], recorder: Recorder, tally: Tally) -> None:
+    """Count batches to the end, and keep the recorder moving, which takes arrivals itself."""
+
+    async def ticking() -> None:
+        while True:
+            await asyncio.sleep(feeds.TICK_S)
+            recorder.tick(now_ns())
+
+    ticks = asyncio.ensure_future(ticking())
+    try:
+        async for batch in batches:
+            tally.add(batch)
+            if ticks.done():
+                ticks.result()
+    finally:
+        ticks.cancel()
+        with suppress(asyncio.CancelledError, CqError):
+            await ticks
+        recorder.close(now_ns())
+
+
+def _say(recorder: Recorder, tally: Tally, error: CqError | None, *, as_json: bool) -> None:
+    """The files, or all that is known of them."""
     found = {
         "files": [str(path) for path in recorder.files],
         "arrivals": recorder.arrivals,
@@ -83,12 +101,8 @@ def record(app: App, /, **options: Any) -> None:
         "filled": tally.filled,
         "corrupt": tally.corrupt,
     }
-    if options["as_json"]:
+    if as_json:
         print_json(found | {"error": None if error is None else str(error)})
     else:
         for path in recorder.files:
             click.echo(path)
-    if error is not None:
-        raise error
-    note(f"{recorder.arrivals:,} arrivals in {recorder.bytes_written:,} bytes; "
-         f"`cq lake replay {recorder.folder}` plays them")  # fmt: skip

@@ -13,7 +13,6 @@ from cq.cli.app import App
 from cq.cli.output import note
 from cq.errors import CqError
 from cq.utils.clock import now_ns
-from cq.utils.time import SECOND
 
 
 @click.command()
@@ -36,19 +35,15 @@ def replay(app: App, /, files: tuple[Path, ...], **options: Any) -> None:
     from cq.execution.stopping import Stopped, until_told
     from cq.ingest.pieces import Request
     from cq.ingest.playback import Pace, Playing, runs_in
-    from cq.ingest.rolling import Rotation
     from cq.utils import log
 
     log.configure(app.settings)
-    settings = app.settings.ingestion.stream
-    rotation = Rotation(round(settings.rotate_seconds * SECOND), settings.rotate_rows)
     runs, captures = runs_in(files)
     app.lake.prepare()
     error: CqError | None = None
     with until_told() as told:
-        playing = Playing(
-            app.lake, rotation, Pace(options["speed"], told.pause), told_to_stop=told.is_set
-        )
+        pace = Pace(options["speed"], told.pause)
+        playing = Playing(app.lake, feeds.rotation(app), pace, told_to_stop=told.is_set)
         asked = Request("trades", now_ns(), symbol=options["symbol"],
                         default_timezone=app.settings.timezone)  # fmt: skip
         try:

@@ -73,7 +73,7 @@ class _Run:
     async def work(self) -> None:
         """Catch up, then stream."""
         from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
-        from cq.ingest.rolling import Rolling, Rotation
+        from cq.ingest.rolling import Rolling
         from cq.ingest.stream import Streaming
 
         ingestion, options = self.app.settings.ingestion, self.options
@@ -81,8 +81,6 @@ class _Run:
         channels = feeds.channels(options["book"], options["depth"])
         with MercadoBitcoin(Rest(ingestion, sleep=feeds.pausing(self.stop))) as market:
             ready = await asyncio.to_thread(self._catch_up, market, source)
-            settings = ingestion.stream
-            rotation = Rotation(round(settings.rotate_seconds * SECOND), settings.rotate_rows)
             after = {one.symbol: one.after for one in ready if one.after is not None}
             recorder = self._recorder(channels, after)
             live = feeds.live(
@@ -95,12 +93,9 @@ class _Run:
                 on_arrivals=None if recorder is None else kept_in(recorder),
             )
             rolling = Rolling(
-                self.app.lake,
-                [one.closing for one in ready],
-                source=source,
-                rotation=rotation,
-                now_ns=now_ns(),
-            )
+                self.app.lake, [one.closing for one in ready], source=source,
+                rotation=feeds.rotation(self.app), now_ns=now_ns(),
+            )  # fmt: skip
             self.streaming = Streaming(
                 live,
                 rolling,

@@ -4,54 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import polars as pl
 
 from cq.exchanges.market import MarketData, native
 from cq.exchanges.pages import Pages, Range, buckets, settled
 from cq.ingest import coverage
-from cq.lake import Lake, WriteReport
+from cq.ingest.filled import PAGES_A_FILE, Filled
+from cq.lake import Lake
 from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.resample import closing
 from cq.utils.time import interval_ns
 
-PAGES_A_FILE: Final = 20
-"""Pages land together, so that files stay few; a kill loses at most this many requests' answers."""
-
 
 @dataclass(frozen=True)
-class Ingested:
-    """What became of one symbol; `fetched == landed + already_there + rejected` once it has landed.
-
-    `differing` rows are among the rejected: the lake has their key with other values.
-    `empty_buckets` had no trade, by the exchange's word. `asked_ns` and `answered_ns` say how much
-    time was to be filled and how much of it is.
-    """
+class Ingested(Filled):
+    """What became of one symbol's bars; `empty_buckets` had no trade, by the exchange's word."""
 
     symbol: str
     interval: str
     start_ns: int
     end_ns: int
-    asked_ns: int = 0
-    answered_ns: int = 0
-    requests: int = 0
-    fetched: int = 0
-    landed: int = 0
-    already_there: int = 0
-    rejected: int = 0
-    differing: int = 0
     empty_buckets: int = 0
-
-    def plus(self, written: WriteReport) -> Ingested:
-        """Counted on by what was written."""
-        return replace(
-            self,
-            landed=self.landed + written.landed,
-            already_there=self.already_there + written.already_there,
-            rejected=self.rejected + written.rejected,
-            differing=self.differing + written.conflicts,
-        )
 
 
 Progress = Callable[[Ingested], None]

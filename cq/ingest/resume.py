@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from cq.exchanges.feed import Hole, Missing
 from cq.exchanges.trade_pages import holes, ids_of, without
 from cq.ingest import coverage
 from cq.ingest.closing import INTERVAL, Closing
-from cq.lake import Lake, WriteReport
+from cq.lake import Lake
 from cq.lake.damage import collected
 from cq.lake.datasets import OHLCV, TRADES
 from cq.lake.resample import ceiling, floor
@@ -60,17 +60,34 @@ def resumed(
     `check` is called between requests, and may raise.
     """
 
-    def land(rows: pl.DataFrame) -> WriteReport:
-        if rows.is_empty():
-            return WriteReport()
-        return lake.write(TRADES.name, rows, source=source, now_ns=now_ns)
+    def land(rows: pl.DataFrame) -> None:
+        if rows.height:
+            lake.write(TRADES.name, rows, source=source, now_ns=now_ns)
 
     check()
     land(market.newest_trades(symbol))
     known = coverage.covered(lake, TRADES.name, exchange, symbol, None)
     tail = _Tail.of(lake, exchange, symbol, known[-1][1] if known else None, most)
+    filled, left = _filled(market, symbol, tail.holes, most, land, check)
+    if filled:
+        tail = _Tail.of(lake, exchange, symbol, tail.covered_ns, most)
+    if tail.cut is not None:
+        left.insert(0, Hole(symbol, *tail.cut))
+    closing = _closing(lake, exchange, symbol, tail, left)
+    return Resumed(symbol, tail.newest, closing, filled, tuple(left))
+
+
+def _filled(
+    market: Missing,
+    symbol: str,
+    holes: Sequence[tuple[int, int]],
+    most: int,
+    land: Callable[[pl.DataFrame], None],
+    check: Callable[[], None],
+) -> tuple[int, list[Hole]]:
+    """Fill holes, newest first and about `most` ids in all: how many trades came, what is left."""
     filled, left = 0, list[Hole]()
-    for first, last in reversed(tail.holes):
+    for first, last in reversed(holes):
         if filled + last - first >= most:
             left.append(Hole(symbol, first, last))
             continue
@@ -80,13 +97,7 @@ def resumed(
             land(rows)
             filled += rows.height
             left += [Hole(symbol, *run) for run in runs]
-    if filled:
-        tail = _Tail.of(lake, exchange, symbol, tail.covered_ns, most)
-    left.sort()
-    if tail.cut is not None:
-        left.insert(0, Hole(symbol, *tail.cut))
-    closing = _closing(lake, exchange, symbol, tail, left)
-    return Resumed(symbol, tail.newest, closing, filled, tuple(left))
+    return filled, sorted(left)
 
 
 def _asked(

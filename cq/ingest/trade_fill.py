@@ -18,36 +18,25 @@ from cq.exchanges.trade_walk import Walk
 from cq.ingest import coverage
 from cq.ingest.built_bars import Comparison
 from cq.ingest.candle_check import compare
-from cq.lake import Lake, WriteReport
+from cq.ingest.filled import PAGES_A_FILE, Filled
+from cq.lake import Lake
 from cq.lake.datasets import COVERAGE, TRADES
 from cq.utils.time import SECOND
-
-PAGES_A_FILE: Final = 20
-"""Pages land together, so that files stay few; a kill loses at most this many requests' answers."""
 
 SETTLING_NS: Final = 5 * SECOND
 """Trades younger than this may still be on their way, so the newest seconds are never covered."""
 
 
 @dataclass(frozen=True)
-class FilledTrades:
-    """What became of one symbol; `fetched == landed + already_there + rejected` once it landed.
+class FilledTrades(Filled):
+    """What became of the trades of one symbol.
 
-    `lost` are ids (first, last) whose trades the exchange does not give. `asked_ns` and
-    `answered_ns` say how much time was to be filled and how much of it is.
+    `lost` are ids (first, last) whose trades the exchange does not give.
     """
 
     symbol: str
     start_ns: int
     end_ns: int
-    asked_ns: int = 0
-    answered_ns: int = 0
-    requests: int = 0
-    fetched: int = 0
-    landed: int = 0
-    already_there: int = 0
-    rejected: int = 0
-    differing: int = 0
     lost: tuple[Ids, ...] = ()
     comparison: Comparison | None = field(default=None, repr=False)
 
@@ -55,16 +44,6 @@ class FilledTrades:
     def missing(self) -> int:
         """How many trades there were, by their ids, that did not come."""
         return sum(last - first + 1 for first, last in self.lost)
-
-    def plus(self, written: WriteReport) -> FilledTrades:
-        """Counted on by what was written."""
-        return replace(
-            self,
-            landed=self.landed + written.landed,
-            already_there=self.already_there + written.already_there,
-            rejected=self.rejected + written.rejected,
-            differing=self.differing + written.conflicts,
-        )
 
 
 Progress = Callable[[FilledTrades], None]
