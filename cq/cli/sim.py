@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 @click.option("--symbol", help="Of a file that does not say it.")
 @click.option("--interval", help="Of a file of bars that does not say it.")
 @click.option("--faults", type=click.Path(path_type=Path), help="A fault plan (YAML).")
-@click.option("--check", type=click.Path(path_type=Path), help="Only read this fault plan.")
+@click.option("--check", type=click.Path(path_type=Path), help="Only check this fault plan.")
 @click.option("--no-limits", is_flag=True, help="Never answer 429 for asking too often.")
 @click.option(
     "--switch", "switches", multiple=True, metavar="NAME=VALUE", help="One unknown, decided."
@@ -80,16 +80,15 @@ def sim(**options: Any) -> None:
     cq sim --data lake --start 2026-01-01 --speed 1000 --faults plan.yaml
     cq sim --check plan.yaml
     """
+    from cq.sim.holders import holders_of
     from cq.sim.plan import read_plan
 
+    _check(options)
     if options["check"] is not None:
-        plan = read_plan(options["check"])
+        plan = read_plan(options["check"], _tape(options).listings)
         kinds = ", ".join(rule.kind for rule in plan.faults) or "no faults"
         click.echo(f"{options['check']}: seed {plan.seed}; {kinds}")
         return
-    from cq.sim.holders import holders_of
-
-    _check(options)
     holders = holders_of(options["balances"], options["accounts"])
     _serve(_simulation(options, holders), holders[0].login, options)
 
@@ -112,19 +111,13 @@ def _simulation(options: dict[str, Any], holders: tuple[Holder, ...]) -> Simulat
     from cq.sim.plan import Plan, read_plan
     from cq.sim.private import private_side
     from cq.sim.simulation import Simulation
-    from cq.sim.sources import tape_of
     from cq.utils import clock
 
-    plan = Plan() if options["faults"] is None else read_plan(options["faults"])
+    tape = _tape(options)
+    plan = Plan()
+    if options["faults"] is not None:
+        plan = read_plan(options["faults"], tape.listings)
     plan = _switched(plan, options["switches"])
-    tape = tape_of(
-        options["data"],
-        seed=options["seed"],
-        trades_per_minute=options["trades"],
-        now_ns=clock.now_ns(),
-        symbol=options["symbol"],
-        interval=options["interval"],
-    )
     for said in tape.notes:
         note(said)
     tape = tape.with_weeks(plan.switches.week_starts)
@@ -139,24 +132,45 @@ def _simulation(options: dict[str, Any], holders: tuple[Holder, ...]) -> Simulat
     )
 
 
+def _tape(options: dict[str, Any]) -> Tape:
+    from cq.sim.sources import tape_of
+    from cq.utils import clock
+
+    return tape_of(
+        options["data"],
+        seed=options["seed"],
+        trades_per_minute=options["trades"],
+        now_ns=clock.now_ns(),
+        symbol=options["symbol"],
+        interval=options["interval"],
+    )
+
+
 def _switched(plan: Plan, said: tuple[str, ...]) -> Plan:
     """The plan with the switches of the command line, which win."""
     from pydantic import ValidationError
 
+    from cq.sim.problems import problem
     from cq.sim.switches import Switches
+    from cq.utils.names import nearest
     from cq.utils.yamls import parse_scalar
 
     values = plan.switches.model_dump()
     for one in said:
         name, equals, value = one.partition("=")
-        if not equals or name not in values:
-            raise UsageError(f"--switch {one}: expected NAME=VALUE; there is {', '.join(values)}")
+        if name not in values:
+            raise UsageError(f"--switch {one}: no switch {name!r}; {nearest(name, values)}")
+        if not equals:
+            raise UsageError(f"--switch {one}: its value is missing; expected {one}=VALUE")
         values[name] = value if isinstance(values[name], str) else parse_scalar(value)
     try:
         switches = Switches.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"--switch {first['loc'][0]}: {first['msg']}") from None
+        found = [
+            f"--switch {one['loc'][0]}: {problem([one], (str(one['loc'][0]),), Switches)}"
+            for one in error.errors(include_url=False)
+        ]
+        raise UsageError("; ".join(found)) from None
     return plan.model_copy(update={"switches": switches})
 
 

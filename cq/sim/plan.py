@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
-from cq.errors import ConfigError
+from cq.sim.limits import ALL, DOCUMENTED
+from cq.sim.problems import one_line
 from cq.sim.switches import Switches
+from cq.utils.names import SYMBOL, among, symbol_meant
 
 RequestKind = Literal[
     "latency",
@@ -34,16 +47,57 @@ SPELL_KINDS: Final = get_args(SpellKind)
 Manner = Literal["any", "broken", "digit"]
 """How a corrupt frame is corrupt: no JSON, or one digit of its id or date is another."""
 
+UNLIMITED: Final = ("oauth2_token", "authorize", "accounts", "tier", "trading_fees", "ws")
+ENDPOINTS: Final = tuple(name for name in (*DOCUMENTED, *UNLIMITED) if name != ALL)
+"""The names of the routes, which a rule's `endpoints` go by; `ws` are the sockets."""
+
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def seconds(value: Any) -> Any:
-    """`30`, `30s`, `500ms`, `2m`, `1h` in seconds; anything else as it is, for the error."""
+    """`30`, `30s`, `500ms`, `2m`, `1h` in seconds; ValueError for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", str(value).strip())
-    return float(found[1]) * _UNITS[found[2]] if found else value
+    if found:
+        return float(found[1]) * _UNITS[found[2]]
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if plain and isfinite(value) and value >= 0:
+        return value
+    raise ValueError(f"found {value!r}, expected a time such as 500ms, 30s, 2m or 1h")
 
 
-Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
+def _endpoint(name: str) -> str:
+    if name not in ENDPOINTS:
+        raise ValueError(f"no endpoint {name!r}; {among(name, ENDPOINTS)}")
+    return name
+
+
+def _symbol(name: str, info: ValidationInfo) -> str:
+    """Of the form BASE-QUOTE; and listed, where it is known what is."""
+    listed = (info.context or {}).get("listed")
+    meant = symbol_meant(name) or name
+    if listed is not None and name not in listed:
+        raise ValueError(f"no market {name!r}; {among(meant, listed)}")
+    if not SYMBOL.fullmatch(name):
+        advice = f"; did you mean {meant}?" if SYMBOL.fullmatch(meant) else ""
+        raise ValueError(f"{name!r} is no symbol; expected BASE-QUOTE such as BTC-BRL{advice}")
+    return name
+
+
+def _milliseconds(value: Any) -> Any:
+    """A number stands for exactly that, `[least, most]` for a range."""
+    ends = value if isinstance(value, (list, tuple)) else (value, value)
+    numbers = [one for one in ends if isinstance(one, (int, float)) and not isinstance(one, bool)]
+    if len(ends) != 2 or len(numbers) != 2 or not all(isfinite(one) for one in numbers):
+        raise ValueError(f"found {value!r}, expected a number, or [least, most]")
+    if ends[0] > ends[1]:
+        raise ValueError(f"the least ({ends[0]:g}) is more than the most ({ends[1]:g})")
+    return ends
+
+
+Milliseconds = Annotated[tuple[float, float], BeforeValidator(_milliseconds)]
+Seconds = Annotated[float, BeforeValidator(seconds)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Symbol = Annotated[str, AfterValidator(_symbol)]
 
 
 class Rule(BaseModel):
@@ -54,18 +108,18 @@ class Rule(BaseModel):
     real seconds since the start.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: RequestKind | FrameKind | SocketKind | SpellKind
-    endpoints: tuple[str, ...] = ()
-    symbols: tuple[str, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    symbols: tuple[Symbol, ...] = ()
     at: tuple[Seconds, ...] = ()
     each: int | None = Field(None, ge=1)
     chance: float | None = Field(None, ge=0, le=1)
     after: Seconds = 0.0
     until: Seconds | None = None
     limit: int | None = Field(None, ge=1)
-    ms: tuple[float, float] | None = None
+    ms: Milliseconds | None = None
     lasts: Seconds | None = None
     status: int = Field(503, ge=500, le=599)
     retry_after: Literal["none", "seconds", "date"] = "none"
@@ -76,15 +130,13 @@ class Rule(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _one_or_many(cls, values: Any) -> Any:
-        """A single value stands for a list of one; `ms: 200` for exactly that."""
+        """A single value stands for a list of one."""
         if not isinstance(values, dict):
             return values
         said = dict(values)
         for name in ("endpoints", "symbols", "at"):
             if name in said and not isinstance(said[name], (list, tuple)):
                 said[name] = [said[name]]
-        if isinstance(said.get("ms"), (int, float)):
-            said["ms"] = (said["ms"], said["ms"])
         return said
 
     @model_validator(mode="after")
@@ -108,23 +160,23 @@ class Rule(BaseModel):
 class Plan(BaseModel):
     """Everything that a fault plan may say."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     switches: Switches = Switches()
     faults: tuple[Rule, ...] = ()
 
 
-def read_plan(path: Path) -> Plan:
-    """The plan in a YAML file; ConfigError with file and line for anything that is not one."""
+def read_plan(path: Path, listed: Collection[str] | None = None) -> Plan:
+    """The plan in a YAML file; ConfigError with file and line for anything that is not one.
+
+    A rule about a symbol that is not among `listed` would never strike, so it is refused.
+    """
     from cq.utils.yamls import read_yaml
 
     document = read_yaml(path)
     try:
-        return Plan.model_validate(document.value)
+        return Plan.model_validate(document.value, context={"listed": listed})
     except ValidationError as error:
-        first = error.errors()[0]
-        keys = tuple(str(key) for key in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        place = document.where(tuple(key for key in keys if not key.isdigit()))
-        raise ConfigError(place, f"{'.'.join(keys) or 'the plan'}: {said}") from None
+        models = {"": Plan, "faults": Rule, "switches": Switches}
+        raise one_line(error, document, models) from None

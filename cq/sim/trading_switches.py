@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class TradingSwitches(BaseModel):
     """The private side of `Switches`; a default is what was recorded, else what is likelier."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # signing in
     oauth2: bool = Field(True, description="`POST /oauth2/token` is there")

@@ -109,6 +109,10 @@ def _unreadable(node: Any) -> int:
 
 
 def _lines(node: Any, above: Keys, lines: dict[Keys, int], shown: Path) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            lines[*above, str(number)] = item.start_mark.line + 1
+            _lines(item, (*above, str(number)), lines, shown)
     if not isinstance(node, yaml.MappingNode):
         return
     for key_node, value_node in node.value:

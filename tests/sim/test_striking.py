@@ -198,14 +198,14 @@ def test_two_faults_that_would_end_a_socket_at_once_strike_one_after_the_other()
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("faults: [{kind: nope}]", "faults.0.kind"),
+        ("faults: [{kind: nope}]", "fault 1 (nope): kind: found 'nope'; there is latency,"),
         ("faults: [{kind: latency}]", "latency needs ms"),
         ("faults: [{kind: drop, each: 3, chance: 0.5}]", "exclude each other"),
         ("faults: [{kind: outage, chance: 0.5}]", "goes by time"),
         ("faults: [{kind: silent, at: 3s}]", "needs lasts"),
         ("faults: [{kind: drop, after: 3s, until: 2s}]", "must be later"),
-        ("seeds: 3", "seeds"),
-        ("switches: {since: maybe}", "switches.since"),
+        ("seeds: 3", "seeds: unknown key; did you mean seed?"),
+        ("switches: {since: maybe}", "switches.since: found 'maybe'; there is after"),
     ],
 )
 def test_a_plan_that_is_none_is_refused_in_one_line(tmp_path, text, said):

@@ -1,0 +1,47 @@
+"""What was probably meant by a name that is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+QUOTES: Final = ("BRL", "USDT", "USDC", "BTC", "ETH")
+"""What symbols are quoted in, as far as one without a dash is told apart by its end."""
+
+SYMBOL: Final = re.compile(r"[A-Z0-9]+-[A-Z0-9]+")
+
+
+FEW: Final = 20
+"""So many names can be listed in one line."""
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """What was probably meant, or else what there is: all, or the nearest of many."""
+    names = list(known)
+    if near := get_close_matches(str(name), names, n=1):
+        return f"did you mean {near[0]}?"
+    if len(names) <= FEW:
+        return f"there is {', '.join(names)}"
+    return f"the nearest are {', '.join(get_close_matches(str(name), names, n=3, cutoff=0))}"
+
+
+def among(name: object, known: Iterable[str]) -> str:
+    """Everything that there is, and what was probably meant."""
+    names = list(known)
+    near = get_close_matches(str(name), names, n=1)
+    return f"there is {', '.join(names)}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def symbol_meant(name: str, quote: str = "BRL") -> str | None:
+    """`btc-brl`, `BTC/BRL`, `BTCBRL` and `btc` (in `quote`) are all BTC-BRL; None where unclear."""
+    found = re.sub(r"[/_ ]", "-", name.strip().upper())
+    if SYMBOL.fullmatch(found):
+        return found
+    if not re.fullmatch(r"[A-Z0-9]+", found):
+        return None
+    for one in (quote, *QUOTES):
+        if found.endswith(one) and found != one:
+            return f"{found.removesuffix(one)}-{one}"
+    return f"{found}-{quote}"
