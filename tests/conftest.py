@@ -15,11 +15,14 @@ settings.load_profile("cq")
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real market data and exchange facts that lies beside the project."""
+    """The folder of real market data and exchange facts that lies beside the project.
+
+    Tests without it are left out; the project's own recordings (below) do for what matters most.
+    """
     for folder in Path(__file__).resolve().parents:
         if (folder / "shared" / "market").is_dir():
             return folder / "shared"
-    pytest.skip("no ../shared beside the project")
+    pytest.skip("needs ../shared (real market data and recorded replies), which is not there")
 
 
 @pytest.fixture(scope="session")

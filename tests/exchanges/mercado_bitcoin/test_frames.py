@@ -32,6 +32,20 @@ def recorded(shared, name):
     return [line for line in text.splitlines() if line]
 
 
+def test_one_recorded_frame_of_each_kind_reads_as_the_reference_says(recordings):
+    ack, *rest = (recordings / "frames.jsonl").read_text().splitlines()
+    decoded = read(ack, *rest)
+    assert decoded.trades["BTC-BRL"].tolist() == [
+        (21426785, 1766612427 * SECOND, 485685.0, 0.00016287, False)
+    ]
+    book = decoded.books.row(0, named=True)
+    assert (book["ts"], book["symbol"]) == (1790138577203546414, "BTC-BRL")
+    assert book["bids"][0] == {"price": 446327.0, "size": 0.00674804}
+    assert decoded.tickers["last"].to_list() == [446341.0]
+    assert len(decoded.notices) == 1  # the acknowledgement; the pong says nothing
+    assert not decoded.corrupt
+
+
 def test_recorded_trades_have_the_values_that_are_documented(shared):
     decoded = read(*recorded(shared, "trade_20251224_par.jsonl"))
     rows = decoded.trades["BTC-BRL"]
