@@ -213,6 +213,7 @@ class Run:
             self.end,
             now_ns=self.now,
             refetch=self.refetch,
+            settle_ns=round(self.app.settings.ingestion.stream.settle_seconds * SECOND),
             on_progress=self.note,
         )
         self.reports[symbol] = report

@@ -17,12 +17,22 @@ class Market(MarketData, TradeHistory, Books, Protocol):
     """Everything public that an exchange answers when it is asked."""
 
 
+class Opening(Protocol):
+    """Opens what can be asked of an exchange."""
+
+    def __call__(
+        self, ingestion: Ingestion, *, sleep: Callable[[float], None] | None = None
+    ) -> AbstractContextManager[Market]:
+        """A market; a `sleep` of the caller's own may raise, so that no wait outlives its use."""
+        ...
+
+
 @dataclass(frozen=True)
 class Exchange:
     """How to reach an exchange: `market` opens what is asked, `feed` what is streamed."""
 
     name: str
-    market: Callable[[Ingestion], AbstractContextManager[Market]]
+    market: Opening
     feed: Callable[[Ingestion], Feed]
 
 
@@ -37,7 +47,12 @@ def _mercado_bitcoin() -> Exchange:
     from cq.exchanges.mercado_bitcoin import EXCHANGE, MercadoBitcoin, Rest
     from cq.exchanges.mercado_bitcoin.feed import MercadoBitcoinFeed
 
-    return Exchange(EXCHANGE, lambda ingestion: MercadoBitcoin(Rest(ingestion)), MercadoBitcoinFeed)
+    def market(
+        ingestion: Ingestion, *, sleep: Callable[[float], None] | None = None
+    ) -> MercadoBitcoin:
+        return MercadoBitcoin(Rest(ingestion, sleep=sleep))
+
+    return Exchange(EXCHANGE, market, MercadoBitcoinFeed)
 
 
 KNOWN: Final[dict[str, Callable[[], Exchange]]] = {"mercadobitcoin": _mercado_bitcoin}

@@ -66,7 +66,7 @@ class Limits:
         rates: Mapping[str, Rate | None] = MappingProxyType({}),
         *,
         clock: Callable[[], int] = time.monotonic_ns,
-        sleep: Callable[[float], object] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         burst = max(1, min(BURST, int(requests_per_minute // 2)))
         self._all = TokenBucket(requests_per_minute / EASE, MINUTE, burst)
@@ -75,10 +75,16 @@ class Limits:
         self._next: dict[str, int] = {}
         self._clock, self._sleep, self._lock = clock, sleep, Lock()
 
-    def wait(self, endpoint: str, *, again: bool = False) -> None:
-        """Return when `endpoint` may be called."""
+    def wait(
+        self,
+        endpoint: str,
+        *,
+        again: bool = False,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        """Return when `endpoint` may be called; a `sleep` that raises ends the wait."""
         for pause in self.turns(endpoint, again=again):
-            self._sleep(pause)
+            (self._sleep or sleep or time.sleep)(pause)
 
     def hold(self, endpoint: str, seconds: float) -> None:
         """The exchange found calls of `endpoint` too many: none leaves for so long.

@@ -71,6 +71,7 @@ class Arrivals:
         self.booked: set[str] = set()
         self.gapped: set[str] = set()
         self.notices: list[tuple[str, Mapping[str, Any]]] = []
+        self._newest: dict[str, int] = {}
         self._stamps: dict[str, dict[int, None]] = {}
         self._opened: set[str] = set()
         self._nothing = (
@@ -137,10 +138,18 @@ class Arrivals:
         if not len(rows):
             return
         gathered.trades.append((symbol, rows))
-        self._seen(gathered, symbol, int(rows["ts"][-1]))
+        stamps = rows["ts"]
+        seen_ns = min(self._newest.get(symbol, 0), int(stamps[0]))
+        if len(rows) > 1:
+            seen_ns = max(seen_ns, int(np.minimum(stamps[1:], stamps[:-1]).max()))
+        self._newest[symbol] = int(stamps[-1])
+        self._seen(gathered, symbol, seen_ns)
 
     def _seen(self, gathered: _Gathered, symbol: str, seen_ns: int) -> None:
-        """All trades before the newest one's second are there, for their ids are dense."""
+        """All trades before that second are there, for their ids are dense.
+
+        It is one that two neighbours reach, or REST vouches for: a mangled stamp moves nothing.
+        """
         if seen_ns > self.seen_ns.get(symbol, 0):
             self.seen_ns[symbol] = gathered.seen_ns[symbol] = seen_ns
 
@@ -166,7 +175,8 @@ class Arrivals:
             reason = f"ids above {fill.newest}, which the exchange does not have"
             log.event("feed", "corrupt", level="WARNING", symbol=fill.symbol, reason=reason)
         if one.last >= fill.last_id:
-            self._seen(gathered, fill.symbol, fill.seen_ns)
+            known_ns: int = fill.trades["ts"].max() or 0  # type: ignore[assignment]
+            self._seen(gathered, fill.symbol, max(fill.seen_ns, known_ns))
 
     def _books(self, gathered: _Gathered, books: pl.DataFrame) -> None:
         if not len(books):

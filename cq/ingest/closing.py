@@ -12,7 +12,8 @@ from cq.ingest import coverage
 from cq.ingest.built_bars import bars_of
 from cq.lake.datasets import COVERAGE, OHLCV, TRADES
 from cq.lake.resample import ceiling, floor
-from cq.utils.time import SECOND
+from cq.utils import log
+from cq.utils.time import MINUTE, SECOND, iso
 
 INTERVAL: Final = "1m"
 """Of the bars that a stream writes; the lake makes coarser ones of them."""
@@ -25,7 +26,8 @@ class Closing:
     """Trades of one market in, in order of their ids; closed bars and covered ranges out.
 
     A bar is made once, from all of its trades or not at all: not where the record begins in the
-    middle of it, and not beside a hole that nobody could fill. `known_from` is the instant from
+    middle of it, and not beside a hole that nobody could fill. What comes `late`, after its bar was
+    made, is told loudly, and that minute is not covered. `known_from` is the instant from
     which every trade is known, None before the first one; `edge` is where the next bar opens. Of
     the trades in `tail`, which the lake has already, `counted` are at or after `known_from`.
     """
@@ -47,9 +49,11 @@ class Closing:
         self._told: dict[str, list[Covered]] = {TRADES.name: [], OHLCV.name: []}
 
     def _begin(self, known_from: int | None, edge: int | None = None, counted: int = 0) -> None:
-        self._from, self._until, self._counted = known_from, known_from, counted
+        self._first, self._from, self._until = known_from, known_from, known_from
+        self._counted = counted
         self._edge = ceiling(known_from, INTERVAL) if known_from is not None and not edge else edge
-        self._bars_from, self._bars = self._edge, 0
+        self._bars_from, self._opens = self._edge, pl.Series("ts", [], pl.Int64)
+        self._spoilt: set[int] = set()
 
     def take(
         self, trades: pl.DataFrame | None, seen_ns: int, lost: Sequence[Hole] = ()
@@ -91,10 +95,23 @@ class Closing:
                 self._begin(first + 1)  # others of that instant may have come before
             since = self._from or 0
             self._counted += trades.filter(pl.col("ts") >= since).height
-            closed = self._until or 0 if self._edge is None else min(self._edge, self._until or 0)
-            self.late += trades.filter(pl.col("ts").is_between(since, closed, closed="left")).height
+            self._note_late(trades)
             self._tail = pl.concat([self._tail, trades.select(*TRADES.schema)])
         return OHLCV.empty()
+
+    def _note_late(self, trades: pl.DataFrame) -> None:
+        """Trades whose bar has been made: it is not right, so it is not to count as known."""
+        closed = min(self._edge or 0, self._until or 0)
+        late = trades.filter(pl.col("ts").is_between(self._first or 0, closed, closed="left"))
+        if late.is_empty():
+            return
+        self.late += late.height
+        minutes = late.select(pl.col("ts") // MINUTE * MINUTE).to_series().unique().sort()
+        self._spoilt.update(minutes)
+        spoilt = f"{late.height} trades came after their bar was made; without them is the bar of "
+        log.event(
+            "stream", "late", level="ERROR", symbol=self.symbol, reason=spoilt + iso(minutes[0])
+        )
 
     def _seen(self, until: int) -> pl.DataFrame:
         """Close what ends by `until`; an empty market is known from there on."""
@@ -111,7 +128,7 @@ class Closing:
         self._tail = self._tail.filter(ts >= min(edge, floor(until, INTERVAL)))
         self._edge = edge
         bars = bars_of(closed, INTERVAL).select(*OHLCV.schema) if closed.height else OHLCV.empty()
-        self._bars += bars.height
+        self._opens = pl.concat([self._opens, bars["ts"]])
         return bars
 
     def _break(self) -> pl.DataFrame:
@@ -130,5 +147,11 @@ class Closing:
             self._told[TRADES.name].append((self._from, self._until, self._counted - left))
             self._from, self._counted = self._until, left
         if self._edge is not None and self._bars_from is not None and self._edge > self._bars_from:
-            self._told[OHLCV.name].append((self._bars_from, self._edge, self._bars))
-            self._bars_from, self._bars = self._edge, 0
+            start, opens = self._bars_from, self._opens
+            for minute in [*sorted(one for one in self._spoilt if one >= start), self._edge]:
+                if minute > start:
+                    count = int(opens.is_between(start, minute, closed="left").sum())
+                    self._told[OHLCV.name].append((start, minute, count))
+                start = minute + MINUTE
+            self._bars_from, self._opens = self._edge, opens.clear()
+            self._spoilt.clear()

@@ -12,6 +12,7 @@ import polars as pl
 from cq.exchanges import exchange
 from cq.exchanges.feed import BOOKS, TICKERS, TRADES, Batch
 from cq.ingest.live_feed import LiveFeed
+from cq.ingest.workers import pausing
 from cq.utils import config
 from cq.utils.settings import Ingestion
 
@@ -82,10 +83,13 @@ def _stream(
     if depth is not None:
         stream = chosen.stream.model_copy(update={"book_depth": depth})
         chosen = chosen.model_copy(update={"stream": stream})
-    reached = exchange()
-    with reached.market(chosen) as market:
+    reached, ended = exchange(), Event()
+    with reached.market(chosen, sleep=pausing(ended)) as market:
         live = LiveFeed(reached.feed(chosen), market, symbols, chosen.stream, channels=(channel,))
-        asyncio.run(_call(live, channel, on_event, stop))
+        try:
+            asyncio.run(_call(live, channel, on_event, stop))
+        finally:
+            ended.set()
 
 
 async def _call(live: LiveFeed, channel: str, on_event: OnEvent, stop: Event) -> None:

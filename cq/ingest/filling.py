@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import polars as pl
-
-from cq.errors import CqError, NoSuchMarket, TradesMissing, Transient, UsageError
+from cq.errors import CqError, NoSuchMarket, Transient, UsageError
 from cq.exchanges.feed import BOOKS, TRADES, Arrival, Fill, Hole, Missing, Opened, Seed
 from cq.ingest.arrivals import Arrivals
+from cq.ingest.questions import filled, looked_at
 from cq.ingest.workers import Workers
 from cq.utils import log
 from cq.utils.settings import Stream
@@ -63,7 +62,10 @@ class Asking:
     _trouble: dict[tuple[str, int], _Trouble] = field(default_factory=dict)
     _look_s: dict[str, float] = field(default_factory=dict)
     _seeds: dict[str, float] = field(default_factory=dict)
+    _seed_failures: dict[str, int] = field(default_factory=dict)
     _seeding: bool = False
+    _looking: bool = False
+    _begun_ns: int | None = None
     _fatal: Exception | None = None
 
     def taken(self) -> list[Arrival]:
@@ -76,6 +78,8 @@ class Asking:
     def heard(self, opened: Sequence[Opened], now_s: float) -> None:
         """Note what the newest arrivals brought: every market is looked at after a connection."""
         quiet_s = self.stream.quiet_seconds
+        if self._begun_ns is None:
+            self._begun_ns = self.market.time_ns(self.clock())
         for one in opened:
             if one.channel == TRADES:
                 for symbol in self.symbols:
@@ -129,23 +133,27 @@ class Asking:
         self._ask(hole.symbol, question, now_s, trouble)
 
     def _quiet(self, now_s: float) -> None:
-        """Look at one market at a time, so that holes are not kept waiting behind them."""
-        if self._busy:
+        """Look at one market at a time, so that holes are not kept waiting behind them.
+
+        A market with a hole is asked for that, however long; the others must not wait for it.
+        """
+        if self._looking:
             return
-        due = [(at_s, one) for one, at_s in self._look_s.items() if at_s <= now_s]
+        others = self._look_s.keys() - self.core.gapped - self._busy
+        due = [(self._look_s[one], one) for one in others if self._look_s[one] <= now_s]
         if not due:
             return
         _, symbol = min(due)
-        if symbol in self.core.gapped:
-            return
         one = self.core.sequences.get(symbol)
         last = one.last if one is not None else None
         settle_ns = round(self.stream.settle_seconds * SECOND)
+        begun_ns = self._begun_ns or 0
 
         def question() -> Arrival | None:
-            return looked_at(self.market, symbol, last, self.clock, settle_ns)
+            return looked_at(self.market, symbol, last, self.clock, settle_ns, begun_ns)
 
         self._look_s[symbol] = now_s + self.stream.quiet_seconds
+        self._looking = True
         self._ask(symbol, question, now_s)
 
     def _ask(
@@ -160,6 +168,7 @@ class Asking:
 
         def then(answer: Arrival | Exception | None) -> None:
             self._busy.discard(symbol)
+            self._looking = self._looking and trouble is not None
             if isinstance(answer, Exception):
                 self._failed(symbol, answer, now_s, trouble)
             elif isinstance(answer, Fill):
@@ -176,7 +185,7 @@ class Asking:
         """REST knows trades of a market that the socket has not brought: it has gone silent."""
         one = self.core.sequences.get(fill.symbol)
         self._look_s[fill.symbol] = 0.0
-        if one is not None and one.last is not None and one.last < fill.last_id:
+        if one is None or one.last is None or one.last < fill.last_id:
             self.silent.append(fill.symbol)
 
     def _failed(
@@ -190,8 +199,7 @@ class Asking:
                 trouble.failures += 1
             else:
                 trouble.refusals += 1
-            tries = min(trouble.failures + trouble.refusals, 10)
-            trouble.again_s = now_s + min(PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S)
+            trouble.again_s = now_s + pause_s(trouble.failures + trouble.refusals)
         reason = str(error)
         log.event("feed", "ask", level="WARNING", symbol=symbol, status=log.RETRY, reason=reason)
 
@@ -212,82 +220,17 @@ class Asking:
             self._seeding = False
             if isinstance(answer, Exception):
                 self._failed(symbol, answer, now_s)
-            elif answer is not None:
+                tries = self._seed_failures[symbol] = self._seed_failures.get(symbol, 0) + 1
+                self._seeds[symbol] = now_s + pause_s(tries)
+                return
+            self._seed_failures.pop(symbol, None)
+            if answer is not None:
                 self.answers.append(answer)
             self.wake()
 
         self.workers.ask(question, then)
 
 
-def looked_at(
-    market: Missing, symbol: str, last: int | None, clock: Callable[[], int], settle_ns: int
-) -> Fill | None:
-    """What happened after the id `last`; without one, where a market is that brought nothing yet.
-
-    Only an empty answer says how far the market is known: a full one may have been cut.
-    """
-    asked_ns = clock()
-    if last is None:
-        newest = market.newest_trades(symbol)
-        if newest.is_empty():
-            return None
-        last, rows = _newest_id(newest), newest.clear()
-    else:
-        rows = market.trades_after(symbol, last)
-    seen_ns = 0 if len(rows) else market.time_ns(asked_ns) - settle_ns
-    newest_id = max(last, _newest_id(rows)) if len(rows) else last
-    return Fill(clock(), symbol, last + 1, newest_id, rows, seen_ns=seen_ns)
-
-
-def filled(
-    market: Missing,
-    hole: Hole,
-    upto: int,
-    clock: Callable[[], int],
-    give_up: bool = False,
-    *,
-    at_any_price: bool = False,
-) -> Fill:
-    """The trades of a hole up to the id `upto`, which may lie behind more holes beyond it.
-
-    The exchange's error where it cannot give them. With `give_up` they are lost then; unless
-    the exchange does not know the trade after the hole either, which then was none. An answer that
-    stays away counts as lost only with `at_any_price`.
-    """
-    symbol, first = hole.symbol, hole.first_id
-    last = min(hole.last_id, upto)
-    try:
-        rows = market.missing_trades(symbol, first, upto)
-    except Transient:
-        if not at_any_price:
-            raise
-        return Fill(clock(), symbol, first, last, _no_trades(), lost=True)
-    except (UsageError, NoSuchMarket):
-        raise
-    except CqError as refused:
-        if not give_up:
-            raise
-        known = market.newest_trades(symbol)
-        newest = _newest_id(known) if len(known) else first - 1
-        found = refused.found if isinstance(refused, TradesMissing) else None
-        parts = [known] if found is None else [found, known]
-        rows = pl.concat(parts).unique("trade_id", keep="first", maintain_order=True)
-        if newest <= hole.last_id:
-            inside = _inside(rows, first, newest)
-            return Fill(clock(), symbol, first, first - 1, inside, newest=max(newest, first - 1))
-        return Fill(clock(), symbol, first, last, _inside(rows, first, last), lost=True)
-    return Fill(clock(), symbol, first, upto, rows)
-
-
-def _newest_id(rows: pl.DataFrame) -> int:
-    return int(rows["trade_id"].cast(pl.Int64).max())  # type: ignore[arg-type]
-
-
-def _inside(rows: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
-    return rows.filter(pl.col("trade_id").cast(pl.Int64).is_between(first, last))
-
-
-def _no_trades() -> pl.DataFrame:
-    from cq.lake.datasets import dataset
-
-    return dataset("trades").empty()
+def pause_s(tries: int) -> float:
+    """Before a question is asked again that has failed so many times."""
+    return min(PAUSE_S * 2.0 ** (min(tries, 10) - 1), LONGEST_PAUSE_S)

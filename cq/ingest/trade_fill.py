@@ -21,9 +21,10 @@ from cq.ingest.candle_check import compare
 from cq.ingest.filled import PAGES_A_FILE, Filled
 from cq.lake import Lake
 from cq.lake.datasets import COVERAGE, TRADES
+from cq.utils.settings import Stream
 from cq.utils.time import SECOND
 
-SETTLING_NS: Final = 5 * SECOND
+SETTLING_NS: Final = round(Stream().settle_seconds * SECOND)
 """Trades younger than this may still be on their way, so the newest seconds are never covered."""
 
 
@@ -58,6 +59,7 @@ def fill_trades(
     *,
     now_ns: int,
     refetch: bool = False,
+    settle_ns: int = SETTLING_NS,
     on_progress: Progress | None = None,
 ) -> list[FilledTrades]:
     """Bring the trades of [since_ns, until_ns) into the lake; a report a symbol.
@@ -67,9 +69,9 @@ def fill_trades(
     """
     reports = []
     for symbol in symbols:
-        end = now_ns - SETTLING_NS if until_ns is None else min(until_ns, now_ns - SETTLING_NS)
+        end = now_ns - settle_ns if until_ns is None else min(until_ns, now_ns - settle_ns)
         target = (max(0, since_ns), max(0, since_ns, end))
-        fill = _Fill(lake, market, symbol, target, now_ns, on_progress)
+        fill = _Fill(lake, market, symbol, target, now_ns, settle_ns, on_progress)
         fill.run(refetch=refetch)
         found = compare(lake, market.name, symbol, target)
         reports.append(replace(fill.report, comparison=found))
@@ -86,9 +88,11 @@ class _Fill:
         symbol: str,
         target: Range,
         now_ns: int,
+        settle_ns: int,
         on_progress: Progress | None,
     ) -> None:
-        self.lake, self.market, self.now_ns, self.on_progress = lake, market, now_ns, on_progress
+        self.lake, self.market, self.on_progress = lake, market, on_progress
+        self.now_ns, self.settle_ns = now_ns, settle_ns
         self.report = FilledTrades(symbol, *target)
         self.source = f"{market.name} trades"
         self._frames: list[pl.DataFrame] = []
@@ -122,7 +126,7 @@ class _Fill:
     def _take(self, walk: Walk) -> None:
         """Keep what a step brought until it lands; nothing is proven that is too young."""
         frames, proven = walk.drain()
-        youngest = min(self.now_ns, self.market.time_ns(self.now_ns)) - SETTLING_NS
+        youngest = min(self.now_ns, self.market.time_ns(self.now_ns)) - self.settle_ns
         settled = [(start, min(end, youngest)) for start, end in proven if start < youngest]
         self._frames += [one for one in frames if one.height]
         self._proven += settled

@@ -6,10 +6,26 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Generic, TypeVar
 
+from cq.errors import CqError
+
 Answer = TypeVar("Answer")
+
+
+class Stopped(CqError):
+    """Told to stop while waiting for the exchange."""
+
+
+def pausing(stop: Event) -> Callable[[float], None]:
+    """Sleeps between requests, but no longer than until it is told to stop: Stopped then."""
+
+    def pause(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise Stopped("stopped")
+
+    return pause
 
 
 class Workers(Generic[Answer]):

@@ -69,7 +69,7 @@ class Stream(_Frozen):
     stale_seconds: float = Field(30.0, gt=0)
     quiet_seconds: float = Field(60.0, gt=0)
     reorder_ms: float = Field(250.0, ge=0)
-    settle_seconds: float = Field(2.0, ge=0)
+    settle_seconds: float = Field(5.0, ge=0)
     lost_seconds: float = Field(600.0, gt=0)
     book_depth: Literal[10, 20, 50, 100, 200] = 20
     rotate_seconds: float = Field(300.0, gt=0)

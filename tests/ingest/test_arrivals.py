@@ -116,3 +116,39 @@ def test_any_interleaving_of_frames_and_fills_gives_the_same_trades_however_it_i
     again = pl.concat([one.trades for one in replayed(arrivals, FrameReader(), after=begun)])
     for symbol in symbols:
         assert_frame_equal(again.filter(symbol=symbol), whole.filter(symbol=symbol))
+
+
+def mangled(tid, seconds):
+    """A trade whose two stamps are wrong together: nothing in the frame gives it away."""
+    right, wrong = (str(one).encode() for one in (second(tid), second(tid) + seconds))
+    return trade_frame(tid).replace(right, wrong)
+
+
+def seen(*arrivals, cut=None):
+    core = Arrivals(FrameReader(), None, {BTC: 0})
+    pieces = [arrivals] if cut is None else [arrivals[:cut], arrivals[cut:]]
+    for piece in pieces:
+        core.take(piece)
+    return core.seen_ns.get(BTC, 0)
+
+
+@pytest.mark.parametrize("wrong", [1, 15, 29, 30])
+@pytest.mark.parametrize("seconds", [7 * 10**9, 86_400, -86_400])
+def test_one_wrong_stamp_moves_no_mark_however_arrivals_are_cut(seconds, wrong):
+    frames = [
+        frame(mangled(one, seconds) if one == wrong else trade_frame(one)) for one in range(1, 31)
+    ]
+    marks = {seen(*frames, cut=cut) for cut in range(31)}
+    assert len(marks) == 1
+    assert second(28) * SECOND <= marks.pop() <= second(30) * SECOND
+
+
+def test_a_quiet_market_may_jump_for_hours_once_the_next_trade_confirms_it():
+    one, two, three = frame(trade_frame(1)), frame(mangled(2, 9000)), frame(mangled(3, 9000))
+    assert seen(one, two) == second(1) * SECOND
+    assert seen(one, two, three) == (second(2) + 9000) * SECOND
+
+
+def test_a_trade_that_rest_gave_needs_no_other_to_confirm_it():
+    assert seen(fill([1], 1, 1)) == second(1) * SECOND
+    assert seen(frame(trade_frame(40)), fill(range(1, 30), 1, 29)) == second(29) * SECOND

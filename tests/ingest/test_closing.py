@@ -144,3 +144,27 @@ def test_nothing_seen_closes_nothing(seen):
     one = closing(known_from=at(0), edge=at(0))
     assert one.take(trades([START + 5, START + 400]), seen).is_empty()
     assert MINUTE == 60 * SECOND
+
+
+def test_a_minute_whose_bar_lacks_a_late_trade_is_not_covered():
+    one = closing(known_from=at(0), edge=at(0))
+    one.take(trades([START + s for s in (5, 70, 130)]), at(180))
+    one.take(trades([START + 90], 4), at(240))
+    assert one.late == 1
+    assert ranges(one) == {
+        "trades": [(0, 240, 4)],
+        "ohlcv": [(0, 60, 1), (120, 240, 1)],
+    }
+    one.take(None, at(300))
+    assert ranges(one)["ohlcv"] == [(240, 300, 0)]
+
+
+def test_a_late_trade_is_told_loudly_also_when_its_bar_is_covered_already(monkeypatch):
+    told = []
+    monkeypatch.setattr("cq.utils.log.event", lambda *words, **more: told.append(more))
+    one = closing(known_from=at(0), edge=at(0))
+    one.take(trades([START + 5]), at(60))
+    ranges(one)
+    one.take(trades([START + 59], 2), at(120))
+    assert one.late == 1
+    assert [more["level"] for more in told] == ["ERROR"]

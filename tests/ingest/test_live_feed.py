@@ -200,16 +200,43 @@ def test_an_id_that_cannot_be_costs_nothing_but_itself(monkeypatch):
     assert not any(one.lost for one in batches)
 
 
+@pytest.mark.parametrize(("tid", "told"), [(15, 75), (15, 95), (3, 9_000_003), (39, 89)])
+def test_one_changed_digit_in_an_id_neither_stalls_nor_loses(monkeypatch, tid, told):
+    monkeypatch.setattr("cq.ingest.filling.PAUSE_S", 0.01)
+    market = Market({"BTC-BRL": 40})
+    frames = [trade_frame(one) for one in range(1, 41)]
+    denied = Event()
+    frames[tid - 1] = frames[tid - 1].replace(b'"tid":%d,' % tid, b'"tid":%d,' % told)
+
+    async def later(socket, server):
+        while not denied.is_set():
+            await asyncio.sleep(0.01)
+        market.newest["BTC-BRL"] = 100
+        for one in range(41, 101):
+            await socket.send(trade_frame(one), text=True)
+        await answer(socket, server)
+
+    def enough(got):
+        if sum(one.corrupt for one in got):
+            denied.set()
+        return upto(100)(got)
+
+    with StreamServer(sending(*frames, then=later)) as server:
+        batches = streamed(server, market, enough, after={"BTC-BRL": 0})
+    assert_frame_equal(trades(batches), lake_rows(range(1, 101)))
+    assert not any(one.lost for one in batches)
+
+
 def test_a_trade_says_up_to_when_its_market_is_whole():
     market = Market({"BTC-BRL": 30})
-    with StreamServer(sending(*[trade_frame(one) for one in range(1, 31)])) as server:
-        batches = streamed(server, market, upto(30))
-    assert batches[-1].seen_ns == {"BTC-BRL": second(30) * SECOND}
+    with StreamServer(sending(*[trade_frame(one) for one in range(1, 32)])) as server:
+        batches = streamed(server, market, upto(31))
+    assert batches[-1].seen_ns == {"BTC-BRL": second(31) * SECOND}
 
 
 def test_behind_a_hole_nothing_is_said_to_be_whole():
     market = Market({"BTC-BRL": 300}, fails=10**6)
-    frames = [trade_frame(1), trade_frame(300), b'{"type":"bad"}']
+    frames = [trade_frame(1), trade_frame(2), trade_frame(300), b'{"type":"bad"}']
     with StreamServer(sending(*frames)) as server:
         batches = streamed(server, market, lambda got: sum(one.corrupt for one in got))
     assert max(one.seen_ns.get("BTC-BRL", 0) for one in batches) == second(1) * SECOND

@@ -10,6 +10,7 @@ from cq.ingest.built_bars import bars_of
 from cq.ingest.coverage import covered, rows_of
 from cq.ingest.trade_fill import SETTLING_NS, fill_trades
 from cq.lake import Lake
+from cq.utils.settings import Stream
 from cq.utils.time import HOUR, MINUTE, SECOND, parse_time
 
 DAY_ONE = parse_time("2026-01-01")
@@ -121,6 +122,10 @@ def test_no_second_is_covered_that_the_exchanges_clock_has_not_reached(lake):
     filled(lake, exchange)
     known = covered(lake, "trades", "mercadobitcoin", "BTC-BRL", None)
     assert known == [(DAY_ONE, NOW - HOUR - SETTLING_NS)]
+
+
+def test_what_is_too_young_to_be_known_is_a_setting_of_the_stream():
+    assert SETTLING_NS == 5 * SECOND == round(Stream().settle_seconds * SECOND)
 
 
 def test_a_hole_is_reported_and_asked_for_again(lake):

@@ -1,7 +1,9 @@
 import asyncio
 from threading import Event, current_thread, main_thread
 
-from cq.ingest.workers import Workers
+import pytest
+
+from cq.ingest.workers import Stopped, Workers, pausing
 
 
 def test_a_question_is_called_in_a_thread_and_its_answer_comes_back_in_the_loop():
@@ -43,3 +45,11 @@ def test_a_loop_that_is_gone_is_not_told():
     asyncio.run(run())
     hang.set()
     assert over.wait(10)
+
+
+def test_a_sleep_between_requests_ends_when_told_to():
+    stop = Event()
+    pausing(stop)(0.001)
+    stop.set()
+    with pytest.raises(Stopped):
+        pausing(stop)(10**6)

@@ -26,7 +26,7 @@ FEW: Final = 24
 
 _NUMBER: Final = r"(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)"
 TRADE_FORM: Final = (
-    r'^\{"type":"trade","id":"([A-Z0-9]+)","ts":[1-8][0-9]{18},'
+    r'^\{"type":"trade","id":"([A-Z0-9]+)","ts":([1-8][0-9]{18}),'
     r'"data":\{"tid":([1-9][0-9]{0,17}),"date":([1-8][0-9]{9}),"type":"(buy|sell)",'
     rf'"price":{_NUMBER},"amount":{_NUMBER}\}}\}}$'
 )
@@ -34,6 +34,9 @@ TRADE_FORM: Final = (
 IDS: Final = range(1, 10**18)
 SECONDS: Final = range(10**9, 9 * 10**9)
 STAMPS: Final = range(10**18, 9 * 10**18)
+
+NEAR: Final = 5 * SECOND
+"""A trade's second lies this close to the stamp of its frame; else one of them is mangled."""
 
 BOOKS: Final = {"ts": pl.Int64(), "bids": LEVELS, "asks": LEVELS,
                 "symbol": pl.String(), "exchange": pl.String()}  # fmt: skip
@@ -66,12 +69,14 @@ class FrameReader:
             pl.Series(texts, dtype=pl.Binary)
             .cast(pl.String)
             .str.extract_groups(TRADE_FORM)
-            .struct.rename_fields(["id", "tid", "date", "type", "price", "amount"])
+            .struct.rename_fields(["id", "ts", "tid", "date", "type", "price", "amount"])
             .struct.unnest()
         )
         size = found["amount"].cast(pl.Float64, strict=False)
         price = found["price"].cast(pl.Float64, strict=False)
-        plain = (price.is_finite() & size.is_finite()).fill_null(value=False)
+        apart = found["ts"].cast(pl.Int64) - found["date"].cast(pl.Int64) * SECOND
+        near = apart.is_between(-NEAR, NEAR)
+        plain = (price.is_finite() & size.is_finite() & near).fill_null(value=False)
         if not plain.any():
             return self._one_by_one(frames)
         if not all(map(self._symbol, found["id"].filter(plain).unique())):
@@ -193,10 +198,12 @@ def _trade(said: dict[str, Any]) -> tuple[Any, ...]:
     side = data.get("type")
     if side not in ("buy", "sell"):
         raise _Corrupt
-    _whole(said.get("ts"), STAMPS)
+    made_ns = _whole(data.get("date"), SECONDS) * SECOND
+    if abs(_whole(said.get("ts"), STAMPS) - made_ns) > NEAR:
+        raise _Corrupt
     return (
         _whole(data.get("tid"), IDS),
-        _whole(data.get("date"), SECONDS) * SECOND,
+        made_ns,
         _number(data.get("price")),
         _number(data.get("amount")),
         side == "buy",

@@ -22,8 +22,6 @@ DEPTHS: Final = (10, 20, 50, 100, 200)
 
 PING: Final = '{"type":"ping"}'
 
-ALREADY: Final = "already subscribed"
-
 
 @dataclass(frozen=True)
 class Subscription:

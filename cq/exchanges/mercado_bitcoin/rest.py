@@ -34,7 +34,7 @@ class Rest(Shell):
         session: Session | None = None,
         limits: Limits | None = None,
         clock: Callable[[], int] = clocks.now_ns,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         super().__init__(ingestion, credentials, session, limits, clock)
         self._sleep = sleep
@@ -75,7 +75,7 @@ class Rest(Shell):
     def _done(self, step: Step) -> object:
         match step:
             case Turn(endpoint, again):
-                self._limits.wait(endpoint, again=again)
+                self._limits.wait(endpoint, again=again, sleep=self._sleep)
             case Send():
                 return self._send(step)
             case Sign(refused):
@@ -83,7 +83,7 @@ class Rest(Shell):
             case Pause(seconds, crowded):
                 if crowded:
                     self._limits.hold(crowded, seconds)
-                self._sleep(seconds)
+                (self._sleep or time.sleep)(seconds)
         return None
 
     def _token(self, refused: Token | None) -> Token:

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stream_server import trade_frame
+from stream_server import second, trade_frame
 
 from cq.exchanges.feed import Frame
 from cq.exchanges.mercado_bitcoin.frames import FEW, FrameReader
@@ -104,6 +104,25 @@ def test_a_corrupt_frame_costs_only_itself(reader, bad):
     decoded = reader(PLAIN, bad, trade_frame(2))
     assert [one.data for one in decoded.corrupt] == [bad]
     assert decoded.trades["BTC-BRL"]["id"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("reader", [read, fast])
+@pytest.mark.parametrize("place", range(9))
+def test_a_second_with_another_digit_than_the_stamp_of_its_frame_is_corrupt(reader, place):
+    """The last digit alone may differ: a frame leaves up to seconds after its trade."""
+    date = list(str(second(1)))
+    date[place] = str((int(date[place]) + 3) % 8 + 1)
+    bad = trade_frame(1, date=int("".join(date)))
+    decoded = reader(bad, trade_frame(2))
+    assert [one.data for one in decoded.corrupt] == [bad]
+    assert decoded.trades["BTC-BRL"]["id"].tolist() == [2]
+
+
+@pytest.mark.parametrize("reader", [read, fast])
+def test_a_trade_may_be_told_some_seconds_late(reader):
+    late = trade_frame(1, date=second(1) - 4)
+    assert not reader(late).corrupt
+    assert reader(late).trades["BTC-BRL"]["ts"].tolist() == [(second(1) - 4) * SECOND]
 
 
 @pytest.mark.parametrize("reader", [read, fast])
