@@ -78,8 +78,10 @@ def test_it_ends_when_told_to_though_nothing_comes():
         until = time.monotonic() + 20
         while not server.heard and time.monotonic() < until:
             time.sleep(0.01)
+        heard = list(server.heard)
         stop.set()
         thread.join(20)
+    assert heard
     assert not thread.is_alive()
 
 

@@ -357,7 +357,7 @@ def test_no_more_than_so_many_trades_wait_behind_a_hole(monkeypatch):
     monkeypatch.setattr("cq.exchanges.mercado_bitcoin.feed.MOST_FRAMES", 1000)
     monkeypatch.setattr("cq.ingest.filling.PAUSE_S", 0.05)
     count = 20_000
-    market = Market({"BTC-BRL": count}, fails=8)
+    market = Market({"BTC-BRL": count}, fails=6)
     held = []
 
     async def flood(socket, server):
