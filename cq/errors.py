@@ -26,6 +26,7 @@
     │   │   ├── RateLimited
     │   │   ├── Unavailable
     │   │   └── Unreachable
+    │   ├── NeverConnected
     │   ├── OutcomeUnknown
     │   ├── Refused
     │   │   ├── NoSuchMarket
@@ -277,6 +278,17 @@ class Unreachable(Transient):
         self.url, self.reason, self.sent = url, reason, sent
         super().__init__(
             f"{url} is out of reach ({reason}); check the network and `ingestion.rest_base_url`"
+        )
+
+
+class NeverConnected(ExchangeError):
+    """A stream ended before any of its sockets was open."""
+
+    def __init__(self, url: str, caught_up: str = "") -> None:
+        self.url = url
+        super().__init__(
+            f"no socket to {url} was ever open, so nothing was streamed"
+            f"{caught_up and f' ({caught_up})'}; check the network and `ingestion.ws_url`"
         )
 
 

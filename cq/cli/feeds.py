@@ -58,7 +58,10 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     for add in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end."),
         click.option(
-            "--for", "seconds", type=Duration(), help="End after so long, such as 90s, 10m, 2h."
+            "--for",
+            "seconds",
+            type=Duration(),
+            help="End after so long, such as 90s, 10m, 2h; what is caught up first does not count.",
         ),
         click.option(
             "--depth", type=click.Choice(DEPTHS), help="Levels a side of the books; implies --book."
@@ -176,10 +179,18 @@ def reader_of(exchange: str) -> Reader:
     return FrameReader()
 
 
-def teller(*, as_json: bool) -> Callable[[Landed, Tally], None]:
-    """Says a line about each rotation: on standard output, unless that is for JSON."""
-    out = note if as_json else click.echo
-    return lambda landed, tally: out(so_far(landed, tally))
+class Teller:
+    """Says a line about each rotation that brought more; on standard error where JSON is asked."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.last, self._out = "", note if as_json else click.echo
+
+    def __call__(self, landed: Landed, tally: Tally) -> None:
+        """One rotation has landed."""
+        line = so_far(landed, tally)
+        if line != self.last:
+            self.last = line
+            self._out(line)
 
 
 def so_far(landed: Landed, tally: Tally) -> str:
@@ -209,9 +220,10 @@ def say(
     error: CqError | None,
     *,
     as_json: bool,
+    told: str = "",
     **more: object,
 ) -> None:
-    """What became of a stream or a replay."""
+    """What became of a stream or a replay; `told` is the last line that was said of it."""
     rows = _rows(tally)
     if as_json:
         print_json(
@@ -232,7 +244,8 @@ def say(
         return
     if rows:
         print_table(COLUMNS, [tuple(one.values()) for one in rows])
-    click.echo(so_far(landed, tally))
+    if (line := so_far(landed, tally)) != told:
+        click.echo(line)
     advise(lake, landed, tally)
 
 

@@ -40,13 +40,17 @@ def record(app: App, /, **options: Any) -> None:
     """
     from cq.cli.lake_ingest import choose
     from cq.cli.lake_stream import kept_in, recorder_in
+    from cq.errors import NeverConnected
+    from cq.ingest.recording import prepare
     from cq.ingest.stream import Tally
     from cq.utils import log
 
     log.configure(app.settings, running=True)
     symbols = choose(options["symbols"], app.settings)
     channels = feeds.channels(options["book"], options["depth"], options["ticker"])
-    recorder = recorder_in(app, options["out"] or app.project / "recordings", symbols, channels)
+    folder = options["out"] or app.project / "recordings"
+    prepare(folder)
+    recorder = recorder_in(app, folder, symbols, channels)
     stop, tally = Event(), Tally()
     error: CqError | None = None
 
@@ -58,6 +62,8 @@ def record(app: App, /, **options: Any) -> None:
             live = feeds.live(app, market, symbols, channels, options["depth"], on_arrivals=kept)
             note(f"recording {', '.join(symbols)} in {recorder.folder}; Ctrl-C ends it")
             await _recorded(live.batches(stop), recorder, tally)
+            if not live.connected:
+                raise NeverConnected(app.settings.ingestion.ws_url)
 
     try:
         feeds.until_stopped(work, stop, options["seconds"])

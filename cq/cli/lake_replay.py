@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,25 @@ from cq.errors import CqError
 from cq.utils.clock import now_ns
 
 
+class Speed(click.FloatRange):
+    """A number above 0; click's own range lets `nan` pass."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        speed = super().convert(value, param, ctx)
+        if not isfinite(speed):
+            self.fail(f"{value!r} is no speed; expected a number above 0, such as 60", param, ctx)
+        return speed
+
+
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Speed(),
     help="Seconds of the recording in one; default: as fast as possible.",
 )
 @click.option("--symbol", help="BASE-QUOTE of a capture that does not say it.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,14 @@ from cq.utils.clock import now_ns
 from cq.utils.time import SECOND
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from cq.exchanges.feed import Arrival
+    from cq.ingest.live_feed import LiveFeed
     from cq.ingest.recording import Recorder
     from cq.ingest.resume import Resumed
+    from cq.ingest.rolling import Landed
+    from cq.lake import WriteReport
 
 
 @click.command()
@@ -33,7 +39,8 @@ def stream(app: App, /, **options: Any) -> None:
     """Write the live trades of SYMBOLS (default: the configured ones), and their 1m bars.
 
     Goes on after the newest trade in the lake: what was missed is fetched first. Runs until Ctrl-C
-    or SIGTERM, e.g. `cq lake stream BTC-BRL ETH-BRL --book`.
+    or SIGTERM, e.g. `cq lake stream BTC-BRL ETH-BRL --book`, or for as long as --for says once it
+    streams.
     """
     from cq.cli.lake_ingest import choose
     from cq.cli.lake_sql import refresh
@@ -41,34 +48,64 @@ def stream(app: App, /, **options: Any) -> None:
 
     log.configure(app.settings, running=True)
     symbols = choose(options["symbols"], app.settings)
+    if options["record"] is not None:
+        from cq.ingest.recording import prepare
+
+        prepare(options["record"])
     app.lake.prepare()
     run = _Run(app, symbols, options)
     error: CqError | None = None
     try:
-        feeds.until_stopped(run.work, run.stop, options["seconds"])
+        feeds.until_stopped(run.work, run.stop, None)
+        error = run.unconnected()
     except feeds.Stopping:
-        pass
+        error = run.unconnected()
     except CqError as failed:
         error = failed
-    if run.streaming is not None:
-        done = run.streaming
-        feeds.say(app.lake, done.rolling.landed, done.tally, error, as_json=options["as_json"])
+    if options["as_json"] or error is None or run.landed.trades.read:
+        feeds.say(
+            app.lake, run.landed, run.tally, error,
+            as_json=options["as_json"], told=run.teller.last,
+        )  # fmt: skip
     if error is not None:
         raise error
     if not app.lake.catalog.exists():
         refresh(app)
-    note("stopped; all is in the lake, the same command goes on from there")
+    when = "" if run.streaming is not None else " while catching up"
+    note(f"stopped{when}; all is in the lake, the same command goes on from there")
 
 
 class _Run:
     """One stream from its beginning to its end."""
 
     def __init__(self, app: App, symbols: list[str], options: dict[str, Any]) -> None:
-        from cq.ingest.stream import Streaming
+        from cq.ingest.stream import Streaming, Tally
+        from cq.lake import WriteReport
 
         self.app, self.symbols, self.options = app, symbols, options
-        self.stop = Event()
+        self.stop, self.tally = Event(), Tally()
+        self.teller = feeds.Teller(as_json=options["as_json"])
+        self.caught, self.fetched = WriteReport(), dict[str, int]()
+        self.live: LiveFeed | None = None
         self.streaming: Streaming | None = None
+
+    @property
+    def landed(self) -> Landed:
+        """What has become of all rows so far, those of the catching up too."""
+        from cq.ingest.rolling import Landed
+
+        caught = Landed(trades=self.caught)
+        return caught if self.streaming is None else self.streaming.rolling.landed
+
+    def unconnected(self) -> CqError | None:
+        """What to say where no socket was ever open, and it was not just catching up."""
+        from cq.errors import NeverConnected
+
+        if self.live.connected if self.live is not None else self.caught.read:
+            return None
+        caught = f"{self.caught.landed:,} trades were caught up by REST"
+        told = caught if self.caught.read else "nothing was caught up either"
+        return NeverConnected(self.app.settings.ingestion.ws_url, told)
 
     async def work(self) -> None:
         """Catch up, then stream."""
@@ -82,8 +119,8 @@ class _Run:
         with MercadoBitcoin(Rest(ingestion, sleep=feeds.pausing(self.stop))) as market:
             ready = await asyncio.to_thread(self._catch_up, market, source)
             after = {one.symbol: one.after for one in ready if one.after is not None}
-            recorder = self._recorder(channels, after)
-            live = feeds.live(
+            recorder = self._recorder(channels, ready)
+            self.live = feeds.live(
                 self.app,
                 market,
                 self.symbols,
@@ -96,15 +133,19 @@ class _Run:
                 self.app.lake, [one.closing for one in ready], source=source,
                 rotation=feeds.rotation(self.app), now_ns=now_ns(),
             )  # fmt: skip
+            rolling.landed = self.landed
             self.streaming = Streaming(
-                live,
+                self.live,
                 rolling,
                 now_ns,
                 recorder=recorder,
-                on_landed=feeds.teller(as_json=options["as_json"]),
+                on_landed=self.teller,
+                tally=self.tally,
             )
-            self.streaming.tally.filled = sum(one.filled for one in ready)
+            self.tally.filled = sum(one.filled for one in ready)
             note(f"streaming {', '.join(self.symbols)}; Ctrl-C ends it")
+            if options["seconds"] is not None:
+                asyncio.get_running_loop().call_later(options["seconds"], self.stop.set)
             await self.streaming.run(self.stop)
 
     def _catch_up(self, market: Any, source: str) -> list[Resumed]:
@@ -122,20 +163,44 @@ class _Run:
                 now_ns=now_ns(),
                 source=source,
                 check=self._check,
+                on_landed=partial(self._count, symbol),
             )
             tell(self.app, one)
             ready.append(one)
         return ready
 
+    def _count(self, symbol: str, rows: pl.DataFrame, report: WriteReport) -> None:
+        """Trades of the catching up count like others, and belong to a recording."""
+        self.caught += report
+        if not report.landed:
+            return
+        lowest = int(rows["trade_id"].cast(int).min())  # type: ignore[arg-type]
+        newest = int(rows["ts"].max())  # type: ignore[arg-type]
+        self.fetched[symbol] = min(lowest, self.fetched.get(symbol, lowest))
+        self.tally.trades[symbol] += report.landed
+        self.tally.newest_ns[symbol] = max(newest, self.tally.newest_ns.get(symbol, 0))
+
     def _check(self) -> None:
         if self.stop.is_set():
             raise feeds.Stopping("stopped")
 
-    def _recorder(self, channels: Sequence[str], after: dict[str, int]) -> Recorder | None:
-        folder = self.options["record"]
+    def _recorder(self, channels: Sequence[str], ready: Sequence[Resumed]) -> Recorder | None:
+        """It begins with what was caught up, so that a replay has it too."""
+        from cq.exchanges.mercado_bitcoin import MercadoBitcoin
+        from cq.ingest.resume import begun_with
+
+        folder, name = self.options["record"], MercadoBitcoin.name
         if folder is None:
             return None
-        return recorder_in(self.app, folder, self.symbols, channels, after)
+        found = (
+            begun_with(self.app.lake, name, one, self.fetched.get(one.symbol), now_ns())
+            for one in ready
+        )
+        fills = [one for one in found if one is not None]
+        after = {one.symbol: one.first_id - 1 for one in fills}
+        recorder = recorder_in(self.app, folder, self.symbols, channels, after)
+        recorder.add(fills, now_ns())
+        return recorder
 
 
 def tell(app: App, one: Resumed) -> None:
@@ -161,7 +226,7 @@ def recorder_in(
     channels: Sequence[str],
     after: Mapping[str, int] | None = None,
 ) -> Recorder:
-    """A recorder of this run, which goes on `after` the ids that the lake has."""
+    """A recorder of this run, whose trades come `after` these ids."""
     import os
 
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin

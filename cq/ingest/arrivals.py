@@ -73,7 +73,7 @@ class Arrivals:
         self.notices: list[tuple[str, Mapping[str, Any]]] = []
         self._newest: dict[str, int] = {}
         self._stamps: dict[str, dict[int, None]] = {}
-        self._opened: set[str] = set()
+        self.opened: set[str] = set()
         self._nothing = (
             dataset("trades").empty(),
             dataset("orderbook_l2").empty(),
@@ -102,8 +102,8 @@ class Arrivals:
                     case Seed():
                         self._books(gathered, one.book)
                     case Opened():
-                        gathered.reconnects += one.channel in self._opened
-                        self._opened.add(one.channel)
+                        gathered.reconnects += one.channel in self.opened
+                        self.opened.add(one.channel)
                         if one.channel == BOOKS:
                             self.booked.clear()
                     case Closed():

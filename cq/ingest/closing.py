@@ -48,6 +48,11 @@ class Closing:
         self._tail = TRADES.empty() if tail is None else tail
         self._told: dict[str, list[Covered]] = {TRADES.name: [], OHLCV.name: []}
 
+    @property
+    def held(self) -> pl.DataFrame:
+        """Trades that wait for their bar to close."""
+        return self._tail
+
     def _begin(self, known_from: int | None, edge: int | None = None, counted: int = 0) -> None:
         self._first, self._from, self._until = known_from, known_from, known_from
         self._counted = counted

@@ -72,6 +72,11 @@ class LiveFeed:
         self.on_arrivals, self.gather_s, self.clock = on_arrivals, gather_s, clock
         self.core = Arrivals(feed, symbols, after)
 
+    @property
+    def connected(self) -> bool:
+        """Whether any socket was ever open."""
+        return bool(self.core.opened)
+
     async def batches(self, stop: Event) -> AsyncIterator[Batch]:
         """What comes in, in columns, until `stop` is set; it ends soon after, whatever happens."""
         wake, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -21,6 +21,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Final
 
 import polars as pl
@@ -37,6 +38,16 @@ FLUSH_NS: Final = SECOND
 FLUSH_BYTES: Final = 4 << 20
 LEVEL: Final = 1
 """Of compression: a burst must not wait for it."""
+
+
+def prepare(folder: Path) -> None:
+    """Make `folder`, or say why nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise LakeUnwritable(folder, error.strerror or str(error)) from error
 
 
 class Recorder:
@@ -97,8 +108,14 @@ class Recorder:
             except FileExistsError:
                 continue
             said = self._header | {"began": now_ns, "part": len(self.files)}
+            try:
+                self._write(json.dumps(said).encode() + b"\n")
+            except OSError:
+                self._file.close()
+                self._file = None
+                path.unlink(missing_ok=True)
+                raise
             self.files.append(path)
-            self._write(json.dumps(said).encode() + b"\n")
             return
         raise FileExistsError(None, "too many recordings of one second", str(self.folder))
 

@@ -9,11 +9,11 @@ from typing import Final
 import polars as pl
 
 from cq.errors import TradesMissing
-from cq.exchanges.feed import Hole, Missing
+from cq.exchanges.feed import Fill, Hole, Missing
 from cq.exchanges.trade_pages import holes, ids_of, without
 from cq.ingest import coverage
 from cq.ingest.closing import INTERVAL, Closing
-from cq.lake import Lake
+from cq.lake import Lake, WriteReport
 from cq.lake.damage import collected
 from cq.lake.datasets import OHLCV, TRADES
 from cq.lake.resample import ceiling, floor
@@ -53,16 +53,18 @@ def resumed(
     now_ns: int,
     source: str,
     check: Callable[[], None] = lambda: None,
+    on_landed: Callable[[pl.DataFrame, WriteReport], None] = lambda *_: None,
 ) -> Resumed:
     """Land the exchange's newest trades of `symbol`, and what lacks between them and the lake's.
 
     Only what no coverage speaks of is looked through, and at most the newest `most` ids of it.
-    `check` is called between requests, and may raise.
+    `check` is called between requests, and may raise; `on_landed` is told what became of
+    which rows.
     """
 
     def land(rows: pl.DataFrame) -> None:
         if rows.height:
-            lake.write(TRADES.name, rows, source=source, now_ns=now_ns)
+            on_landed(rows, lake.write(TRADES.name, rows, source=source, now_ns=now_ns))
 
     check()
     land(market.newest_trades(symbol))
@@ -98,6 +100,26 @@ def _filled(
             filled += rows.height
             left += [Hole(symbol, *run) for run in runs]
     return filled, sorted(left)
+
+
+def begun_with(
+    lake: Lake, exchange: str, one: Resumed, fetched: int | None, at_ns: int
+) -> Fill | None:
+    """What a recording of `one` begins with, so that a replay of it makes the same rows.
+
+    Those are the trades from the lowest id that was `fetched` on, those that wait for their bar to
+    close, and the one before them, which says that none is missing there.
+    """
+    held: int | None = one.closing.held.select(ID.min()).item()
+    first = min([at for at in (fetched, held) if at is not None], default=one.after or 0)
+    rows = collected(trades_in(lake, exchange, one.symbol).filter(first - 1 <= ID), lake.root)
+    if rows.is_empty():
+        return None
+    rows = rows.sort(ID)
+    there = rows.select(ID).to_series()
+    low, high = int(there[0]), int(there[-1])
+    lost = high - low + 1 > len(there)
+    return Fill(at_ns, one.symbol, low, high, rows.select(*TRADES.schema), lost=lost)
 
 
 def _asked(

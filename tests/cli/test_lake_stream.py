@@ -148,7 +148,7 @@ def test_a_stream_lands_trades_bars_and_books_and_counts_them(project):
     said = json.loads(streamed_until(project, enough, "ETH-BRL", "--book", "--json"))
     assert said["error"] is None
     assert {one["symbol"] for one in said["symbols"]} == {"BTC-BRL", "ETH-BRL"}
-    assert 100 <= said["trades"]["landed"] < landed(project, "trades")  # some were caught up with
+    assert 100 <= said["trades"]["landed"] == landed(project, "trades")
     assert 3 <= said["bars"]["landed"] == landed(project, "ohlcv")
     assert 1 <= said["books"]["landed"] == landed(project, "orderbook_l2")
     assert said["lost"] == []
@@ -288,6 +288,7 @@ def test_a_recording_alone_and_its_summary(project, capsys):
         (["record", "--out", "configs/default.yaml"], 2, "is a file"),
         (["replay", "absent"], 3, "no such file"),
         (["replay", "configs"], 2, "holds no recording"),
+        (["replay", "absent", "--speed", "nan"], 2, "no speed"),
         (["replay", "configs/default.yaml"], 3, "default.yaml"),
     ],
 )
@@ -303,3 +304,94 @@ def test_an_exchange_out_of_reach_is_one_line(project, capsys, monkeypatch):
     monkeypatch.setenv("CQ_INGESTION__RETRY__MAX_TRIES", "1")
     assert run(["lake", "stream", "BTC-BRL"]) == 4
     assert "out of reach" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["stream", "record"])
+def test_a_socket_that_never_opens_is_said_and_no_success(project, capsys, monkeypatch, command):
+    monkeypatch.setenv("CQ_INGESTION__WS_URL", "ws://127.0.0.1:1/ws")
+    assert run(["lake", command, "BTC-BRL", "--for", "1s"]) == 4
+    out, err = capsys.readouterr()
+    (line,) = [one for one in err.splitlines() if one.startswith("cq:")]
+    assert "no socket to ws://127.0.0.1:1/ws was ever open" in line
+    assert "all is in the lake" not in err
+    if command == "stream":
+        caught = trades(project).height
+        assert f"{caught:,} trades were caught up by REST" in line
+        assert f"in the lake: {caught:,} trades" in out
+    assert run(["lake", command, "BTC-BRL", "--for", "1s", "--json"]) == 4
+    assert "was ever open" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_with_nothing_listening_at_all_nothing_is_said_to_be_in_the_lake(
+    project, capsys, monkeypatch
+):
+    monkeypatch.setenv("CQ_INGESTION__WS_URL", "ws://127.0.0.1:1/ws")
+    monkeypatch.setenv("CQ_INGESTION__REST_BASE_URL", "http://127.0.0.1:1/api/v4")
+    monkeypatch.setenv("CQ_INGESTION__RETRY__MAX_TRIES", "1")
+    assert run(["lake", "stream", "BTC-BRL", "--for", "1s", "--json"]) == 4
+    out, err = capsys.readouterr()
+    assert "out of reach" in json.loads(out)["error"]
+    assert "all is in the lake" not in err
+
+
+def test_told_to_stop_before_anything_answered_it_says_so(project, monkeypatch):
+    monkeypatch.setenv("CQ_INGESTION__REST_BASE_URL", "http://127.0.0.1:1/api/v4")
+    monkeypatch.setenv("CQ_INGESTION__RETRY__MAX_TRIES", "1000000")
+    with streaming(project) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 4, first + err
+    assert "nothing was caught up either" in err
+
+
+def test_what_was_caught_up_counts_and_is_said_once(project, capsys):
+    assert run(["lake", "stream", "BTC-BRL", "--for", "1s"]) == 0
+    out = capsys.readouterr().out
+    lines = [one for one in out.splitlines() if one.startswith("in the lake")]
+    assert len(lines) == len(set(lines))
+    first = trades(project).height
+    assert f"in the lake: {first:,} trades" in out
+    assert run(["lake", "stream", "BTC-BRL", "--for", "1s", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["trades"]["landed"] == trades(project).height - first
+    assert said["symbols"][0]["trades"] == trades(project).height - first
+
+
+def replayed(project: Path, folder: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Trades and bars that a recording makes in a lake of its own."""
+    assert run(["--set", f"data_root=of-{folder}", "lake", "replay", folder]) == 0
+    lake = Lake(project / f"of-{folder}")
+    rows = pl.concat(
+        pl.read_parquet(one, hive_partitioning=False)
+        for one in lake.layouts["trades"].paths(lake.root)
+    ).sort(pl.col("trade_id").cast(pl.Int64))
+    return rows, lake.bars("BTC-BRL", "1m").collect()
+
+
+def test_a_recording_has_what_the_lake_got_while_catching_up_too(project):
+    assert run(["lake", "stream", "BTC-BRL", "--for", "2s", "--record", "first"]) == 0
+    rows, made = replayed(project, "first")
+    assert_frame_equal(rows, trades(project))
+    assert_frame_equal(made, bars(project))
+    before = made["ts"].max()
+    assert run(["lake", "stream", "BTC-BRL", "--for", "2s", "--record", "second"]) == 0
+    more, later = replayed(project, "second")
+    assert_frame_equal(more, trades(project)[-more.height :])
+    assert more.height >= trades(project).height - rows.height
+    assert_frame_equal(
+        later.filter(pl.col("ts") > before), bars(project).filter(pl.col("ts") > before)
+    )
+
+
+@pytest.mark.parametrize("arguments", [["record", "--out"], ["stream", "BTC-BRL", "--record"]])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(
+    project, capsys, arguments
+):
+    assert run(["lake", *arguments, "configs/default.yaml/below"]) == 3
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert "cannot write to configs/default.yaml/below" in line
+    assert out == ""
+    assert not (project / "lake" / "trades").exists()
