@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -41,12 +42,13 @@ START = "2026-01-05"
 SINCE, UNTIL = "2025-12-01", "2026-01-05"
 
 
-def killed(project: Project, kills: int, longest: float, *words: str) -> int:
+def killed(
+    project: Project, kills: int, moment: Callable[[subprocess.Popen[str]], None], *words: str
+) -> int:
     """Run and kill a command `kills` times, or until it has no more to do; how often it died."""
-    moments = random.Random(kills)
     for number in range(kills):
         process = project.start(*words)
-        time.sleep(moments.uniform(0.3, longest))
+        moment(process)
         ended = process.poll()
         if ended is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -57,6 +59,30 @@ def killed(project: Project, kills: int, longest: float, *words: str) -> int:
                 sys.exit(f"kill {number}: {words} had ended with {ended}:\n{said}")
             return number
     return kills
+
+
+def after_seconds(longest: float) -> Callable[[subprocess.Popen[str]], None]:
+    """A moment at random."""
+    moments = random.Random(1)
+    return lambda _: time.sleep(moments.uniform(0.3, longest))
+
+
+def after_requests(market: Exchange, most: int) -> Callable[[subprocess.Popen[str]], None]:
+    """The moment of a request at random, and a little."""
+    moments = random.Random(2)
+
+    def wait(process: subprocess.Popen[str]) -> None:
+        until = requests(market) + moments.randint(1, most)
+        while process.poll() is None and requests(market) < until:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.05))
+
+    return wait
+
+
+def requests(market: Exchange) -> int:
+    """How many requests the exchange has seen."""
+    return sum(market.status()["requests"].values())
 
 
 def whole(project: Project) -> None:
@@ -74,7 +100,7 @@ def stream(market: Exchange, folder: Path, kills: int) -> list[str]:
         "CQ_INGESTION__STREAM__ROTATE_SECONDS": "1",
     })  # fmt: skip
     words = ("lake", "stream", *SYMBOLS)
-    killed(project, kills, 4.0, *words)
+    killed(project, kills, after_seconds(4.0), *words)
     process = project.start(*words)
     time.sleep(5)
     tape = market.tape()
@@ -108,7 +134,9 @@ def ingest(market: Exchange, folder: Path, kills: int) -> list[str]:
     words = ("lake", "ingest", *SYMBOLS, "--since", SINCE, "--until", UNTIL)
     wrong, tape, now_ns = [], market.tape(), market.status()["now_ns"]
     for dataset, more in (("trades", ()), ("ohlcv", ("--interval", "1m"))):
-        died = killed(project, kills, 2.0, *words, "--dataset", dataset, *more)
+        died = killed(
+            project, kills, after_requests(market, 60), *words, "--dataset", dataset, *more
+        )
         print(f"  ingest of {dataset}: killed {died} times on its way, "
               f"{len(list(project.folder.glob('lake/**/*.parquet')))} files then")  # fmt: skip
         if died < kills:
