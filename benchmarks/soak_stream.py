@@ -39,7 +39,7 @@ faults:
   - {{kind: lost, chance: 0.0005}}
   - {{kind: duplicate, chance: 0.01}}
   - {{kind: reorder, chance: 0.01, distance: 5}}
-  - {{kind: corrupt, chance: 0.002}}
+  - {{kind: corrupt, chance: 0.002, how: broken}}
   - {{kind: half_open, each: {half_open}}}
   - {{kind: server_error, chance: 0.01}}
   - {{kind: drop, chance: 0.01}}
