@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from cq.errors import UsageError
 from cq.exchanges import exchange
 from cq.exchanges.feed import BOOKS, TICKERS, TRADES, Batch
 from cq.ingest.live_feed import LiveFeed
@@ -79,6 +80,8 @@ def _stream(
     ingestion: Ingestion | None,
     depth: int | None = None,
 ) -> None:
+    if not symbols:
+        raise UsageError("no symbol to stream; name some, such as BTC-BRL")
     chosen = ingestion or config.load(config.find_project()).settings.ingestion
     if depth is not None:
         stream = chosen.stream.model_copy(update={"book_depth": depth})

@@ -4,6 +4,7 @@ from threading import Event, Thread
 import pytest
 from stream_server import StreamServer, answer, lake_rows, subscriptions, trade_frame
 
+from cq.errors import UsageError
 from cq.ingest import stream_orderbook, stream_tickers, stream_trades
 
 TICKER = (
@@ -91,3 +92,8 @@ def test_an_error_of_the_callback_ends_the_stream():
 
     with StreamServer(sending(trade_frame(1))) as server, pytest.raises(KeyError, match="1"):
         stream_trades(["BTC-BRL"], broken, Event(), ingestion=server.ingestion())
+
+
+def test_a_stream_of_no_symbol_is_refused():
+    with pytest.raises(UsageError, match="no symbol to stream"):
+        stream_trades([], print, Event())
