@@ -1,0 +1,116 @@
+"""Everything that can go wrong for a user, as one tree.
+
+    CqError                      exit code
+    ├── CheckFailed                      1
+    ├── UsageError                       2
+    │   ├── ConfigError
+    │   ├── StrategyError
+    │   └── JournalDiffers
+    ├── DataError                        3
+    │   ├── NoSuchFile
+    │   ├── UnknownLayout
+    │   ├── Stumbled
+    │   ├── UnknownSymbol
+    │   ├── EmptyDataset
+    │   ├── NoBars
+    │   ├── LakeBusy
+    │   ├── Unreadable
+    │   ├── LakeUnwritable
+    │   │   └── CatalogUnwritable
+    │   ├── NoJournal
+    │   ├── JournalBusy
+    │   ├── JournalDamaged
+    │   └── JournalUnreadable
+    ├── ExchangeError                    4
+    │   ├── Transient
+    │   │   ├── RateLimited
+    │   │   ├── Unavailable
+    │   │   └── Unreachable
+    │   ├── NeverConnected
+    │   ├── OutcomeUnknown
+    │   ├── Refused
+    │   │   ├── NoSuchMarket
+    │   │   └── LoginRefused
+    │   └── TradesMissing
+    └── RiskStopped                      5
+
+A message is one line: what was found, what was expected, what to type next.
+"""
+
+from cq.errors.data import (
+    CatalogUnwritable,
+    EmptyDataset,
+    LakeBusy,
+    LakeUnwritable,
+    NoBars,
+    NoSuchFile,
+    Stumbled,
+    UnknownLayout,
+    UnknownSymbol,
+    Unreadable,
+)
+from cq.errors.exchanges import (
+    ExchangeError,
+    LoginRefused,
+    NeverConnected,
+    NoSuchMarket,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    TradesMissing,
+    Transient,
+    Unavailable,
+    Unreachable,
+)
+from cq.errors.journals import (
+    JournalBusy,
+    JournalDamaged,
+    JournalDiffers,
+    JournalUnreadable,
+    NoJournal,
+)
+from cq.errors.roots import (
+    CheckFailed,
+    ConfigError,
+    CqError,
+    DataError,
+    RiskStopped,
+    StrategyError,
+    UsageError,
+)
+
+__all__ = [
+    "CatalogUnwritable",
+    "CheckFailed",
+    "ConfigError",
+    "CqError",
+    "DataError",
+    "EmptyDataset",
+    "ExchangeError",
+    "JournalBusy",
+    "JournalDamaged",
+    "JournalDiffers",
+    "JournalUnreadable",
+    "LakeBusy",
+    "LakeUnwritable",
+    "LoginRefused",
+    "NeverConnected",
+    "NoBars",
+    "NoJournal",
+    "NoSuchFile",
+    "NoSuchMarket",
+    "OutcomeUnknown",
+    "RateLimited",
+    "Refused",
+    "RiskStopped",
+    "StrategyError",
+    "Stumbled",
+    "TradesMissing",
+    "Transient",
+    "Unavailable",
+    "UnknownLayout",
+    "UnknownSymbol",
+    "Unreachable",
+    "Unreadable",
+    "UsageError",
+]

@@ -1,0 +1,112 @@
+"""Files and the lake: what is missing, broken, or cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from cq.errors.roots import DataError
+
+
+class NoSuchFile(DataError):
+    """A path that was named but is not there."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = path
+        super().__init__(f"no such file: {path}")
+
+
+class UnknownLayout(DataError):
+    """A file whose columns or stamps cannot be understood."""
+
+    def __init__(self, path: Path | str, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(f"{path}: {problem}")
+
+
+class Stumbled(DataError):
+    """A file that cq has no answer to: a fault of cq, told as one of the file."""
+
+    def __init__(self, path: Path, error: BaseException) -> None:
+        self.path, self.error = path, error
+        said = (str(error).splitlines() or [""])[0]
+        super().__init__(
+            f"{path}: cq stumbles over it ({type(error).__name__}: {said}); describe it with "
+            "--mapping FILE, and please report it (CQ_DEBUG=1 shows where)"
+        )
+
+
+class UnknownSymbol(DataError):
+    """A symbol that the lake (or the exchange) does not have."""
+
+    def __init__(self, symbol: str, known: Iterable[str], advice: str) -> None:
+        from difflib import get_close_matches  # not for every `cq --help`
+
+        self.symbol, self.known = symbol, sorted(known)
+        near = get_close_matches(symbol.upper(), self.known, n=1, cutoff=0.8)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        have = ", ".join(self.known[:8]) + (", …" if len(self.known) > 8 else "")
+        super().__init__(f"no {symbol} here{meant}; there is {have or 'nothing yet'}; {advice}")
+
+
+class EmptyDataset(DataError):
+    """A dataset is known but the lake holds no file of it yet."""
+
+    def __init__(self, dataset: str, root: Path) -> None:
+        self.dataset, self.root = dataset, root
+        super().__init__(
+            f"no {dataset} under {root}; fetch some with `cq lake ingest SYMBOL` "
+            "or `cq lake import PATH`"
+        )
+
+
+class NoBars(DataError):
+    """The lake has the symbol but no bar in the period that was asked for."""
+
+    def __init__(self, what: str, asked: str, held: str) -> None:
+        self.what, self.asked, self.held = what, asked, held
+        super().__init__(f"no bars of {what} {asked}; the lake holds {held}")
+
+
+class LakeBusy(DataError):
+    """Another process is writing the same dataset and symbol."""
+
+    def __init__(self, what: str, owner: str) -> None:
+        self.what, self.owner = what, owner
+        super().__init__(f"{what} is being written by {owner}; wait for it to end and try again")
+
+
+class Unreadable(DataError):
+    """A file or folder of the lake that is there but cannot be read."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        denied = reason in (os.strerror(errno.EACCES), os.strerror(errno.EPERM))
+        advice = (
+            "check its permissions"
+            if denied
+            else "move it away and bring its rows back with `cq lake import`, "
+            "or `cq lake ingest --refetch`"
+        )
+        super().__init__(f"{path} cannot be read ({reason}); {advice}")
+
+
+class LakeUnwritable(DataError):
+    """The lake's folder cannot be written."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"cannot write to {path} ({reason}); check its permissions and free space")
+
+
+class CatalogUnwritable(LakeUnwritable):
+    """The views in `lake.db` cannot be written; the lake itself does without them."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.args = (
+            f"{path} cannot be written ({reason}); it holds views only: move it away, "
+            "or see to its permissions and free space, and run the same command again",
+        )
