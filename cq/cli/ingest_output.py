@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from cq.cli.output import note, print_json, print_table
-from cq.errors import CqError
+from cq.errors import CqError, Refused, TradesMissing, Transient
 from cq.utils.time import iso
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ BAR_COLUMNS = ("symbol", "from", "to", "landed", "known", "rejected", "no trade"
 TRADE_COLUMNS = ("symbol", "from", "to", "landed", "known", "rejected", "missing")
 
 SHOWN_DIFFERENCES = 3
+WHOLE = 100
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,17 @@ def say(kind: Kind, done: Sequence[Any], error: CqError | None, *, as_json: bool
         print_table(kind.columns, [row(kind, report) for report in done], kind.title)
     for report in done:
         kind.advise(report)
-    if error is not None and done:
-        landed = sum(report.landed for report in done)
-        note(
-            f"{landed:,} new {kind.noun} landed before it stopped; "
-            "the same command goes on from there"
-        )
+    if error is not None and (landed := sum(report.landed for report in done)):
+        note(f"{landed:,} new {kind.noun} landed{_what_next(error)}")
+
+
+def _what_next(error: CqError) -> str:
+    """What holds after an error: one about a symbol stopped nothing, and comes again."""
+    if isinstance(error, (Refused, TradesMissing)):
+        return ""
+    if isinstance(error, Transient):
+        return " before it stopped; the same command goes on from there"
+    return " before it stopped; once that is mended, the same command goes on from there"
 
 
 def plain(report: Any) -> dict[str, Any]:
@@ -183,13 +189,13 @@ class Lines:
     """Progress as lines: one whenever pages have landed."""
 
     kind: Kind
-    held: dict[str, int] = field(default_factory=dict)
+    held: dict[str, tuple[int, bool]] = field(default_factory=dict)
 
     def show(self, report: Report) -> None:
-        """Print a line where something has landed since the last one."""
+        """Print a line where something has landed since the last one, or all is answered."""
         held = report.landed + report.already_there
-        if held != self.held.get(report.symbol, 0):
-            self.held[report.symbol] = held
-            share = 100 * report.answered_ns // max(report.asked_ns, 1)
+        share = 100 * report.answered_ns // max(report.asked_ns, 1)
+        if (held, share == WHOLE) != self.held.get(report.symbol, (0, share == WHOLE)):
+            self.held[report.symbol] = held, share == WHOLE
             name = f"{report.symbol} {self.kind.interval or ''}".rstrip()
             note(f"{name}: {share} %, {held:,} {self.kind.noun} in the lake")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -15,7 +16,7 @@ from cq.cli.lake_sql import refresh
 from cq.cli.output import note
 from cq.errors import CqError, Refused, TradesMissing, UsageError
 from cq.utils.clock import now_ns
-from cq.utils.time import SECOND, iso, parse_time
+from cq.utils.time import DAY, SECOND, iso, parse_time
 
 if TYPE_CHECKING:
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_SKEW_NS = 30 * SECOND
 """A clock this far from the exchange's is worth a word; bars count as closed by the later one."""
+
+CLOSED = "a bar counts as closed once its end has passed by both"
 
 
 @click.command()
@@ -83,7 +86,7 @@ def ingest(
         app.lake.prepare()
         run = Run(app, market, kind, end, now, refetch, progress)
         error = run.all(starts)
-        warn_of_skew(now - market.time_ns(now))
+        warn_of_skew(now - market.time_ns(now), settings.ingestion.rest_base_url)
     say(kind, list(run.reports.values()), error, as_json=as_json)
     if not app.lake.catalog.exists():
         refresh(app)
@@ -226,9 +229,15 @@ class Run:
         self.progress(report)
 
 
-def warn_of_skew(skew_ns: int) -> None:
-    """Say so where this machine's clock is far from the exchange's."""
-    if abs(skew_ns) > MOST_SKEW_NS:
+def warn_of_skew(skew_ns: int, url: str) -> None:
+    """Say so where the clocks differ much; a simulated exchange may have any."""
+    if abs(skew_ns) <= MOST_SKEW_NS:
+        return
+    seconds = f"{abs(skew_ns) // SECOND:,} s"
+    here = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+    if here or abs(skew_ns) >= DAY:
+        side = "behind" if skew_ns > 0 else "ahead of"
+        note(f"the exchange's clock is {seconds} {side} this machine's; {CLOSED}")
+    else:
         side = "ahead of" if skew_ns > 0 else "behind"
-        seconds = abs(skew_ns) // SECOND
-        note(f"this machine's clock is {seconds:,} s {side} the exchange's; set it right")
+        note(f"this machine's clock is {seconds} {side} the exchange's; set it right")

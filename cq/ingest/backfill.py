@@ -10,7 +10,7 @@ import polars as pl
 from cq.exchanges.market import MarketData, native
 from cq.exchanges.pages import Pages, Range, buckets, settled
 from cq.ingest import coverage
-from cq.ingest.filled import PAGES_A_FILE, Filled
+from cq.ingest.filled import PAGES_A_FILE, Filled, length
 from cq.lake import Lake
 from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.resample import closing
@@ -128,8 +128,7 @@ class _Fill:
     def run(self, ranges: Sequence[Range], page_bars: int, reach_ns: int) -> None:
         """Ask for `ranges` and land the answers; on the way out too, whatever the reason."""
         one = self.report
-        asked_ns = sum(end - start for start, end in ranges)
-        self.report = replace(one, asked_ns=asked_ns)
+        self.report = replace(one, asked_ns=length(ranges))
         pages = Pages(one.interval, ranges, page_bars, reach_ns)
         try:
             while (asked := pages.next()) is not None:
@@ -137,8 +136,17 @@ class _Fill:
                 known_until = pages.parts[0].start
                 proven = pages.answer(asked, rows["ts"])
                 self._take(rows.filter(pl.col("ts") >= known_until), proven)
+            self._leave_out_the_young(ranges)
         finally:
             self._land()
+
+    def _leave_out_the_young(self, ranges: Sequence[Range]) -> None:
+        """What is not over yet by the exchange's clock was not asked for in the end."""
+        one = self.report
+        clock_ns = min(self.now_ns, self.market.time_ns(self.now_ns))
+        end = max(one.start_ns, settled(clock_ns, one.interval))
+        if ranges and end < one.end_ns:
+            self.report = replace(one, end_ns=end, asked_ns=length(ranges, end))
 
     def _take(self, rows: pl.DataFrame, proven: Range | None) -> None:
         """Keep the closed bars of a reply, and the range that it proves, until they land."""

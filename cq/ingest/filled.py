@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -37,3 +38,10 @@ class Filled:
             rejected=self.rejected + written.rejected,
             differing=self.differing + written.conflicts,
         )
+
+
+def length(ranges: Sequence[tuple[int, int]], until_ns: int | None = None) -> int:
+    """How much time there is in `ranges`, at most up to `until_ns`."""
+    if until_ns is not None:
+        ranges = [(start, min(end, until_ns)) for start, end in ranges]
+    return sum(max(0, end - start) for start, end in ranges)

@@ -18,7 +18,7 @@ from cq.exchanges.trade_walk import Walk
 from cq.ingest import coverage
 from cq.ingest.built_bars import Comparison
 from cq.ingest.candle_check import compare
-from cq.ingest.filled import PAGES_A_FILE, Filled
+from cq.ingest.filled import PAGES_A_FILE, Filled, length
 from cq.lake import Lake
 from cq.lake.datasets import COVERAGE, TRADES
 from cq.utils.settings import Stream
@@ -104,12 +104,20 @@ class _Fill:
         one = self.report
         known = coverage.covered(self.lake, TRADES.name, self.market.name, one.symbol, None)
         ranges = coverage.gaps((one.start_ns, one.end_ns), [] if refetch else known)
-        self.report = replace(one, asked_ns=sum(end - start for start, end in ranges))
+        self.report = replace(one, asked_ns=length(ranges))
         try:
             for start, end in ranges:
                 self._walk(start, end)
+            self._leave_out_the_young(ranges)
         finally:
             self._land()
+
+    def _leave_out_the_young(self, ranges: Sequence[Range]) -> None:
+        """What is too young by the exchange's clock was not asked for in the end."""
+        youngest = min(self.now_ns, self.market.time_ns(self.now_ns)) - SETTLING_NS
+        if ranges and youngest < self.report.end_ns:
+            end = max(self.report.start_ns, youngest)
+            self.report = replace(self.report, end_ns=end, asked_ns=length(ranges, end))
 
     def _walk(self, start: int, end: int) -> None:
         walk = Walk(start, end, self.market.trade_cap, by_id=self.market.trades_by_id)

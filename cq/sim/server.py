@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -131,6 +132,11 @@ async def listening(sim: Simulation, host: str, port: int) -> tuple[web.AppRunne
         await site.start()
     except OSError as error:
         await runner.cleanup()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(
+                f"cannot listen on {host}: that is no address of this machine; "
+                "name one with --host, such as 127.0.0.1, or 0.0.0.0 for all of them"
+            ) from None
         raise UsageError(
             f"cannot listen on {host} port {port} ({_reason(error)}); "
             "name another with --port, or --port 0 for any free one"

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Final
 
 QUOTES: Final = ("BRL", "USDT", "USDC", "BTC", "ETH")
-"""What symbols are quoted in, as far as one without a dash is told apart by its end."""
+"""What symbols are quoted in, as far as one without a dash can be told apart."""
 
 SYMBOL: Final = re.compile(r"[A-Z0-9]+-[A-Z0-9]+")
 

@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -64,6 +65,15 @@ def cq_trades(project, capsys):
 def ids(project):
     rows = Lake(project / "lake").sql("select trade_id from trades")
     return sorted(rows["trade_id"].cast(int).to_list())
+
+
+def test_up_to_now_the_progress_ends_at_its_whole(exchange, cq_trades):
+    first = time.time_ns() // SECOND - 3_600
+    exchange.clock = lambda: time.time_ns() - 2 * SECOND
+    exchange.trades["BTC-BRL"] = Market(trades(range(first, first + 3_500, 16), 700))
+    code, _, err = cq_trades("BTC-BRL", "--since", iso(first * SECOND))
+    assert code == 0
+    assert "100 %, " in [line for line in err.splitlines() if " %, " in line][-1]
 
 
 def test_every_trade_lands_and_a_table_says_so(project, cq_trades):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 
@@ -13,7 +14,12 @@ import pytest
 from exchange import Fault, bars
 
 import cq
+from cq.cli.ingest_output import bars as bars_kind
+from cq.cli.ingest_output import say
+from cq.cli.lake_ingest import warn_of_skew
 from cq.cli.main import run
+from cq.errors import LakeBusy, Unavailable
+from cq.ingest.backfill import Ingested
 from cq.ingest.coverage import covered
 from cq.lake import Lake
 from cq.project import create
@@ -149,7 +155,8 @@ def test_up_to_now_the_bar_in_progress_stays_out(project, exchange, cq_lake_inge
         (["BTC-BRL", "--since", UNTIL, "--until", SINCE], "is not after the beginning"),
         (["BTC-BRL", "--since", "soon"], "'soon' is not a date"),
         (["btc-brl", "--since", SINCE], "did you mean BTC-BRL?"),
-        (["BTCBRL", "--since", SINCE], "expected BASE-QUOTE"),
+        (["BTCBRL", "--since", SINCE], "did you mean BTC-BRL?"),
+        (["btc", "--since", SINCE], "did you mean BTC-BRL?"),
         (["BTC-BRL", "--since", SINCE, "--interval", "5m"], "ingest 1m"),
         (["BTC-BRL", "--since", SINCE, "--interval", "hourly"], "is not an interval"),
         (["BTC-BRL", "--since", SINCE, "--dataset", "news"], "'ohlcv'"),
@@ -264,11 +271,58 @@ def test_a_range_without_any_bar_is_said(cq_lake_ingest):
     assert "BTC-BRL: the exchange has no bar in this range" in err
 
 
-@pytest.mark.parametrize(("ahead", "said"), [(-5, "ahead of"), (5, "behind")])
-def test_a_clock_that_is_wrong_is_said(exchange, cq_lake_ingest, ahead, said):
+@pytest.mark.parametrize(("ahead", "said"), [(-5, "behind"), (5, "ahead of")])
+def test_the_clock_of_an_exchange_on_this_machine_may_differ(exchange, cq_lake_ingest, ahead, said):
     exchange.clock = lambda: time.time_ns() + ahead * MINUTE
     _, _, err = cq_lake_ingest("BTC-BRL", "--since", SINCE, "--until", UNTIL)
-    assert re.search(rf"clock is (299|30\d) s {said} the exchange's; set it right", err)
+    assert re.search(rf"the exchange's clock is (299|30\d) s {said} this machine's; a bar", err)
+    assert "set it right" not in err
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [
+        (5, "this machine's clock is 300 s ahead of the exchange's; set it right"),
+        (-5, "this machine's clock is 300 s behind the exchange's; set it right"),
+        (3 * 24 * 60, "the exchange's clock is 259,200 s behind this machine's; a bar"),
+    ],
+)
+def test_only_a_clock_that_may_be_wrong_is_to_be_set_right(capsys, minutes, said):
+    warn_of_skew(minutes * MINUTE, "https://api.mercadobitcoin.net/api/v4")
+    assert said in capsys.readouterr().err
+
+
+def test_what_the_exchange_has_not_reached_by_its_clock_was_not_fetched(exchange, cq_lake_ingest):
+    exchange.clock = lambda: START + 50 * HOUR + 30 * MINUTE
+    _, out, err = cq_lake_ingest("BTC-BRL", "--since", SINCE, "--until", UNTIL)
+    assert "2026-01-03 02:00" in out
+    assert "2026-01-05" not in out
+    assert "100 %, 48 bars in the lake" in err
+
+
+def test_a_symbol_that_is_refused_has_stopped_nothing(cq_lake_ingest):
+    code, _, err = cq_lake_ingest("XXX-BRL", "BTC-BRL", "--since", SINCE, "--until", UNTIL)
+    assert code == 4
+    assert "94 new bars landed\n" in err
+    assert "stopped" not in err
+    assert "landed" not in cq_lake_ingest("XXX-BRL", "--since", SINCE)[2]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (LakeBusy("it", "another"), "; once that is mended, the same command goes on from there"),
+        (Unavailable("/candles", 503), " before it stopped; the same command goes on from there"),
+    ],
+)
+def test_the_same_command_goes_on_after_what_stopped_it(capsys, error, said):
+    done = Ingested("BTC-BRL", "1h", START, START + DAY, landed=5)
+    say(bars_kind("1h"), [done], error, as_json=False)
+    assert f"5 new bars landed before it stopped{said.removeprefix(' before it stopped')}" in (
+        capsys.readouterr().err
+    )
+    say(bars_kind("1h"), [replace(done, landed=0)], error, as_json=False)
+    assert "landed before" not in capsys.readouterr().err
 
 
 def test_a_missing_lake_db_is_made(project, cq_lake_ingest):

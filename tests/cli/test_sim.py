@@ -32,6 +32,15 @@ def test_a_port_in_use_is_one_line(capsys):
     assert f"cannot listen on 127.0.0.1 port {port} (address already in use)" in said
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "::zz"])
+def test_a_host_that_is_not_here_is_one_line_that_names_the_option(capsys, host):
+    assert run(["sim", "--port", "0", "--speed", "0", "--host", host]) == 2
+    said = capsys.readouterr().err
+    assert f"cannot listen on {host}: that is no address of this machine; name one with --h" in said
+    assert "Errno" not in said
+    assert "--port" not in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -6,23 +6,20 @@ import re
 from typing import Final
 
 from cq.errors import UsageError
+from cq.utils.names import QUOTES, SYMBOL, symbol_meant
 
 EXCHANGE: Final = "mercadobitcoin"
 """The exchange's code in the lake."""
 
-QUOTES: Final = ("BRL", "USDT", "USDC", "BTC", "ETH")
-"""What markets are quoted in, as far as an id on the socket is told by its quote alone."""
-
-_FORM: Final = re.compile(r"[A-Z0-9]+-[A-Z0-9]+")
 _WIRE: Final = re.compile(r"[A-Z0-9]+")
 
 
 def checked(symbol: str) -> str:
     """`symbol` itself; UsageError where the exchange would not read it as BASE-QUOTE."""
-    if _FORM.fullmatch(symbol):
+    if SYMBOL.fullmatch(symbol):
         return symbol
-    near = symbol.upper().replace("/", "-").replace("_", "-")
-    advice = f"; did you mean {near}?" if _FORM.fullmatch(near) else ""
+    near = symbol_meant(symbol)
+    advice = f"; did you mean {near}?" if near else ""
     raise UsageError(
         f"{symbol!r} is not a symbol; expected BASE-QUOTE in upper case such as BTC-BRL{advice}"
     )
