@@ -43,8 +43,9 @@ class Speed(click.FloatRange):
 def replay(app: App, /, files: tuple[Path, ...], **options: Any) -> None:
     """Play recordings (FILES, or folders of them) into the lake, as the live stream would have.
 
-    The same recording gives the same files. Captures of others that `cq lake import` knows are
-    played too, e.g. `cq lake replay recordings --speed 60`.
+    The same recording gives the same files, e.g. `cq lake replay recordings --speed 60`. Captures
+    of others that `cq lake import` knows are played too, file by file: a folder stands for the
+    recordings in it.
     """
     from cq.cli.lake_sql import refresh
     from cq.execution.stopping import Stopped, until_told
@@ -74,6 +75,8 @@ def replay(app: App, /, files: tuple[Path, ...], **options: Any) -> None:
         app.lake, playing.landed, playing.tally, error,
         as_json=options["as_json"], stopped=stopped,
     )  # fmt: skip
+    for path in playing.cut:
+        note(f"{path} ends in the middle; what is whole of it was played")
     if error is not None:
         raise error
     if stopped:

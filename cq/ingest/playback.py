@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -62,6 +63,7 @@ class Playing:
     told_to_stop: Callable[[], bool] = lambda: False
     landed: Landed = field(default_factory=Landed)
     tally: Tally = field(default_factory=Tally)
+    cut: list[Path] = field(default_factory=list)
 
     def recording(self, run: Sequence[Path], reader_of: Callable[[str], Reader]) -> None:
         """The parts of one recording, in their order."""
@@ -72,7 +74,7 @@ class Playing:
         source = f"{reader.name} recording"
         whole = header.get("part") == 0
         after = dict(header.get("after", {})) if whole else {}
-        batches = played(run, reader, symbols, after)
+        batches = played(run, reader, symbols, after, self.cut.append)
         self._land(batches, closings, source, int(header.get("began", 0)))
 
     def capture(self, path: Path, asked: Request) -> None:
@@ -115,11 +117,17 @@ class Playing:
 
 
 def played(
-    run: Sequence[Path], reader: Reader, symbols: Sequence[str], after: Mapping[str, int]
+    run: Sequence[Path],
+    reader: Reader,
+    symbols: Sequence[str],
+    after: Mapping[str, int],
+    on_cut: Callable[[Path], None] = lambda _: None,
 ) -> Timed:
     """The batches of one recording; at its end what waits for trades that never came is let go."""
     core, at_ns = Arrivals(reader, symbols or None, after), 0
-    for some in slices(chain.from_iterable(arrivals_in(path) for path in run)):
+    for some in slices(
+        chain.from_iterable(arrivals_in(path, partial(on_cut, path)) for path in run)
+    ):
         at_ns = max(at_ns, *(time_of(one) for one in some))
         yield at_ns, core.take(some)
     for symbol, one in sorted(core.sequences.items()):
@@ -158,7 +166,10 @@ def runs_in(paths: Iterable[Path]) -> tuple[list[list[Path]], list[Path]]:
     for path in paths:
         found = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
         if not found:
-            raise UsageError(f"{path} holds no recording; expected files ending in {SUFFIX}")
+            raise UsageError(
+                f"{path} holds no recording; expected files ending in {SUFFIX}; captures of "
+                f"others are named one by one: `cq lake replay {path}/FILE`"
+            )
         for one in found:
             if one.is_file() and not is_recording(one):
                 if not is_blank(one):

@@ -19,7 +19,7 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Final
@@ -253,10 +253,13 @@ def header_of(path: Path) -> dict[str, Any]:
     return said
 
 
-def arrivals_in(path: Path) -> Iterator[Arrival]:
-    """The arrivals of a recording, in their order; what a crash cut off at its end is left out."""
+def arrivals_in(path: Path, on_cut: Callable[[], None] = lambda: None) -> Iterator[Arrival]:
+    """The arrivals of a recording, in their order.
+
+    What a crash cut off at its end is left out, and `on_cut` called.
+    """
     header_of(path)
-    lines = _lines(path)
+    lines = _lines(path, on_cut)
     next(lines)
     for number, line in enumerate(lines, 2):
         try:
@@ -283,19 +286,19 @@ def _arrival(said: dict[str, Any]) -> Arrival:
     return Fill(at, said["symbol"], first, last, rows, *known)
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path, on_cut: Callable[[], None] = lambda: None) -> Iterator[bytes]:
     """The lines of all whole members; a last one that was cut short, or cut off, ends it."""
     with path.open("rb") as file:
         rest = b""
         try:
-            for block in _members(file):
+            for block in _members(file, on_cut):
                 *whole, rest = (rest + block).split(b"\n")
                 yield from whole
         except zlib.error as error:
             raise UnknownLayout(path, f"is damaged ({error}); what came before is good") from None
 
 
-def _members(file: BinaryIO) -> Iterator[bytes]:
+def _members(file: BinaryIO, on_cut: Callable[[], None]) -> Iterator[bytes]:
     """Each whole member, unpacked; it ends in a line's end."""
     held = b""
     while True:
@@ -305,6 +308,8 @@ def _members(file: BinaryIO) -> Iterator[bytes]:
             if not held:
                 held = file.read(1 << 20)
                 if not held:
+                    if parts:
+                        on_cut()
                     return  # the last member is cut short, or there is none
             parts.append(unpack.decompress(held))
             held = unpack.unused_data if unpack.eof else b""

@@ -224,3 +224,17 @@ def test_captures_of_others_replay_to_the_same_bytes(tmp_path, shared, name, tra
     assert sum(piece.rows.height for piece in pieces.values()) == sum(
         one.read for one in (landed.trades, landed.books)
     )
+
+
+def test_a_recording_that_ends_in_the_middle_is_played_and_named(tmp_path):
+    (*_, last) = paths = recorded(tmp_path / "rec", arrivals())
+    last.write_bytes(last.read_bytes()[:-9])
+    one = play(tmp_path / "lake", paths)
+    assert one.cut == [last]
+    assert 40 < rows_in(one.lake).height < 60
+    assert play(tmp_path / "other", paths[:-1]).cut == []
+
+
+def test_a_folder_of_captures_says_that_they_are_named_one_by_one(shared):
+    with pytest.raises(UsageError, match="named one by one"):
+        runs_in([shared / "market" / "raw" / "hyperliquid"])
