@@ -32,21 +32,30 @@ def python() -> str:
     pytest.skip("vectorbt is not installed; CQ_VECTORBT_PYTHON may name a Python that has it")
 
 
-@pytest.mark.parametrize(
-    ("symbol", "fast", "slow", "fill", "taker", "bps"),
-    [
-        ("BTC-USDT", 72, 480, "next_open", 0.007, 5.0),
-        ("ETH-USDT", 5, 30, "next_open", 0.001, 2.0),
-        ("DOGE-USDT", 24, 168, "next_close", 0.0, 0.0),
-    ],
+CASES = (
+    ("BTC-USDT", 72, 480, "next_open", 0.007, 5.0),
+    ("ETH-USDT", 5, 30, "next_open", 0.001, 2.0),
+    ("DOGE-USDT", 24, 168, "next_close", 0.0, 0.0),
 )
-def test_trades_and_equity_are_vectorbts(
-    python, shared, tmp_path, symbol, fast, slow, fill, taker, bps
-):
+
+
+def test_trades_and_equity_are_vectorbts(python, shared, tmp_path):
+    results = [ours(shared, tmp_path / case[0], *case) for case in CASES]
+    folders = [str(tmp_path / case[0]) for case in CASES]
+    ran = subprocess.run(
+        [python, "-W", "ignore", str(PROGRAM), *folders], capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    for case, result in zip(CASES, results, strict=True):
+        assert_agrees(result, tmp_path / case[0], fill=case[3])
+
+
+def ours(shared, folder, symbol, fast, slow, fill, taker, bps):
+    """Our run of one case; its bars and rules are written for vectorbt."""
     bars = pl.read_parquet(shared / "market/ohlcv/hourly_binance_usdt_12.parquet").filter(
         pl.col("symbol") == symbol.replace("-", "")
     )
-    lake = Lake(tmp_path / "lake")
+    lake = Lake(folder / "lake")
     named = bars.with_columns(symbol=pl.lit(symbol), interval=pl.lit("1h"))
     lake.write("ohlcv", named, source="test", now_ns=2 * 10**18)
     overrides = {
@@ -58,20 +67,20 @@ def test_trades_and_equity_are_vectorbts(
         PROJECT / "configs/strategies/crossover_btc.yaml",
         [f"{key}={value}" for key, value in overrides.items()],
     )
-    ours = backtest.run(lake, strategy, defaults(PROJECT).backtest)
-    bars.select("ts", "open", "close").write_csv(tmp_path / "bars.csv")
+    result = backtest.run(lake, strategy, defaults(PROJECT).backtest)
+    bars.select("ts", "open", "close").write_csv(folder / "bars.csv")
     rules = {
         "fast": fast, "slow": slow, "price": fill.removeprefix("next_"), "fee": taker,
-        "slippage": bps / 1e4, "cash": ours.cash,
+        "slippage": bps / 1e4, "cash": result.cash,
     }  # fmt: skip
-    (tmp_path / "rules.json").write_text(json.dumps(rules))
-    ran = subprocess.run(
-        [python, "-W", "ignore", str(PROGRAM), str(tmp_path)], capture_output=True, text=True
-    )
-    assert ran.returncode == 0, ran.stderr
-    orders = pl.read_csv(tmp_path / "orders.csv", infer_schema_length=None)
-    equity = pl.read_csv(tmp_path / "equity.csv", infer_schema_length=None)
-    found = ours.trades
+    (folder / "rules.json").write_text(json.dumps(rules))
+    return result
+
+
+def assert_agrees(result, folder, *, fill):
+    orders = pl.read_csv(folder / "orders.csv", infer_schema_length=None)
+    equity = pl.read_csv(folder / "equity.csv", infer_schema_length=None)
+    found = result.trades
     if fill == "next_close":  # vectorbt says when the bar opened, we say when it was filled
         found = found.with_columns(pl.col("ts") - 3_600_000_000_000)
     assert found.height > 100
@@ -83,4 +92,4 @@ def test_trades_and_equity_are_vectorbts(
         rel_tol=1e-9,
         abs_tol=1e-12,
     )
-    assert_frame_equal(ours.equity.select("equity"), equity.cast(pl.Float64), rel_tol=1e-9)
+    assert_frame_equal(result.equity.select("equity"), equity.cast(pl.Float64), rel_tol=1e-9)
