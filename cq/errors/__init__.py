@@ -16,6 +16,7 @@
     │   ├── LakeBusy
     │   ├── Unreadable
     │   ├── LakeUnwritable
+    │   │   ├── CannotExchange
     │   │   └── CatalogUnwritable
     │   ├── NoJournal
     │   ├── JournalBusy
@@ -38,6 +39,7 @@ A message is one line: what was found, what was expected, what to type next.
 """
 
 from cq.errors.data import (
+    CannotExchange,
     CatalogUnwritable,
     EmptyDataset,
     LakeBusy,
@@ -80,6 +82,7 @@ from cq.errors.roots import (
 )
 
 __all__ = [
+    "CannotExchange",
     "CatalogUnwritable",
     "CheckFailed",
     "ConfigError",

@@ -101,6 +101,17 @@ class LakeUnwritable(DataError):
         super().__init__(f"cannot write to {path} ({reason}); check its permissions and free space")
 
 
+class CannotExchange(LakeUnwritable):
+    """The file system cannot let two folders exchange their names; nothing was changed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "its file system cannot exchange two folders in one step")
+        self.args = (
+            f"{path} stays as it is: its file system cannot exchange two folders in one step; "
+            "keep the lake on one that can, such as ext4, xfs, btrfs or apfs",
+        )
+
+
 class CatalogUnwritable(LakeUnwritable):
     """The views in `lake.db` cannot be written; the lake itself does without them."""
 

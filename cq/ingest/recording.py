@@ -28,7 +28,7 @@ import polars as pl
 
 from cq.errors import LakeUnwritable, NoSuchFile, UnknownLayout
 from cq.exchanges.feed import Arrival, Closed, Fill, Frame, Opened, Seed
-from cq.lake import parquet
+from cq.lake import disk
 from cq.lake.datasets import ORDERBOOK_L2, TRADES
 from cq.utils.time import SECOND, from_ns
 
@@ -138,7 +138,7 @@ class Recorder:
             return
         try:
             os.fsync(self._file.fileno())
-            parquet.sync(self.folder)
+            disk.sync_folder(self.folder)
         except OSError as error:
             raise LakeUnwritable(self.folder, error.strerror or str(error)) from error
         finally:

@@ -5,28 +5,71 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from cq.errors import LakeBusy, LakeUnwritable
+from cq.lake.layout import Layout, safe
 
+LOCKS = ".locks"
 POLL_S = 0.02
+NAMING = ("exchange", "symbol")
+
+
+def of_folder(root: Path, layout: Layout, owner: Mapping[str, str | None]) -> Path:
+    """The lock of the folders of an owner; every writer of any of them takes it.
+
+    It is named by what their names tell: where folders have no exchange, exchanges share it.
+    `owner` may be an owner of rows or what the name of a folder says.
+    """
+    who = [safe(owner.get(name)) for name in NAMING if name in layout.fields]
+    return root / LOCKS / f"{'-'.join([layout.dataset, *who])}.lock"
 
 
 @contextmanager
 def held(path: Path, what: str, wait_s: float) -> Iterator[None]:
     """Hold the lock file at `path`; LakeBusy names the owner after `wait_s` seconds."""
+    until = time.monotonic() + wait_s
+    while (handle := _taken(path)) is None:
+        if time.monotonic() >= until:
+            raise LakeBusy(what, owner(path))
+        time.sleep(POLL_S)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise LakeUnwritable(path.parent, error.strerror or str(error)) from error
-    try:
-        _take(handle, path, what, wait_s)
         _sign(handle, path)
         yield
     finally:
+        os.close(handle)
+
+
+@contextmanager
+def tried(path: Path) -> Iterator[bool]:
+    """Hold the lock file at `path` if nobody does; whether it is held."""
+    handle = _taken(path)
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _taken(path: Path) -> int | None:
+    """The lock, or None while somebody has it; a file that was just removed is no lock."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise LakeUnwritable(path.parent, error.strerror or str(error)) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except FileNotFoundError:
+            pass
         os.close(handle)
 
 
@@ -38,20 +81,10 @@ def _sign(handle: int, path: Path) -> None:
         raise LakeUnwritable(path.parent, error.strerror or str(error)) from error
 
 
-def _take(handle: int, path: Path, what: str, wait_s: float) -> None:
-    until = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                raise LakeBusy(what, owner(path)) from None
-            time.sleep(POLL_S)
-        else:
-            return
-
-
 def owner(path: Path) -> str:
     """Who wrote itself into the lock file."""
-    pid = path.read_text(encoding="ascii", errors="replace").strip()
+    try:
+        pid = path.read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        pid = ""
     return f"process {pid}" if pid else "another process"

@@ -9,9 +9,10 @@ from pathlib import Path
 from threading import get_ident
 
 from cq.errors import ConfigError, DataError, LakeUnwritable, Unreadable
+from cq.lake import disk
 from cq.lake.datasets import DATASETS
 from cq.lake.layout import DEFAULT_PARTITIONS, Layout
-from cq.lake.locks import held
+from cq.lake.locks import LOCKS, held
 
 MANIFEST = "lake.json"
 FORMAT = 1
@@ -88,13 +89,13 @@ def _remember(root: Path, templates: Mapping[str, str]) -> None:
     """Write `lake.json` unless somebody else was first."""
     text = json.dumps({"format": FORMAT, "partitions": templates}, indent=2) + "\n"
     beside = root / f"{MANIFEST}.{get_ident()}.{os.getpid()}.tmp"
-    try:
-        with held(root / ".locks" / f"{MANIFEST}.lock", str(root), WAIT_S):
-            if not (root / MANIFEST).exists():
-                beside.write_text(text, encoding="utf-8")
-                beside.replace(root / MANIFEST)
-    except OSError as error:
-        raise LakeUnwritable(root, error.strerror or str(error)) from error
+    with disk.writing(root), held(root / LOCKS / f"{MANIFEST}.lock", str(root), WAIT_S):
+        if not (root / MANIFEST).exists():
+            with disk.create(beside) as file:
+                disk.append(file, text.encode())
+                disk.sync_file(file)
+            disk.replace(beside, root / MANIFEST)
+            disk.sync_folder(root)
     for name, template in read(root).items():
         if templates.get(name, template) != template:
             raise ConfigError(

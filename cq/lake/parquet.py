@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
 
@@ -11,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cq.errors import LakeUnwritable
+from cq.lake import disk
 
 ROW_GROUP = 131_072
 TEMPORARY = ".parquet.tmp"
@@ -48,31 +49,20 @@ def place(content: pa.Buffer, folder: Path, name: str) -> Path:
     target = folder / name
     writer = f"{get_ident()}.{os.getpid()}"
     beside = folder / f"{name.removesuffix('.parquet')}.{writer}{TEMPORARY}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with disk.writing(folder):
+        disk.make_folder(folder)
         sweep(folder)
         try:
-            with beside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(target)
+            with disk.create(beside) as file:
+                disk.append(file, content)
+                disk.sync_file(file)
+            disk.replace(beside, target)
         except BaseException:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                disk.remove(beside)
             raise
-        sync(folder)
-    except OSError as error:
-        raise LakeUnwritable(folder, error.strerror or str(error)) from error
+        disk.sync_folder(folder)
     return target
-
-
-def sync(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sweep(folder: Path) -> None:
@@ -80,7 +70,7 @@ def sweep(folder: Path) -> None:
     for name in os.listdir(folder):  # noqa: PTH208 (thousands of names, all but none of them left)
         pid = name.removesuffix(TEMPORARY).rpartition(".")[2] if name.endswith(TEMPORARY) else ""
         if pid.isdigit() and not alive(int(pid)):
-            (folder / name).unlink(missing_ok=True)
+            disk.remove(folder / name)
 
 
 def alive(pid: int) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from cq.errors import ConfigError, LakeUnwritable, UnknownSymbol
+from cq.errors import ConfigError, UnknownSymbol
+from cq.lake import disk
 from cq.lake.catalog import Catalog, first_line
 from cq.lake.lake import Lake
 from cq.lake.views import View, quoted
@@ -110,12 +111,11 @@ def write_report(report: QualityReport, now_ns: int) -> Path:
     folder = report.lake / "quality" / f"{from_ns(now_ns):%Y-%m-%d}"
     target = folder / "quality_report.json"
     beside = folder / f"{target.name}.{os.getpid()}.tmp"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
-        beside.replace(target)
-    except OSError as error:
-        raise LakeUnwritable(folder, error.strerror or str(error)) from error
+    with disk.writing(folder):
+        disk.make_folder(folder)
+        with disk.create(beside) as file:
+            disk.append(file, json.dumps(report.as_dict(), indent=2).encode() + b"\n")
+        disk.replace(beside, target)
     return target
 
 

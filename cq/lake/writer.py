@@ -12,13 +12,11 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from cq.lake import keys, rules
+from cq.lake import keys, locks, rules
 from cq.lake.damage import collected
 from cq.lake.datasets import REJECTED, Dataset
-from cq.lake.layout import Layout, safe
-from cq.lake.locks import held
+from cq.lake.layout import Layout
 
-LOCKS = ".locks"
 WORKERS = min(4, os.cpu_count() or 1)
 
 T = TypeVar("T")
@@ -168,9 +166,8 @@ def _land(target: Target, rows: pl.DataFrame, wait_s: float) -> Landing:
     """Land the rows of one owner that are new, under the owner's lock."""
     contract = target.contract
     owner = {name: rows.item(0, name) for name in contract.owner}
-    who = "-".join(safe(owner.get(name)) for name in ("exchange", "symbol"))
-    lock = target.root / LOCKS / f"{contract.name}-{who}.lock"
-    with held(lock, f"{contract.name} of {owner['symbol']}", wait_s):
+    lock = locks.of_folder(target.root, target.layout, owner)
+    with locks.held(lock, f"{contract.name} of {owner['symbol']}", wait_s):
         first, again, clash = _distinct(contract, rows)
         if not first.get_column(contract.time).is_sorted():
             first = first.sort(contract.time, maintain_order=True)

@@ -1,12 +1,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
 from cq.errors import LakeBusy, LakeUnwritable
-from cq.lake.locks import held, owner
+from cq.lake.layout import DEFAULT_PARTITIONS, Layout
+from cq.lake.locks import held, of_folder, owner, tried
 
 
 def test_a_lock_is_held_by_one_at_a_time_and_names_its_owner(tmp_path):
@@ -66,3 +68,53 @@ def test_a_lock_that_cannot_be_written_is_an_unwritable_lake(tmp_path, monkeypat
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(LakeUnwritable, match="No space left"), held(tmp_path / "a.lock", "x", 0):
         pass
+
+
+def test_a_lock_whose_file_was_removed_is_not_held_by_two(tmp_path, monkeypatch):
+    """The file is removed between the moment it is opened and the moment it is locked."""
+    path, real, opened = tmp_path / "one.lock", os.open, []
+
+    def opening(*args: object) -> int:
+        handle = real(*args)
+        if not opened:
+            path.unlink()
+        opened.append(handle)
+        return handle
+
+    monkeypatch.setattr(os, "open", opening)
+    with held(path, "it", 0):
+        monkeypatch.undo()
+        assert len(opened) == 2
+        with pytest.raises(LakeBusy):
+            held(path, "it", 0).__enter__()
+
+
+def test_a_lock_is_tried_without_waiting(tmp_path):
+    path = tmp_path / "one.lock"
+    with tried(path) as first, tried(path) as second:
+        assert (first, second) == (True, False)
+    with tried(path) as again:
+        assert again
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("ohlcv/exchange={exchange}/symbol={symbol}/interval={interval}/a.parquet", "-x-A-B"),
+        ("ohlcv/{symbol}/year={YYYY}/file-{HHmmss}.parquet", "-A-B"),
+        ("{dataset}/{exchange}/a.parquet", "-x"),
+        ("ohlcv/all/a.parquet", ""),
+    ],
+)
+def test_who_writes_the_same_folder_takes_the_same_lock(template, name):
+    layout, owner = Layout("ohlcv", template), {"exchange": "x", "symbol": "A-B", "interval": "1h"}
+    path = of_folder(Path("/lake"), layout, owner)
+    assert path == Path(f"/lake/.locks/ohlcv{name}.lock")
+    other = of_folder(Path("/lake"), layout, owner | {"interval": "1m"})
+    assert path == other
+
+
+def test_an_owner_whose_name_is_no_folders_name_takes_the_lock_of_the_folder_it_gets():
+    layout = Layout("ohlcv", DEFAULT_PARTITIONS["ohlcv"])
+    owners = [{"exchange": "x", "symbol": one, "interval": "1h"} for one in ("../up", "unknown")]
+    assert len({of_folder(Path("/lake"), layout, one) for one in owners}) == 1
