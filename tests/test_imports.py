@@ -12,6 +12,7 @@ ARROWS = (
     "exchanges",
     "ingest",
     "indicators",
+    "stats",
     "strategies",
     "signals",
     "backtest",

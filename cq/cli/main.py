@@ -65,6 +65,7 @@ COMMANDS = {
     "init": ("cq.cli.init:init", "Make a new project folder."),
     "config": ("cq.cli.config:config", "Show settings and where each value came from."),
     "lake": ("cq.cli.lake:lake", "Fetch, import, check and query the data lake."),
+    "stats": ("cq.cli.stats:stats", "Show returns, risk and correlations."),
     "backtest": ("cq.cli.backtest:backtest", "Run a strategy over the lake's bars."),
     "live": ("cq.cli.live:live", "Trade a strategy on paper."),
     "sim": ("cq.cli.sim:sim", "Serve a simulated exchange to rehearse on."),

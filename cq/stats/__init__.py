@@ -1,0 +1,66 @@
+"""Returns, covariances, drawdowns, and how much of a result is luck."""
+
+from cq.stats.bootstrap import Interval, confidence_interval
+from cq.stats.covariance import (
+    ESTIMATORS,
+    Shrunk,
+    correlation,
+    covariance,
+    denoised,
+    ledoit_wolf,
+    oracle_approximating,
+)
+from cq.stats.drawdowns import drawdowns, max_drawdown
+from cq.stats.frames import square, wide, wide_returns
+from cq.stats.overfitting import Overfitting, backtest_overfitting
+from cq.stats.returns import (
+    cumulative_returns,
+    drawdown,
+    ewma_deviation,
+    rolling_deviation,
+    rolling_mean,
+    rolling_sharpe,
+    rolling_volatility,
+    simple_returns,
+)
+from cq.stats.sharpe import (
+    Moments,
+    deflated_sharpe,
+    expected_best,
+    minimum_track_record,
+    moments,
+    probabilistic_sharpe,
+)
+
+__all__ = [
+    "ESTIMATORS",
+    "Interval",
+    "Moments",
+    "Overfitting",
+    "Shrunk",
+    "backtest_overfitting",
+    "confidence_interval",
+    "correlation",
+    "covariance",
+    "cumulative_returns",
+    "deflated_sharpe",
+    "denoised",
+    "drawdown",
+    "drawdowns",
+    "ewma_deviation",
+    "expected_best",
+    "ledoit_wolf",
+    "max_drawdown",
+    "minimum_track_record",
+    "moments",
+    "oracle_approximating",
+    "probabilistic_sharpe",
+    "rolling_deviation",
+    "rolling_mean",
+    "rolling_sharpe",
+    "rolling_volatility",
+    "simple_returns",
+    "square",
+    "wide",
+    "wide_returns",
+]

@@ -1,0 +1,78 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from cq.errors import UsageError
+from cq.stats import backtest_overfitting
+
+
+def by_hand(rows, blocks, score):
+    """The definition, split by split."""
+    length = len(rows) // blocks
+    rows = rows[len(rows) - length * blocks :]
+    parts = [rows[i * length : (i + 1) * length] for i in range(blocks)]
+    logits, losses = [], []
+    for chosen in combinations(range(blocks), blocks // 2):
+        inside = np.concatenate([parts[i] for i in chosen])
+        outside = np.concatenate([parts[i] for i in range(blocks) if i not in chosen])
+        best = int(np.argmax([score(inside[:, k]) for k in range(rows.shape[1])]))
+        theirs = [score(outside[:, k]) for k in range(rows.shape[1])]
+        rank = (1 + sum(one < theirs[best] for one in theirs)) / (rows.shape[1] + 1)
+        logits.append(np.log(rank / (1 - rank)))
+        losses.append(theirs[best] < 0)
+    return np.mean([one <= 0 for one in logits]), np.mean(losses), logits
+
+
+@pytest.mark.parametrize(("blocks", "bars", "trials"), [(2, 9, 2), (4, 41, 7), (8, 100, 5)])
+def test_it_is_the_definition_split_by_split(blocks, bars, trials):
+    rows = np.random.default_rng(blocks).normal(0.01, 1, (bars, trials))
+    for name, score in (
+        ("sharpe", lambda x: x.mean() / x.std(ddof=1)),
+        ("mean", lambda x: x.mean()),
+    ):
+        found = backtest_overfitting(rows, blocks=blocks, score=name)
+        probability, loss, logits = by_hand(rows, blocks, score)
+        assert (found.probability, found.loss) == (probability, loss)
+        assert found.logits == pytest.approx(np.array(logits))
+
+
+def test_the_best_of_pure_noise_is_the_best_by_luck_half_of_the_time():
+    found = [
+        backtest_overfitting(np.random.default_rng(seed).normal(size=(640, 60)), blocks=12)
+        for seed in range(12)
+    ]
+    assert np.mean([one.probability for one in found]) == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_strategy_that_is_truly_better_is_not_luck():
+    rows = np.random.default_rng(1).normal(size=(1600, 50))
+    rows[:, 7] += 0.2
+    found = backtest_overfitting(rows)
+    assert found.probability < 0.01
+    assert found.loss < 0.01
+    assert found.logits.size == 12_870
+
+
+def test_what_worked_in_one_half_only_is_found_out():
+    rows = np.random.default_rng(2).normal(size=(400, 30))
+    rows -= rows.mean(axis=0)  # what is gained in one half is lost in the other
+    found = backtest_overfitting(rows, blocks=8)
+    assert found.probability > 0.9
+    assert found.slope < -0.8
+
+
+def test_trials_that_never_move_take_part():
+    rows = np.zeros((100, 3))
+    rows[:, 1] = np.random.default_rng(3).normal(1, 1, 100)
+    found = backtest_overfitting(rows, blocks=4)
+    assert found.probability == 0
+    assert backtest_overfitting(np.zeros((100, 3)), blocks=4).slope == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "blocks"), [((100, 1), 4), ((100,), 4), ((7, 3), 4), ((100, 3), 5), ((100, 3), 30)]
+)
+def test_what_cannot_be_split_is_refused(shape, blocks):
+    with pytest.raises(UsageError):
+        backtest_overfitting(np.zeros(shape), blocks=blocks)
