@@ -14,6 +14,7 @@ COMMANDS = {
     "import": ("cq.cli.lake_import:import_", "Bring files of others into the lake."),
     "quality": ("cq.cli.lake_quality:quality", "Say what is wrong, missing or late."),
     "status": ("cq.cli.lake_status:status", "Show what the lake holds."),
+    "files": ("cq.cli.lake_files:files", "Say of each file where its rows come from."),
     "sql": ("cq.cli.lake_sql:sql", "Ask anything in SQL."),
 }
 

@@ -35,8 +35,8 @@ def status(app: App, *, as_json: bool) -> None:
                     one.exchange,
                     one.symbol,
                     one.interval,
-                    _minute(one.first_ts),
-                    _minute(one.newest_ts),
+                    minute(one.first_ts),
+                    minute(one.newest_ts),
                     one.rows,
                     one.files,
                     size(one.bytes),
@@ -53,7 +53,8 @@ def status(app: App, *, as_json: bool) -> None:
     refresh(app)
 
 
-def _minute(ts: int | None) -> str | None:
+def minute(ts: int | None) -> str | None:
+    """A moment to the minute."""
     return None if ts is None else iso(ts)[:16].replace("T", " ")
 
 

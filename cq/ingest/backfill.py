@@ -11,7 +11,7 @@ from cq.exchanges.market import MarketData, native
 from cq.exchanges.pages import Pages, Range, buckets, settled
 from cq.ingest import coverage
 from cq.ingest.filled import PAGES_A_FILE, Filled, length
-from cq.lake import Lake
+from cq.lake import Lake, WriteReport
 from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.resample import closing
 from cq.utils.time import interval_ns
@@ -188,7 +188,7 @@ class _Fill:
         self._frames, self._answered, self._pages = [], [], 0
         bars = pl.concat(frames) if frames else pl.DataFrame()
         if bars.height:
-            written = self.lake.write(OHLCV.name, bars, source=self.source, now_ns=self.now_ns)
+            written = self._write(OHLCV.name, bars, answered)
             self.report = self.report.plus(written)
         if answered:
             rows = coverage.rows_of(
@@ -200,9 +200,20 @@ class _Fill:
                 asked_ns=self.now_ns,
                 source=self.source,
             )
-            self.lake.write(COVERAGE.name, rows, source=self.source, now_ns=self.now_ns)
+            self._write(COVERAGE.name, rows, answered)
         if frames or answered:
             self._tell()
+
+    def _write(
+        self, dataset: str, rows: pl.DataFrame, answered: Sequence[tuple[int, int, int]]
+    ) -> WriteReport:
+        return self.lake.write(
+            dataset,
+            rows,
+            source=self.source,
+            now_ns=self.now_ns,
+            asked=coverage.hull(answered),
+        )
 
     def _tell(self) -> None:
         if self.on_progress is not None:

@@ -52,6 +52,13 @@ def gaps(asked: Range, known: Iterable[Range]) -> list[Range]:
     return found
 
 
+def hull(ranges: Sequence[Sequence[int]]) -> Range | None:
+    """From the first start to the last end of (start, end, …); None of none."""
+    if not ranges:
+        return None
+    return min(one[0] for one in ranges), max(one[1] for one in ranges)
+
+
 def rows_of(
     ranges: Sequence[tuple[int, int, int]],
     *,

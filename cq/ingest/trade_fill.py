@@ -19,7 +19,7 @@ from cq.ingest import coverage
 from cq.ingest.built_bars import Comparison
 from cq.ingest.candle_check import compare
 from cq.ingest.filled import PAGES_A_FILE, Filled, length
-from cq.lake import Lake
+from cq.lake import Lake, WriteReport
 from cq.lake.datasets import COVERAGE, TRADES
 from cq.utils.settings import Stream
 from cq.utils.time import SECOND
@@ -154,7 +154,7 @@ class _Fill:
         self._frames, self._proven, self._pages = [], [], 0
         trades = _each_once(frames)
         if trades.height:
-            written = self.lake.write(TRADES.name, trades, source=self.source, now_ns=self.now_ns)
+            written = self._write(TRADES.name, trades, proven)
             self.report = replace(self.report, fetched=self.report.fetched + trades.height).plus(
                 written
             )
@@ -169,9 +169,14 @@ class _Fill:
                 asked_ns=self.now_ns,
                 source=self.source,
             )
-            self.lake.write(COVERAGE.name, rows, source=self.source, now_ns=self.now_ns)
+            self._write(COVERAGE.name, rows, proven)
         if frames or proven:
             self._tell()
+
+    def _write(self, dataset: str, rows: pl.DataFrame, proven: Sequence[Range]) -> WriteReport:
+        return self.lake.write(
+            dataset, rows, source=self.source, now_ns=self.now_ns, asked=coverage.hull(proven)
+        )
 
     def _tell(self) -> None:
         if self.on_progress is not None:

@@ -15,6 +15,7 @@ from cq.lake import manifest
 from cq.lake.damage import collected
 from cq.lake.datasets import OHLCV, dataset
 from cq.lake.layout import Layout
+from cq.lake.origin import Origin
 from cq.lake.reader import COLUMNS, FOREVER, Bars, Series, series_of, stored
 from cq.lake.writer import Target, WriteReport, write
 from cq.utils.time import interval_ns, parse_time, to_ns
@@ -50,16 +51,25 @@ class Lake:
         return f"Lake({str(self.root)!r})"
 
     def write(
-        self, dataset: str, rows: pl.DataFrame, *, source: str, now_ns: int, wait_s: float = 10
+        self,
+        dataset: str,
+        rows: pl.DataFrame,
+        *,
+        source: str,
+        now_ns: int,
+        asked: tuple[int, int] | None = None,
+        wait_s: float = 10,
     ) -> WriteReport:
         """Land the rows that keep the rules and are new; keep the bad ones in `rejected`.
 
-        Writing the same rows again changes nothing. LakeBusy after `wait_s` seconds while another
-        process writes the same dataset and symbol.
+        Writing the same rows again changes nothing. Files say of their rows what `source`,
+        `now_ns` and `asked`, the range that was asked for, say here. LakeBusy after `wait_s`
+        seconds while another process writes the same dataset and symbol.
         """
         target, rejects = self._target(dataset), self._target("rejected")
         self.prepare()
-        return write(target, rejects, rows, source=source, now_ns=now_ns, wait_s=wait_s)
+        origin = Origin.of(source, now_ns, asked)
+        return write(target, rejects, rows, origin=origin, wait_s=wait_s)
 
     def prepare(self) -> None:
         """Make the folder a lake: its `lake.json` and the empty files that views bind to."""

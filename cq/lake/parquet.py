@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
@@ -18,24 +19,29 @@ ROW_GROUP = 131_072
 TEMPORARY = ".parquet.tmp"
 
 
-def encoded(rows: pl.DataFrame) -> pa.Buffer:
-    """`rows` as the bytes of a Parquet file: zstd, delta-coded integers, dictionaries on text."""
+def encoded(rows: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> pa.Buffer:
+    """`rows` as the bytes of a Parquet file: zstd, delta-coded integers, dictionaries on text.
+
+    `metadata` are keys and values that its footer holds.
+    """
     table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
     words = [name for name, kind in rows.schema.items() if kind == pl.String]
     whole = {n: "DELTA_BINARY_PACKED" for n, kind in rows.schema.items() if kind == pl.Int64}
     pruned = [name for name, kind in rows.schema.items() if kind in (pl.Int64, pl.String)]
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
+    with pq.ParquetWriter(
         sink,
-        row_group_size=ROW_GROUP,
+        table.schema,
         compression="zstd",
         compression_level=3,
         use_dictionary=words,
         column_encoding=whole or None,
         store_schema=False,
         write_statistics=pruned,
-    )
+    ) as file:
+        file.write_table(table, row_group_size=ROW_GROUP)
+        if metadata:
+            file.add_key_value_metadata(dict(metadata))
     return sink.getvalue()
 
 

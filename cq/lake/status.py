@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from cq.errors import Unreadable
 from cq.lake.damage import problem
-from cq.lake.datasets import DATASETS
+from cq.lake.datasets import DATASETS, dataset
 from cq.lake.lake import Lake
+from cq.lake.origin import Origin
 from cq.utils.time import SECOND, bar_end
 
 STREAMS = ("ohlcv", "trades", "orderbook_l2")
@@ -41,12 +42,44 @@ class SeriesStatus:
 
 
 @dataclass(frozen=True)
-class _File:
+class FileStatus:
+    """One file of the lake: whose rows it holds, from when to when, and where they come from."""
+
+    path: Path
     owner: tuple[str | None, str | None, str | None]
     first: int | None
     last: int | None
     rows: int
     size: int
+    origin: Origin | None
+
+    def as_dict(self, root: Path) -> dict[str, Any]:
+        """For JSON; what is not known of its origin is None."""
+        names = [one.name for one in fields(Origin)]
+        return {
+            "path": self.path.relative_to(root).as_posix(),
+            **dict(zip(("exchange", "symbol", "interval"), self.owner, strict=True)),
+            "first_ts": self.first,
+            "newest_ts": self.last,
+            "rows": self.rows,
+            "bytes": self.size,
+            **(asdict(self.origin) if self.origin else dict.fromkeys(names)),
+        }
+
+
+def files(
+    lake: Lake, name: str, symbols: Sequence[str] = (), interval: str | None = None
+) -> list[FileStatus]:
+    """Every file of a dataset (of these symbols, at this interval), by path."""
+    layout, time = lake.layouts[dataset(name).name], _time(name)
+    owners: list[dict[str, str | None]] = [{"symbol": one} for one in symbols] or [{}]
+    paths = {part.path for owner in owners for part in layout.files(lake.root, owner)}
+    found = [footer(path, time) for path in sorted(paths)]
+    return [
+        one
+        for one in found
+        if (not symbols or one.owner[1] in symbols) and interval in (None, one.owner[2])
+    ]
 
 
 def status(lake: Lake, now_ns: int) -> list[SeriesStatus]:
@@ -55,10 +88,10 @@ def status(lake: Lake, now_ns: int) -> list[SeriesStatus]:
 
 
 def _of_dataset(lake: Lake, name: str, now_ns: int) -> Iterator[SeriesStatus]:
-    time = "ts" if "ts" in DATASETS[name].schema else DATASETS[name].time
-    groups: dict[tuple[str | None, str | None, str | None], list[_File]] = {}
+    time = _time(name)
+    groups: dict[tuple[str | None, str | None, str | None], list[FileStatus]] = {}
     for part in lake.layouts[name].files(lake.root):
-        one = _footer(part.path, time)
+        one = footer(part.path, time)
         groups.setdefault(one.owner, []).append(one)
     for owner, files in sorted(groups.items(), key=lambda pair: [word or "" for word in pair[0]]):
         newest = max((one.last for one in files if one.last is not None), default=None)
@@ -80,7 +113,11 @@ def _lag(name: str, interval: str | None, newest: int | None, now_ns: int) -> fl
     return (now_ns - (bar_end(newest, interval) if interval else newest)) / SECOND
 
 
-def _footer(path: Path, time: str) -> _File:
+def _time(name: str) -> str:
+    return "ts" if "ts" in DATASETS[name].schema else DATASETS[name].time
+
+
+def footer(path: Path, time: str) -> FileStatus:
     """What one file says about itself; each file has one owner."""
     try:
         found = pq.read_metadata(path)
@@ -99,10 +136,12 @@ def _footer(path: Path, time: str) -> _File:
         ]
         return (min if which == "min" else max)(values, default=None)
 
-    return _File(
+    return FileStatus(
+        path,
         (extreme("exchange", "min"), extreme("symbol", "min"), extreme("interval", "min")),
         extreme(time, "min"),
         extreme(time, "max"),
         found.num_rows,
         path.stat().st_size,
+        Origin.said(found.metadata or {}),
     )

@@ -16,6 +16,7 @@ from cq.lake import keys, locks, rules
 from cq.lake.damage import collected
 from cq.lake.datasets import REJECTED, Dataset
 from cq.lake.layout import Layout
+from cq.lake.origin import Origin
 
 WORKERS = min(4, os.cpu_count() or 1)
 
@@ -79,7 +80,7 @@ class Landing:
 
 
 def write(
-    target: Target, rejects: Target, rows: pl.DataFrame, *, source: str, now_ns: int, wait_s: float
+    target: Target, rejects: Target, rows: pl.DataFrame, *, origin: Origin, wait_s: float
 ) -> WriteReport:
     """Land what keeps the rules and is new; keep the rest, with its reasons, in `rejects`."""
     contract = target.contract
@@ -88,7 +89,7 @@ def write(
     all_fine = bool(fine.all())
     good = typed if all_fine else typed.filter(fine)
     landings = _together(
-        lambda one: _land(target, one, wait_s),
+        lambda one: _land(target, one, origin, wait_s),
         good.partition_by(contract.owner, maintain_order=True) if good.height else [],
     )
     bad = (
@@ -102,7 +103,7 @@ def write(
         if one.conflicts.height
     ]
     for original, reasons in bad:
-        _keep(rejects, contract, original, reasons, source, now_ns, wait_s)
+        _keep(rejects, contract, original, reasons, origin, wait_s)
     return WriteReport(
         read=rows.height,
         landed=sum(one.landed for one in landings),
@@ -126,8 +127,7 @@ def _keep(
     contract: Dataset,
     original: pl.DataFrame,
     reasons: pl.DataFrame,
-    source: str,
-    now_ns: int,
+    origin: Origin,
     wait_s: float,
 ) -> None:
     """Store rejected rows as text, each once."""
@@ -139,11 +139,11 @@ def _keep(
         interval=pl.col("interval") if "interval" in reasons.columns else pl.lit(None, pl.String),
         broken=pl.col("broken"),
         row=original.select(as_text(original.schema)).to_series(),
-        source=pl.lit(source),
-        seen_ts=pl.lit(now_ns, pl.Int64),
+        source=pl.lit(origin.source),
+        seen_ts=pl.lit(origin.ingested_ts, pl.Int64),
     )
     for one in REJECTED.conform(rows).partition_by(REJECTED.owner, maintain_order=True):
-        _land(rejects, one, wait_s)
+        _land(rejects, one, origin, wait_s)
 
 
 def as_text(schema: Mapping[str, pl.DataType]) -> pl.Expr:
@@ -162,7 +162,7 @@ def as_text(schema: Mapping[str, pl.DataType]) -> pl.Expr:
     )
 
 
-def _land(target: Target, rows: pl.DataFrame, wait_s: float) -> Landing:
+def _land(target: Target, rows: pl.DataFrame, origin: Origin, wait_s: float) -> Landing:
     """Land the rows of one owner that are new, under the owner's lock."""
     contract = target.contract
     owner = {name: rows.item(0, name) for name in contract.owner}
@@ -173,7 +173,7 @@ def _land(target: Target, rows: pl.DataFrame, wait_s: float) -> Landing:
             first = first.sort(contract.time, maintain_order=True)
         stored = _stored(target, owner, first)
         fresh, there, conflicts = _compare(contract, first, stored)
-        _store(target, owner, fresh)
+        _store(target, owner, fresh, origin)
     both = pl.concat([clash, conflicts])
     return Landing(fresh.height, again + there, both, again, conflicts.height)
 
@@ -262,7 +262,9 @@ def _compare(
     )
 
 
-def _store(target: Target, owner: Mapping[str, str | None], rows: pl.DataFrame) -> None:
+def _store(
+    target: Target, owner: Mapping[str, str | None], rows: pl.DataFrame, origin: Origin
+) -> None:
     """Write sorted rows of one owner into their calendar folders."""
     if rows.is_empty():
         return
@@ -276,7 +278,7 @@ def _store(target: Target, owner: Mapping[str, str | None], rows: pl.DataFrame) 
     def one(part: pl.DataFrame) -> None:
         first = int(part.item(0, target.contract.time))
         folder = target.root / target.layout.folder(owner, first)
-        content = parquet.encoded(part)
+        content = parquet.encoded(part, origin.as_metadata())
         name = target.layout.file_name(first, parquet.digest(content))
         path = parquet.place(content, folder, name)
         keys.remember(target.root, target.contract, owner, path, part)

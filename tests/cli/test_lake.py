@@ -56,6 +56,17 @@ def test_status_of_an_empty_lake_says_what_to_type_next(project, capsys):
     assert (project / "lake.db").exists()
 
 
+def test_files_say_where_their_rows_come_from(lake, capsys):
+    assert run(["lake", "files", "BTC-BRL", "--json"]) == 0
+    (one,) = json.loads(said(capsys))["files"]
+    assert (one["rows"], one["source"], one["ingested_ts"]) == (48, "test", 1)
+    assert (lake.root / one["path"]).stat().st_size == one["bytes"]
+    assert run(["lake", "files"]) == 0
+    assert "1970-01-01 00:00" in said(capsys)
+    assert run(["lake", "files", "ETH-BRL"]) == 0
+    assert "cq lake status" in capsys.readouterr().err
+
+
 def test_status_shows_each_series(lake, capsys):
     assert run(["lake", "status"]) == 0
     assert re.search(r"ohlcv +mercadobitcoin +BTC-BRL +1h +2024-01-01 00:00", said(capsys))
@@ -139,8 +150,10 @@ def test_a_lake_db_that_is_open_elsewhere_is_left_alone_and_said(
 
 
 def test_every_command_of_the_group_has_a_line():
-    names = ["ingest", "stream", "record", "replay", "import", "quality", "status", "sql"]
-    assert list(COMMANDS) == names
+    assert {"ingest", "stream", "record", "replay", "import", "quality", "status", "files"} < set(
+        COMMANDS
+    )
+    assert list(COMMANDS)[-1] == "sql"
     assert all(line.endswith(".") for _, line in COMMANDS.values())
 
 

@@ -11,6 +11,7 @@ from cq.errors import NoSuchMarket, Unavailable, Unreachable, UsageError
 from cq.ingest.backfill import backfill, newest
 from cq.ingest.coverage import covered
 from cq.lake import Lake
+from cq.lake.origin import origin_of
 from cq.utils.time import DAY, HOUR, MINUTE, SECOND, parse_time
 
 START = parse_time("2026-09-01")
@@ -49,6 +50,10 @@ def fill(lake, exchange, since=START, until=None, now=NOW, **options):
     return report
 
 
+def origins(lake, dataset="ohlcv"):
+    return [origin_of(part.path) for part in lake.layouts[dataset].files(lake.root)]
+
+
 def known(lake):
     return covered(lake, "ohlcv", "mercadobitcoin", "BTC-BRL", "1h")
 
@@ -60,6 +65,13 @@ def test_the_closed_bars_land_and_the_report_adds_up(lake, btc):
     assert (report.already_there, report.rejected, report.differing) == (0, 0, 0)
     assert report.empty_buckets == 3
     assert report.answered_ns == report.asked_ns == 100 * HOUR
+
+
+def test_the_file_says_which_range_was_asked_for(lake, btc):
+    fill(lake, btc, until=START + 50 * HOUR)
+    (bars,) = origins(lake)
+    assert (bars.asked_start_ts, bars.asked_end_ts) == (START, START + 50 * HOUR)
+    assert (bars.source, bars.ingested_ts) == (origins(lake, "coverage")[0].source, NOW)
 
 
 def test_the_bar_in_progress_never_lands_and_is_never_covered(lake, btc):

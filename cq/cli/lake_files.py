@@ -1,0 +1,63 @@
+"""`cq lake files`: which files there are, and where their rows come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cq.cli.app import App
+from cq.cli.lake_status import minute, size
+from cq.cli.output import note, print_json, print_table
+
+if TYPE_CHECKING:
+    from cq.lake.origin import Origin
+
+COLUMNS = ("file", "first", "newest", "rows", "size", "source", "asked for", "ingested", "cq")
+
+
+@click.command()
+@click.argument("symbols", nargs=-1)
+@click.option("--dataset", default="ohlcv", show_default=True, help="Whose files.")
+@click.option("--interval", help="Only bars of this interval.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def files(
+    app: App, symbols: tuple[str, ...], dataset: str, interval: str | None, *, as_json: bool
+) -> None:
+    """Show the files of SYMBOLS (all by default) and where their rows come from.
+
+    Who brought them, which range was asked for, when they were landed and by which cq, as each
+    file says of itself, e.g. `cq lake files BTC-BRL --interval 1h`.
+    """
+    from cq.lake.status import files as found_in
+
+    root = app.lake.root
+    found = found_in(app.lake, dataset, symbols, interval)
+    if as_json:
+        print_json({"lake": str(root), "files": [one.as_dict(root) for one in found]})
+    elif found:
+        print_table(
+            COLUMNS,
+            [
+                (
+                    one.path.relative_to(root).as_posix(),
+                    minute(one.first),
+                    minute(one.last),
+                    one.rows,
+                    size(one.size),
+                    *_origin(one.origin),
+                )
+                for one in found
+            ],
+        )
+    else:
+        note(f"no such file of {dataset} in {root}; see what there is with `cq lake status`")
+
+
+def _origin(origin: Origin | None) -> tuple[str | None, ...]:
+    if origin is None:
+        return (None,) * 4
+    ends = [minute(one) for one in (origin.asked_start_ts, origin.asked_end_ts)]
+    asked = " to ".join(one for one in ends if one)
+    return origin.source, asked or None, minute(origin.ingested_ts), origin.version
