@@ -7,6 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cq.cli.output import note
+from cq.errors import LakeUnwritable
+
 if TYPE_CHECKING:
     from cq.lake import Lake
     from cq.utils.settings import Settings
@@ -36,11 +39,16 @@ class App:
 
     @cached_property
     def lake(self) -> Lake:
-        """The lake at `data_root`, with the partitions of the settings."""
+        """The lake at `data_root`, with the settings' partitions, healed of what was killed."""
         from cq.lake import Lake
 
-        return Lake(
+        found = Lake(
             self.settings.data_root,
             partitions={name: one.path for name, one in self.settings.partitions.items()},
             sql_root=self.project / "sql",
         )
+        try:
+            found.heal()
+        except LakeUnwritable as error:  # reading goes on all the same
+            note(f"cq: what a killed command left in {found.root} stays for now: {error}")
+        return found

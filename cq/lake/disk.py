@@ -22,7 +22,7 @@ from cq.errors import CannotExchange, LakeUnwritable
 
 DOORS = (
     *("make_folder", "create", "append", "sync_file", "sync_folder"),
-    *("replace", "link", "exchange", "remove", "remove_folder"),
+    *("replace", "link", "copy_mode", "exchange", "remove", "remove_folder"),
 )
 UNABLE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV)
 UNLINKABLE = (errno.EPERM, errno.EMLINK, *UNABLE)
@@ -96,6 +96,11 @@ def _copy(source: Path, target: Path) -> None:
     if not target.is_symlink():
         with target.open("rb") as file:
             os.fsync(file.fileno())
+
+
+def copy_mode(source: Path, target: Path) -> None:
+    """Let a folder be open to whom another one is."""
+    target.chmod(source.stat().st_mode & 0o7777)
 
 
 def exchange(one: Path, other: Path) -> None:

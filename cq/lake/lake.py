@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cq.errors import EmptyDataset, UsageError
-from cq.lake import manifest
+from cq.lake import manifest, swap
 from cq.lake.damage import collected
 from cq.lake.datasets import OHLCV, dataset
 from cq.lake.layout import Layout
@@ -74,6 +74,13 @@ class Lake:
     def prepare(self) -> None:
         """Make the folder a lake: its `lake.json` and the empty files that views bind to."""
         manifest.prepare(self.root, self.layouts)
+
+    def heal(self) -> int:
+        """Remove what killed processes left of their work beside the lake's folders; how many did.
+
+        Nobody needs it to read: the files that a reader lists are whole at every moment.
+        """
+        return swap.heal(self.root)
 
     def stored(self, dataset: str = "ohlcv") -> pl.DataFrame:
         """exchange, symbol, interval of what a dataset holds, from folder names only."""

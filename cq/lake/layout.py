@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -293,13 +294,26 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 
 def _names(folder: str, *, files: bool) -> list[str]:
+    """Names in a folder, of files or of folders; again where the folder was exchanged meanwhile."""
     try:
-        with os.scandir(folder) as entries:
-            return sorted(one.name for one in entries if one.is_file() == files)
+        while True:
+            with _opened(folder) as handle, os.scandir(handle) as entries:
+                names = sorted(one.name for one in entries if one.is_file() == files)
+                if not files or os.path.samestat(os.fstat(handle), os.stat(folder)):  # noqa: PTH116
+                    return names
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise Unreadable(folder, error.strerror or str(error)) from error
+
+
+@contextmanager
+def _opened(folder: str) -> Iterator[int]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _levels(ts: int | None, depth: int) -> tuple[int, ...] | None:
