@@ -15,6 +15,7 @@ ARROWS = (
     "stats",
     "strategies",
     "signals",
+    "checks",
     "backtest",
     "execution",
     "report sim schemas",
