@@ -13,7 +13,7 @@ from cq.ingest.built_bars import Comparison, bars_of, compared
 from cq.lake import Lake
 from cq.lake.damage import collected
 from cq.lake.datasets import OHLCV, TRADES, Dataset
-from cq.lake.writer import scan
+from cq.lake.source import rows_of
 from cq.utils.time import DAY, interval_ns
 
 COMPARABLE: Final = ("1m", "15m", "1h", "3h", "1d")
@@ -61,10 +61,8 @@ def _stretches(ranges: Sequence[Range], interval: str) -> Iterable[Range]:
 
 def _rows(lake: Lake, contract: Dataset, owner: dict[str, str], stretch: Range) -> pl.DataFrame:
     start, end = stretch
-    parts = lake.layouts[contract.name].files(lake.root, owner, start, end)
-    if not parts:
-        return contract.empty()
-    rows = scan([part.path for part in parts], contract).filter(
+    layout = lake.layouts[contract.name]
+    rows = rows_of(lake.root, layout, contract, owner, start, end).filter(
         pl.col("ts").is_between(start, end - 1),
         *(pl.col(name) == value for name, value in owner.items()),
     )

@@ -9,17 +9,15 @@ import polars as pl
 from cq.exchanges.pages import Range
 from cq.lake import Lake
 from cq.lake.datasets import COVERAGE
-from cq.lake.writer import scan
+from cq.lake.source import rows_of as rows_in
 
 
 def covered(
     lake: Lake, dataset: str, exchange: str, symbol: str, interval: str | None
 ) -> list[Range]:
     """The covered ranges of one symbol, joined where they touch, oldest first."""
-    parts = lake.layouts[COVERAGE.name].files(lake.root, {"exchange": exchange, "symbol": symbol})
-    if not parts:
-        return []
-    rows = scan([part.path for part in parts], COVERAGE).filter(
+    owner = {"exchange": exchange, "symbol": symbol}
+    rows = rows_in(lake.root, lake.layouts[COVERAGE.name], COVERAGE, owner).filter(
         pl.col("dataset") == dataset,
         pl.col("exchange") == exchange,
         pl.col("symbol") == symbol,

@@ -17,7 +17,7 @@ from cq.lake import Lake, WriteReport
 from cq.lake.damage import collected
 from cq.lake.datasets import OHLCV, TRADES
 from cq.lake.resample import ceiling, floor
-from cq.lake.writer import scan
+from cq.lake.source import rows_of
 from cq.utils.time import DAY
 
 PIECE: Final = 10_000
@@ -218,8 +218,6 @@ def before(lake: Lake, exchange: str, hole: Hole) -> int | None:
 
 def trades_in(lake: Lake, exchange: str, symbol: str) -> pl.LazyFrame:
     """The trades of one market that have landed, in no order."""
-    layout = lake.layouts[TRADES.name]
-    paths = layout.paths(lake.root, {"exchange": exchange, "symbol": symbol})
-    if not paths:
-        return TRADES.empty().lazy()
-    return scan(paths, TRADES).filter(pl.col("exchange") == exchange, pl.col("symbol") == symbol)
+    owner = {"exchange": exchange, "symbol": symbol}
+    rows = rows_of(lake.root, lake.layouts[TRADES.name], TRADES, owner)
+    return rows.filter(pl.col("exchange") == exchange, pl.col("symbol") == symbol)

@@ -12,7 +12,6 @@ import polars as pl
 
 from cq.errors import EmptyDataset, UsageError
 from cq.lake import manifest, swap
-from cq.lake.damage import collected
 from cq.lake.datasets import OHLCV, dataset
 from cq.lake.layout import Layout
 from cq.lake.origin import Origin
@@ -101,6 +100,9 @@ class Lake:
 
         An interval that is not stored is made from the coarsest stored one that divides it; only
         complete buckets are returned. `now_ns` also leaves out what is not closed at that instant.
+
+        The frame names its files whenever it is collected: it sees what was written meanwhile, and
+        compaction never makes it fail. It may be used many times in a query, and from threads.
         """
         since, until = moment(start, 0), moment(end, FOREVER)
         frames = [
@@ -120,20 +122,9 @@ class Lake:
     ) -> pl.LazyFrame:
         """The last `count` bars of each symbol that open before `start_ns`, by (symbol, ts)."""
         return pl.concat(
-            self._tail(series, interval, start_ns, count)
+            self._bars.before(series, interval, start_ns, count)
             for series in self._series(symbols, interval, exchange)
         )
-
-    def _tail(self, series: Series, interval: str, end: int, count: int) -> pl.LazyFrame:
-        """Look back twice as far as gapless bars would need, then ever further."""
-        oldest = self._bars.first_ts(series)
-        back = 2 * (count + 1) * interval_ns(interval)
-        while True:
-            start = max(end - back, 0)
-            rows = self._bars.of(series, interval, start, end, None)
-            if start <= oldest or collected(rows.select(pl.len()), self.root).item() >= count:
-                return rows.tail(count)
-            back *= 4
 
     def files(
         self,
@@ -147,9 +138,9 @@ class Lake:
         """The files that `bars` of the same arguments reads; their names carry their digests."""
         since, until = moment(start, 0), moment(end, FOREVER)
         return [
-            path
+            part.path
             for series in self._series(symbols, interval, exchange)
-            for path in self._bars.files(series, since, until)
+            for part in self._bars.parts(series, since, until)
         ]
 
     @cached_property

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from cq.errors import DataError, NoBars, UnknownSymbol
-from cq.lake.damage import collected
 from cq.lake.datasets import COVERAGE, OHLCV
-from cq.lake.layout import OWNERS, Layout
+from cq.lake.layout import OWNERS, Layout, Part
 from cq.lake.resample import ceiling, divides, floor, resampled
-from cq.lake.writer import scan
+from cq.lake.source import Plan, Source, asked, by_time, look, rows_of, scan
 from cq.utils.time import bar_end, interval_ns
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume", "symbol", "exchange")
 FOREVER = 2**63 - 1
+READ = COLUMNS[:6]
+SCHEMA = pl.Schema({name: OHLCV.schema[name] for name in COLUMNS})
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,16 @@ def stored(root: Path, layout: Layout, symbol: str | None = None) -> pl.DataFram
     only = {} if symbol is None else {"symbol": symbol}
     found = layout.owners(root, only)
     if layout.dataset == "ohlcv" and len(named) < len(OWNERS) and found:
-        paths = [part.path for part in layout.files(root, only)]
-        return collected(scan(paths, OHLCV).select(OWNERS).unique().sort(OWNERS), root)
+        return look(partial(layout.files, root, only), _owners_inside)
     return pl.DataFrame(
         [[one.get(name) for one in found] for name in OWNERS],
         schema=dict.fromkeys(OWNERS, pl.String),
     ).sort(OWNERS)
+
+
+def _owners_inside(parts: Sequence[Part]) -> pl.DataFrame:
+    rows = scan([part.path for part in parts], OHLCV) if parts else OHLCV.empty().lazy()
+    return rows.select(OWNERS).unique().sort(OWNERS).collect()
 
 
 def series_of(
@@ -84,19 +93,61 @@ class Bars:
     def of(
         self, series: Series, interval: str, start: int, end: int, now_ns: int | None
     ) -> pl.LazyFrame:
-        """Closed bars of `interval` opening in [start, end), oldest first."""
+        """Closed bars of `interval` opening in [start, end), oldest first.
+
+        Which files, and up to when what is in them is known, is looked up when it is collected.
+        """
+        return self._source(series, interval, start, end, now_ns).frame().set_sorted("ts")
+
+    def before(self, series: Series, interval: str, end: int, count: int) -> pl.LazyFrame:
+        """The last `count` bars of `interval` that open before `end`, oldest first."""
+
+        def read(
+            columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _size: Any
+        ) -> Iterator[pl.DataFrame]:
+            rows = self._tail(series, interval, end, count).lazy()
+            yield asked(rows, columns, predicate, n_rows).collect()
+
+        return register_io_source(read, schema=SCHEMA, is_pure=True).set_sorted("ts")
+
+    def _tail(self, series: Series, interval: str, end: int, count: int) -> pl.DataFrame:
+        """Look back twice as far as gapless bars would need, then ever further."""
+        back = 2 * (count + 1) * interval_ns(interval)
+        while True:
+            start = max(end - back, 0)
+            found = pl.concat(self._source(series, interval, start, end, None).read())
+            if found.height >= count or start <= self.first_ts(series):
+                return found.tail(count)
+            back *= 4
+
+    def _source(
+        self, series: Series, interval: str, start: int, end: int, now_ns: int | None
+    ) -> Source:
         if series.interval == interval:
             if now_ns is not None:
                 end = min(end, self._closed(interval, now_ns))
-            return self._scanned(series, start, end).select(COLUMNS)
-        known = self._known_until(series)
-        closed = floor(known if now_ns is None else min(known, now_ns), interval)
-        start, until = ceiling(start, interval), min(ceiling(end, interval), closed)
-        return resampled(self._scanned(series, start, until), interval).select(COLUMNS)
+            return Source(
+                lambda: (self.parts(series, start, end), partial(self._rows, series, start, end)),
+                SCHEMA,
+            )
+        start = ceiling(start, interval)
 
-    def files(self, series: Series, start: int, end: int) -> list[Path]:
+        def named() -> tuple[list[Part], Plan]:
+            known = self._known_until(series)  # before the files: they hold at least that
+            closed = floor(known if now_ns is None else min(known, now_ns), interval)
+            until = min(ceiling(end, interval), closed)
+
+            def plan(parts: Sequence[Part]) -> pl.LazyFrame:
+                finer = self._rows(series, start, until, parts)
+                return resampled(finer, interval).select(COLUMNS)
+
+            return self.parts(series, start, until), plan
+
+        return Source(named, SCHEMA, whole=True)
+
+    def parts(self, series: Series, start: int, end: int) -> list[Part]:
         """The files that may hold bars opening in [start, end), in time order."""
-        return [part.path for part in self.layout.files(self.root, series.owner, start, end)]
+        return self.layout.files(self.root, series.owner, start, end) if end > start else []
 
     def first_ts(self, series: Series) -> int:
         """When the oldest stored bar opens."""
@@ -107,27 +158,32 @@ class Bars:
         return self._extreme(series, pl.col("ts").max(), newest=True)
 
     def _extreme(self, series: Series, what: pl.Expr, *, newest: bool) -> int:
-        parts = self.layout.files(self.root, series.owner)
-        groups = sorted({part.when for part in parts}, reverse=newest)
-        for when in groups:
-            paths = [part.path for part in parts if part.when == when]
-            found = collected(self._mine(scan(paths, OHLCV), series).select(what), self.root).item()
-            if found is not None:
-                return int(found)
-        raise NoBars(series.symbol, f"at {series.interval}", "none")
+        naming = partial(self.layout.files, self.root, series.owner)
 
-    def _scanned(self, series: Series, start: int, end: int) -> pl.LazyFrame:
+        def sought(parts: Sequence[Part]) -> int | None:
+            for when in sorted({part.when for part in parts}, reverse=newest):
+                paths = [part.path for part in parts if part.when == when]
+                found: int | None = (
+                    self._mine(scan(paths, OHLCV), series).select(what).collect().item()
+                )
+                if found is not None:
+                    return found
+            return None
+
+        extreme = look(naming, sought)
+        if extreme is None:
+            raise NoBars(series.symbol, f"at {series.interval}", "none")
+        return extreme
+
+    def _rows(self, series: Series, start: int, end: int, parts: Sequence[Part]) -> pl.LazyFrame:
         """Stored bars in [start, end), oldest first; names are constants, not read from files."""
-        parts = self.layout.files(self.root, series.owner, start, end) if end > start else []
-        if not parts:
-            return OHLCV.empty().lazy()
-        rows = self._mine(scan([part.path for part in parts], OHLCV), series)
-        rows = rows.filter(pl.col("ts") >= start, pl.col("ts") < end)
-        names = {name: pl.lit(value, pl.String) for name, value in series.owner.items()}
-        rows = rows.select("ts", "open", "high", "low", "close", "volume").with_columns(**names)
-        if len({part.when for part in parts}) == len(parts) and all(p.is_ours for p in parts):
-            return rows.set_sorted("ts")
-        return rows.sort("ts")
+
+        def mine(paths: list[Path]) -> pl.LazyFrame:
+            rows = self._mine(scan(paths, OHLCV), series)
+            return rows.filter(pl.col("ts") >= start, pl.col("ts") < end).select(READ)
+
+        names = {name: pl.lit(series.owner[name], pl.String) for name in COLUMNS[6:]}
+        return by_time(mine, parts).with_columns(**names)
 
     def _mine(self, rows: pl.LazyFrame, series: Series) -> pl.LazyFrame:
         """Only the series' own rows, where folders do not tell them apart."""
@@ -143,11 +199,8 @@ class Bars:
     def _known_until(self, series: Series) -> int:
         """Up to where the stored bars are known: the newest one's end, or what coverage adds."""
         until = bar_end(self.last_ts(series), series.interval)
-        parts = self.coverage.files(self.root, series.owner)
-        if not parts:
-            return until
-        asked = scan([part.path for part in parts], COVERAGE).filter(
+        asked = rows_of(self.root, self.coverage, COVERAGE, series.owner).filter(
             pl.col("dataset") == "ohlcv", *(pl.col(n) == v for n, v in series.owner.items())
         )
-        newest = collected(asked.select(pl.col("end_ts").max()), self.root).item()
+        newest: int | None = asked.select(pl.col("end_ts").max()).collect().item()
         return max(until, newest or 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from cq.errors import Unreadable
 from cq.lake.damage import problem
 from cq.lake.datasets import DATASETS, dataset
 from cq.lake.lake import Lake
+from cq.lake.layout import Part
 from cq.lake.origin import Origin
+from cq.lake.source import look
 from cq.utils.time import SECOND, bar_end
 
 STREAMS = ("ohlcv", "trades", "orderbook_l2")
@@ -73,11 +76,14 @@ def files(
     """Every file of a dataset (of these symbols, at this interval), by path."""
     layout, time = lake.layouts[dataset(name).name], _time(name)
     owners: list[dict[str, str | None]] = [{"symbol": one} for one in symbols] or [{}]
-    paths = {part.path for owner in owners for part in layout.files(lake.root, owner)}
-    found = [footer(path, time) for path in sorted(paths)]
+
+    def named() -> list[Part]:
+        parts = {part.path: part for owner in owners for part in layout.files(lake.root, owner)}
+        return [parts[path] for path in sorted(parts)]
+
     return [
         one
-        for one in found
+        for one in look(named, lambda parts: [footer(part.path, time) for part in parts])
         if (not symbols or one.owner[1] in symbols) and interval in (None, one.owner[2])
     ]
 
@@ -89,9 +95,12 @@ def status(lake: Lake, now_ns: int) -> list[SeriesStatus]:
 
 def _of_dataset(lake: Lake, name: str, now_ns: int) -> Iterator[SeriesStatus]:
     time = _time(name)
+
+    def read(parts: Sequence[Part]) -> list[FileStatus]:
+        return [footer(part.path, time) for part in parts]
+
     groups: dict[tuple[str | None, str | None, str | None], list[FileStatus]] = {}
-    for part in lake.layouts[name].files(lake.root):
-        one = footer(part.path, time)
+    for one in look(partial(lake.layouts[name].files, lake.root), read):
         groups.setdefault(one.owner, []).append(one)
     for owner, files in sorted(groups.items(), key=lambda pair: [word or "" for word in pair[0]]):
         newest = max((one.last for one in files if one.last is not None), default=None)

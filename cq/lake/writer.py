@@ -17,6 +17,7 @@ from cq.lake.damage import collected
 from cq.lake.datasets import REJECTED, Dataset
 from cq.lake.layout import Layout
 from cq.lake.origin import Origin
+from cq.lake.source import scan
 
 WORKERS = min(4, os.cpu_count() or 1)
 
@@ -216,18 +217,6 @@ def _stored(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> pl.
         )
         .select(rows.columns),
         target.root,
-    )
-
-
-def scan(paths: list[str] | list[Path], contract: Dataset) -> pl.LazyFrame:
-    """The rows of these files, typed as the contract says."""
-    return pl.scan_parquet(
-        paths,
-        schema=dict(contract.schema),
-        hive_partitioning=False,
-        missing_columns="insert",
-        extra_columns="ignore",
-        glob=False,
     )
 
 

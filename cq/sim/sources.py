@@ -15,7 +15,7 @@ from cq.errors import DataError, NoSuchFile
 from cq.lake import Lake
 from cq.lake.damage import collected
 from cq.lake.datasets import TRADES
-from cq.lake.writer import scan
+from cq.lake.source import rows_of
 from cq.sim.arrays import BUY, SELL, BarArrays, Floats, Ints, TradeArrays
 from cq.sim.listing import UNIT, listing
 from cq.sim.strips import BarsStrip, Strip, TradesStrip
@@ -144,9 +144,8 @@ def _from_bars(
 
 def _from_trades(lake: Lake, symbol: str, exchange: str, notes: list[str]) -> TradesStrip:
     owner = {"exchange": exchange, "symbol": symbol}
-    paths = [part.path for part in lake.layouts[TRADES.name].files(lake.root, owner)]
     rows = collected(
-        scan(paths, TRADES)
+        rows_of(lake.root, lake.layouts[TRADES.name], TRADES, owner)
         .filter(pl.col("symbol") == symbol, pl.col("exchange") == exchange)
         .select("ts", "price", "size", "side", tid=pl.col("trade_id").cast(pl.Int64, strict=False))
         .sort("ts", "tid", maintain_order=True),

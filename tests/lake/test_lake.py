@@ -254,7 +254,7 @@ def test_a_spoilt_file_is_an_error_of_the_data(lake, bars):
     with pytest.raises(DataError, match="cannot be read"):
         put(lake, bars(3))
     with pytest.raises(DataError, match="cannot be read"):
-        lake.bars("BTC-BRL", "1d")
+        lake.bars("BTC-BRL", "1d").collect()
 
 
 @pytest.mark.parametrize(
