@@ -1,7 +1,6 @@
 """A file of the lake that cannot be read is named, whoever comes across it."""
 
 import os
-from contextlib import contextmanager
 
 import polars as pl
 import pytest
@@ -83,16 +82,14 @@ def test_what_is_no_file_s_fault_is_not_put_on_one(lake, bars):
 
 def test_a_folder_that_may_not_be_listed_is_not_an_empty_one(lake, bars, monkeypatch):
     lake.write("ohlcv", bars(3), source="t", now_ns=1)
-    scandir = os.scandir
+    opened = os.open
 
-    @contextmanager
-    def guarded(folder):
-        if str(folder).endswith("symbol=BTC-BRL"):
-            raise PermissionError(13, "Permission denied", str(folder))
-        with scandir(folder) as entries:
-            yield entries
+    def guarded(path, *rest, **named):
+        if str(path).endswith("symbol=BTC-BRL"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *rest, **named)
 
-    monkeypatch.setattr(layout.os, "scandir", guarded)
+    monkeypatch.setattr(layout.os, "open", guarded)
     for ask in (lake.stored, lambda: lake.sql("from bars"), lambda: lake.bars("BTC-BRL", "1h")):
         with pytest.raises(Unreadable, match=r"symbol=BTC-BRL .*check its permissions"):
             ask()
