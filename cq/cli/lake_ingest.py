@@ -121,16 +121,17 @@ def choose(symbols: Sequence[str], settings: Settings) -> list[str]:
 def begin(
     app: App, exchange: str, kind: Kind, symbols: Sequence[str], since: str | None, now: int
 ) -> dict[str, int]:
-    """Where to begin for each symbol: at `since`, else where the oldest covered range ends."""
-    from cq.ingest.coverage import covered
+    """Where to begin for each symbol: at `since`, else at the first instant that is not known."""
+    from cq.ingest.coverage import first_gap
 
     if since is not None:
         start = parse_time(since, app.settings.timezone)
         if start >= now:
             raise UsageError(f"--since {since} lies in the future; there is nothing to fetch yet")
         return dict.fromkeys(symbols, start)
-    known = {one: covered(app.lake, kind.dataset, exchange, one, kind.interval) for one in symbols}
-    if new := [symbol for symbol, ranges in known.items() if not ranges]:
+    series = (kind.dataset, exchange)
+    known = {one: first_gap(app.lake, *series, one, kind.interval) for one in symbols}
+    if new := [symbol for symbol, start in known.items() if start is None]:
         names = ", ".join(new)
         raise UsageError(
             (
@@ -140,7 +141,7 @@ def begin(
             )
             + " fetched before; say where to begin, such as --since 2024-01-01"
         )
-    return {symbol: ranges[0][1] for symbol, ranges in known.items()}
+    return {symbol: start for symbol, start in known.items() if start is not None}
 
 
 def in_order(starts: dict[str, int], end: int | None) -> None:

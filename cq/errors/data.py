@@ -87,8 +87,8 @@ class Unreadable(DataError):
         advice = (
             "check its permissions"
             if denied
-            else "move it away and bring its rows back with `cq lake import`, "
-            "or `cq lake ingest --refetch`"
+            else "move it away with `cq lake verify --quarantine` and bring its rows back "
+            "with `cq lake ingest` or `cq lake import`"
         )
         super().__init__(f"{path} cannot be read ({reason}); {advice}")
 

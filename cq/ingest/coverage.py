@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
-from cq.exchanges.pages import Range
-from cq.lake import Lake
-from cq.lake.datasets import COVERAGE
-from cq.lake.source import rows_of as rows_in
+from cq.lake import Lake, known
+from cq.lake.known import Range, gaps, joined
+
+__all__ = ["covered", "first_gap", "gaps", "hull", "joined", "rows_of"]
 
 
 def covered(
     lake: Lake, dataset: str, exchange: str, symbol: str, interval: str | None
 ) -> list[Range]:
-    """The covered ranges of one symbol, joined where they touch, oldest first."""
-    owner = {"exchange": exchange, "symbol": symbol}
-    rows = rows_in(lake.root, lake.layouts[COVERAGE.name], COVERAGE, owner).filter(
-        pl.col("dataset") == dataset,
-        pl.col("exchange") == exchange,
-        pl.col("symbol") == symbol,
-        pl.col("interval").eq_missing(pl.lit(interval, pl.String)),
-    )
-    return joined(rows.select("start_ts", "end_ts").collect())
+    """The ranges of one series that are known, joined where they touch, oldest first."""
+    return known.covered(lake.root, lake.layouts, dataset, exchange, symbol, interval)
 
 
-def joined(ranges: pl.DataFrame) -> list[Range]:
-    """Ranges (`start_ts`, `end_ts`) as the fewest that cover the same."""
-    end_before = pl.col("end_ts").cum_max().shift(1)
-    runs = (
-        ranges.sort("start_ts", "end_ts")
-        .with_columns(run=(pl.col("start_ts") > end_before).fill_null(value=True).cum_sum())
-        .group_by("run", maintain_order=True)
-        .agg(pl.col("start_ts").min(), pl.col("end_ts").max())
-    )
-    return list(runs.select("start_ts", "end_ts").iter_rows())
+def first_gap(
+    lake: Lake, dataset: str, exchange: str, symbol: str, interval: str | None
+) -> int | None:
+    """Where to go on: at the first instant that is not known after the series begins.
 
-
-def gaps(asked: Range, known: Iterable[Range]) -> list[Range]:
-    """What of `asked` is in none of `known`, which are apart and oldest first."""
-    found, start = [], asked[0]
-    for known_start, known_end in known:
-        if start < min(known_start, asked[1]):
-            found.append((start, min(known_start, asked[1])))
-        start = max(start, known_end)
-    if start < asked[1]:
-        found.append((start, asked[1]))
-    return found
+    What a damaged file held belongs to the series. None where nothing was ever asked for or lost.
+    """
+    series = (dataset, exchange, symbol, interval)
+    there = covered(lake, *series)
+    begun = [there[0][1]] if there else []
+    lost = known.still_lost(lake.root, lake.layouts, *series)
+    begun += [start for start, _ in lost if start > 0]  # 0: nothing tells from when on
+    return min(begun, default=None)
 
 
 def hull(ranges: Sequence[Sequence[int]]) -> Range | None:

@@ -16,6 +16,9 @@ MAGIC = b"PAR1"
 ENDS = 12
 """Bytes that the shortest Parquet file has."""
 
+BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What Polars raises over bytes that make no sense; some of them make it panic."""
+
 
 def collected(rows: pl.LazyFrame, root: Path) -> pl.DataFrame:
     """The rows; a file of the lake that cannot be read is an error of the data."""
@@ -28,7 +31,7 @@ def reading(root: Path) -> Iterator[None]:
     """A block that reads the lake at `root`: what Polars cannot read is an error of the data."""
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (*BROKEN, OSError) as error:
         raise damage(root, error) from error
 
 
@@ -39,7 +42,7 @@ def damage(root: Path, error: BaseException) -> DataError:
     if named is not None:
         return Unreadable(named, problem(named, whole=True) or said)
     try:
-        paths = sorted(root.rglob("*.parquet"))
+        paths = sorted(path for name in DATASETS for path in (root / name).rglob("*.parquet"))
     except OSError as closed:
         return Unreadable(closed.filename or root, closed.strerror or said)
     for whole in (False, True):
@@ -78,6 +81,6 @@ def problem(path: Path, *, whole: bool = True) -> str:
             ).collect()
     except OSError as error:
         return error.strerror or str(error)
-    except pl.exceptions.PolarsError as error:
+    except BROKEN as error:
         return (str(error).splitlines() or ["it is damaged"])[0]
     return ""

@@ -150,8 +150,23 @@ REJECTED = Dataset(
     free_form=True,
 )  # fmt: skip
 
+LOST = Dataset(
+    "lost",
+    _columns(
+        dataset=pl.String, symbol=pl.String, exchange=pl.String, interval=pl.String,
+        start_ts=pl.Int64, end_ts=pl.Int64, rows=pl.Int64, file=pl.String, reason=pl.String,
+        lost_ts=pl.Int64,
+    ),
+    key=("dataset", "exchange", "symbol", "interval", "file", "start_ts", "end_ts", "lost_ts"),
+    rules=r.LOST_RULES,
+    time="start_ts",
+    nullable=frozenset({"symbol", "exchange", "interval", "rows"}),
+    first_wins=True,
+    free_form=True,
+)  # fmt: skip
+
 DATASETS: dict[str, Dataset] = {
-    one.name: one for one in (OHLCV, TRADES, ORDERBOOK_L2, ORDERS, FILLS, COVERAGE, REJECTED)
+    one.name: one for one in (OHLCV, TRADES, ORDERBOOK_L2, ORDERS, FILLS, COVERAGE, REJECTED, LOST)
 }
 
 

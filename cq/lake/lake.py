@@ -145,7 +145,7 @@ class Lake:
 
     @cached_property
     def _bars(self) -> Bars:
-        return Bars(self.root, self.layouts["ohlcv"], self.layouts["coverage"])
+        return Bars(self.root, self.layouts)
 
     def _series(
         self, symbols: str | Sequence[str], interval: str, exchange: str | None

@@ -25,6 +25,7 @@ DEFAULT_PARTITIONS: dict[str, str] = {
     "fills": "fills/exchange={exchange}/symbol={symbol}/year={YYYY}/file-{HHmmss}.parquet",
     "coverage": "coverage/exchange={exchange}/symbol={symbol}/file-{HHmmss}.parquet",
     "rejected": "rejected/exchange={exchange}/symbol={symbol}/file-{HHmmss}.parquet",
+    "lost": "lost/exchange={exchange}/symbol={symbol}/file-{HHmmss}.parquet",
 }
 
 OWNERS = ("exchange", "symbol", "interval")
@@ -120,6 +121,14 @@ class Layout:
         values = {"dataset": self.dataset, "HHmmss": f"{moment:%H%M%S}", **calendar(moment)}
         stem = _filled(self.template.split("/")[-1].removesuffix(".parquet"), values)
         return f"{stem}-{digest}.parquet"
+
+    def told(self, folder: Path) -> dict[str, str]:
+        """Placeholder → value, as far as the name of a folder of the lake tells."""
+        told: dict[str, str] = {}
+        for name, pattern in zip(folder.parts, self.folders, strict=False):
+            found = _regex(pattern.replace("{dataset}", self.dataset)).fullmatch(name)
+            told |= found.groupdict() if found else {}
+        return told
 
     def anchor(self) -> Path:
         """An empty file that lets a view over the dataset bind before the first row is there."""

@@ -38,6 +38,7 @@ def encoded(rows: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> pa
         column_encoding=whole or None,
         store_schema=False,
         write_statistics=pruned,
+        write_page_checksum=True,
     ) as file:
         file.write_table(table, row_group_size=ROW_GROUP)
         if metadata:

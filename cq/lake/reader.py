@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,11 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from cq.errors import DataError, NoBars, UnknownSymbol
-from cq.lake.datasets import COVERAGE, OHLCV
+from cq.lake.datasets import OHLCV
+from cq.lake.known import covered
 from cq.lake.layout import OWNERS, Layout, Part
 from cq.lake.resample import ceiling, divides, floor, resampled
-from cq.lake.source import Plan, Source, asked, by_time, look, rows_of, scan
+from cq.lake.source import Plan, Source, asked, by_time, look, scan
 from cq.utils.time import bar_end, interval_ns
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume", "symbol", "exchange")
@@ -87,8 +88,12 @@ class Bars:
     """Reads the bars of one lake."""
 
     root: Path
-    layout: Layout
-    coverage: Layout
+    layouts: Mapping[str, Layout]
+
+    @property
+    def layout(self) -> Layout:
+        """Where bars lie."""
+        return self.layouts[OHLCV.name]
 
     def of(
         self, series: Series, interval: str, start: int, end: int, now_ns: int | None
@@ -199,8 +204,7 @@ class Bars:
     def _known_until(self, series: Series) -> int:
         """Up to where the stored bars are known: the newest one's end, or what coverage adds."""
         until = bar_end(self.last_ts(series), series.interval)
-        asked = rows_of(self.root, self.coverage, COVERAGE, series.owner).filter(
-            pl.col("dataset") == "ohlcv", *(pl.col(n) == v for n, v in series.owner.items())
+        known = covered(
+            self.root, self.layouts, OHLCV.name, series.exchange, series.symbol, series.interval
         )
-        newest: int | None = asked.select(pl.col("end_ts").max()).collect().item()
-        return max(until, newest or 0)
+        return max(until, known[-1][1]) if known else until

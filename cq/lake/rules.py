@@ -103,6 +103,12 @@ COVERAGE_RULES: dict[str, pl.Expr] = {
     "asked_ts_present": pl.col("asked_ts").is_not_null(),
 }
 
+LOST_RULES: dict[str, pl.Expr] = {
+    "range_in_order": pl.col("start_ts") < pl.col("end_ts"),
+    "file_present": pl.col("file").is_not_null(),
+    "lost_ts_present": pl.col("lost_ts").is_not_null(),
+}
+
 REJECTED_RULES: dict[str, pl.Expr] = {"row_present": pl.col("row").is_not_null()}
 
 

@@ -20,7 +20,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from cq.errors import CqError, DataError, Unreadable
-from cq.lake.damage import problem
+from cq.lake.damage import BROKEN, problem
 from cq.lake.datasets import Dataset
 from cq.lake.layout import Layout, Part
 
@@ -142,7 +142,7 @@ def attempt(work: Callable[[], T], parts: Sequence[Part]) -> T:
     """
     try:
         return work()
-    except (pl.exceptions.PolarsError, OSError, Unreadable) as error:
+    except (*BROKEN, OSError, Unreadable) as error:
         if not all(part.path.exists() for part in parts):
             raise Swapped from error
         if isinstance(error, CqError):

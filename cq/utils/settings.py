@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-DATASETS = ("ohlcv", "trades", "orderbook_l2", "orders", "fills", "coverage", "rejected")
+DATASETS = (
+    *("ohlcv", "trades", "orderbook_l2", "orders", "fills"),
+    *("coverage", "rejected", "lost"),
+)
 TEMPLATE_WORDS = ("dataset", "exchange", "symbol", "interval", "YYYY", "MM", "DD", "HHmmss")
 
 

@@ -1,0 +1,111 @@
+"""What the footer and the pages of a Parquet file tell: whose rows, of when, and whether whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cq.lake.damage import BROKEN
+from cq.lake.datasets import Dataset
+from cq.lake.layout import Layout, safe
+from cq.lake.source import scan
+from cq.lake.verified import extremes
+
+TORN: Final = (pa.ArrowException, OSError, ValueError, OverflowError)
+"""What pyarrow raises over bytes that make no sense."""
+
+
+def misplaced(root: Path, layout: Layout, contract: Dataset, path: Path) -> str:
+    """What a footer says that does not fit the folder; also that there is none."""
+    try:
+        return _misplaced(root, layout, contract, path, pq.read_metadata(path))
+    except FileNotFoundError:
+        raise
+    except TORN as error:
+        return said(error)
+
+
+def _misplaced(
+    root: Path, layout: Layout, contract: Dataset, path: Path, found: pq.FileMetaData
+) -> str:
+    owner = {name: extremes(found, name, str) for name in contract.owner}
+    here = layout.told(path.parent.relative_to(root))
+    for name, ends in owner.items():
+        for value in ends:
+            if name in here and value is not None and safe(value) != here[name]:
+                return f"it holds {name} {value}, its folder is of {here[name]}"
+    for ts in extremes(found, contract.time, int):
+        if ts is not None and root / layout.folder(here, ts) != path.parent:
+            return (
+                f"it holds rows of {layout.folder(here, ts).name}, its folder is {path.parent.name}"
+            )
+    return ""
+
+
+def unreadable(path: Path, contract: Dataset) -> str:
+    """Why a file that others made cannot be read as its dataset, a piece at a time."""
+    try:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        with file:
+            for number in range(file.num_row_groups):
+                file.read_row_group(number)
+        scan([path], contract).head(1).collect()
+    except FileNotFoundError:
+        raise
+    except TORN as error:
+        return said(error)
+    except BROKEN as error:
+        return said(error)
+    return ""
+
+
+def said(error: BaseException) -> str:
+    """The first line of an error."""
+    return (str(error).splitlines() or ["it is damaged, no whole Parquet file"])[0]
+
+
+def row_groups(path: Path) -> Iterator[pl.DataFrame | None]:
+    """Each row group whose pages are what their checksums say; None in the place of any other.
+
+    Pages without a checksum prove nothing: three flipped bits in five change values that every
+    reader takes for right.
+    """
+    try:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    except TORN:
+        return
+    with file, path.open("rb") as raw:
+        for number in range(file.num_row_groups):
+            try:
+                group = file.metadata.row_group(number)
+                if not all(_has_checksum(raw, group.column(i)) for i in range(group.num_columns)):
+                    yield None
+                    continue
+                yield pl.DataFrame(pl.from_arrow(file.read_row_group(number)))
+            except (*TORN, *BROKEN, MemoryError):
+                yield None
+
+
+def _has_checksum(raw: Any, column: pq.ColumnChunkMetaData) -> bool:
+    """Whether the first page of a column carries a checksum: field 4 of its header, an int32."""
+    start = column.dictionary_page_offset or column.data_page_offset
+    raw.seek(start)
+    head = raw.read(32)
+    at = 0
+    for _ in range(3):  # type and the two sizes: one byte that says int32, and a varint
+        if at >= len(head) or head[at] != INT32:
+            return False
+        at += 1
+        while at < len(head) and head[at] & 0x80:
+            at += 1
+        at += 1
+    return at < len(head) and head[at] == INT32
+
+
+INT32: Final = 0x15
+"""The next field, an int32, in Thrift's compact form."""
