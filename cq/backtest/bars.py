@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -23,6 +22,7 @@ from cq.utils.time import interval_ns, iso
 
 if TYPE_CHECKING:
     from cq.lake import Lake
+    from cq.lake.fingerprint import Fingerprint
     from cq.utils.settings import Backtest
 
 READ = ("ts", "open", "close")
@@ -234,22 +234,13 @@ def _held(lake: Lake, symbols: Sequence[str], strategy: Strategy) -> str:
     return f"{config.interval} bars from {iso(found['first'])} to {iso(found['last'])}"
 
 
-def description(
-    lake: Lake, symbols: Sequence[str], strategy: Strategy, parts: Sequence[Part]
-) -> dict[str, Any]:
-    """Which rows were read, and from which files of the lake."""
+def description(parts: Sequence[Part], data: Fingerprint) -> dict[str, Any]:
+    """Which rows were read, and from which files of the lake; `data.json` says more."""
     seen = [one.rows["ts"] for one in parts if one.rows.height]
-    first, last = min(ts[0] for ts in seen), max(ts[-1] for ts in seen)
-    files = lake.files(
-        symbols, strategy.config.interval, first, last + 1, exchange=strategy.config.exchange
-    )
     return {
-        "rows": sum(len(ts) for ts in seen),
-        "first": iso(first),
-        "last": iso(last),
-        "files": sorted(_name(one, lake.root) for one in files),
+        "rows": data.rows,
+        "first": iso(min(ts[0] for ts in seen)),
+        "last": iso(max(ts[-1] for ts in seen)),
+        "digest": data.digest,
+        "files": [one.path for one in data.files],
     }
-
-
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -1,17 +1,23 @@
-"""What was read, as the engine takes it: arrays market by market, and a digest of them."""
+"""What was read, as the engine takes it: arrays market by market, and a fingerprint of them."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cq.backtest.bars import ALL, Part
 from cq.backtest.engine import Market
 from cq.errors import DataError, StrategyError
+from cq.lake.datasets import OHLCV
+from cq.lake.evidence import BARS, Question, blocks_of, described
+from cq.lake.fingerprint import Fingerprint, Owner
 from cq.strategies import Strategy
 from cq.utils.time import iso
+
+if TYPE_CHECKING:
+    from cq.lake import Lake
 
 
 def markets_of(parts: Sequence[Part], strategy: Strategy) -> list[Market]:
@@ -39,12 +45,31 @@ def _check_targets(part: Part, strategy: Strategy) -> None:
     )
 
 
-def digest(parts: Sequence[Part]) -> str:
-    """SHA-256 of the rows in (symbol, ts) order, whatever files they came from."""
-    hashed = hashlib.sha256()
-    for part in parts:
-        columns = [one for one in ALL if one in part.rows.columns]
-        hashed.update(f"{part.symbol} {part.rows.height} {' '.join(columns)}\n".encode())
-        for column in columns:
-            hashed.update(np.ascontiguousarray(part.rows[column].to_numpy()).data)
-    return hashed.hexdigest()
+def fingerprint(
+    lake: Lake,
+    parts: Sequence[Part],
+    interval: str,
+    exchange: str | None,
+    start: int | None,
+) -> Fingerprint:
+    """What was read: the files, and digests of the rows, whatever files they came from.
+
+    Of a period with a `start` it reaches back to each symbol's first bar, the warm-up's; without
+    one, to wherever the lake begins.
+    """
+    held = [one for one in parts if one.rows.height]
+    firsts = {one.symbol: int(one.rows["ts"][0]) for one in held}
+    last = max(int(one.rows["ts"][-1]) for one in held)
+    earliest = 0 if start is None else min(firsts.values())
+    later = {} if start is None else {s: ts for s, ts in firsts.items() if ts > earliest}
+    columns = tuple(one for one in ALL if one in held[0].rows.columns)
+    symbols = tuple(sorted(firsts))
+    asked = Question(BARS, symbols, interval, exchange, earliest, last + 1, since=later)
+    owners = {one.symbol: one.exchange for one in lake.series(symbols, interval, exchange)}
+    blocks = {
+        Owner(owners[one.symbol], one.symbol, interval): blocks_of(one.rows, columns, "month")
+        for one in held
+    }
+    paths = lake.files(symbols, interval, min(firsts.values()), last + 1, exchange=exchange)
+    files = described(lake, OHLCV, paths)
+    return Fingerprint(BARS, asked.filter, columns, "month", blocks, files)

@@ -15,8 +15,9 @@ from cq.backtest.engine import Market, buy_and_hold
 from cq.backtest.intents import Floats
 from cq.backtest.metrics import Metrics
 from cq.errors import DataError
+from cq.lake.fingerprint import Fingerprint
 
-FILES = ("trades.csv", "equity.parquet", "metrics.json", "config.json")
+FILES = ("trades.csv", "equity.parquet", "metrics.json", "config.json", "data.json")
 """What the same inputs write with the same bytes."""
 
 
@@ -31,6 +32,7 @@ class BacktestResult:
     equity: pl.DataFrame
     metrics: Metrics
     config: dict[str, Any]
+    data: Fingerprint
     markets: tuple[Market, ...] = field(default=(), repr=False)
 
     @property
@@ -50,13 +52,14 @@ class BacktestResult:
         return hashlib.sha256(_json(self.config).encode()).hexdigest()[:12]
 
     def write(self, folder: Path) -> None:
-        """Write the four files into `folder`; the same inputs give the same bytes."""
+        """Write the five files into `folder`; the same inputs give the same bytes."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.trades.write_csv(folder / "trades.csv")
             self.equity.write_parquet(folder / "equity.parquet", compression="lz4")
             (folder / "metrics.json").write_text(_json(self.metrics), encoding="utf-8")
             (folder / "config.json").write_text(_json(self.config), encoding="utf-8")
+            (folder / "data.json").write_text(self.data.as_json(), encoding="utf-8")
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _unwritable(folder, error) from None
 

@@ -62,7 +62,11 @@ def traded(asked: Reading) -> BacktestResult:
     """Trade what is being read."""
     strategy, period = asked.strategy, asked.period
     parts = asked.parts()
-    sha256 = Background(lambda: data.digest(parts))
+    taken = Background(
+        lambda: data.fingerprint(
+            asked.lake, parts, strategy.config.interval, strategy.config.exchange, period.start
+        )
+    )
     markets = data.markets_of(parts, strategy)
     for absent in sorted(set(asked.symbols) - {one.symbol for one in markets}):
         asked.say(f"{absent}: no bars {period}")
@@ -73,8 +77,8 @@ def traded(asked: Reading) -> BacktestResult:
     for warning in warnings:
         asked.say(f"warning: {warning}")
     config = configuration(asked)
-    config["data"] = description(asked.lake, asked.symbols, strategy, parts)
-    config["data"]["sha256"] = sha256.result()
+    fingerprint = taken.result()
+    config["data"] = description(parts, fingerprint)
     config["warnings"] = warnings
     return BacktestResult(
         name=strategy.name,
@@ -92,6 +96,7 @@ def traded(asked: Reading) -> BacktestResult:
             held=float(buy_and_hold(markets, int(made.ts[0]), made.ts[-1:], rules.cash)[0]),
         ),
         config=config,
+        data=fingerprint,
         markets=tuple(markets),
     )
 

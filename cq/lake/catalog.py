@@ -57,10 +57,10 @@ class Catalog:
         connection = self._connection()
 
         def opened() -> Any:
-            return _plain(connection.cursor().sql(query)).pl(lazy=True)
+            return plain(connection.cursor().sql(query)).pl(lazy=True)
 
         try:
-            schema: pl.Schema = _plain(connection.cursor().sql(query)).limit(0).pl().schema
+            schema: pl.Schema = plain(connection.cursor().sql(query)).limit(0).pl().schema
         except (duckdb.Error, pl.exceptions.PolarsError) as error:
             raise self.told(error, UsageError(f"{view}: {first_line(error)}")) from error
         return pl.defer(opened, schema=schema, validate_schema=False)
@@ -73,9 +73,9 @@ class Catalog:
         try:
             check_question(query)
             relation = self.cursor().sql(query, params=params)
-            answer: pl.DataFrame = pl.DataFrame() if relation is None else _plain(relation).pl()
+            answer: pl.DataFrame = pl.DataFrame() if relation is None else plain(relation).pl()
             if far := [name for name in answer.columns if is_beyond(answer[name])]:
-                answer = _plain(relation, far).pl()
+                answer = plain(relation, far).pl()
         except duckdb.IOException as error:
             raise self.told(error, DataError(first_line(error))) from error
         except (duckdb.Error, pl.exceptions.PolarsError) as error:
@@ -203,7 +203,7 @@ def check_question(query: str) -> None:
         )
 
 
-def _plain(relation: duckdb.DuckDBPyRelation, far: Sequence[str] = ()) -> duckdb.DuckDBPyRelation:
+def plain(relation: duckdb.DuckDBPyRelation, far: Sequence[str] = ()) -> duckdb.DuckDBPyRelation:
     """The relation with columns that Polars cannot take, and those named `far`, as text."""
     kinds = zip(relation.columns, map(str, relation.types), strict=True)
     foreign = [

@@ -21,6 +21,7 @@ from cq.utils.time import interval_ns, parse_time, to_ns
 
 if TYPE_CHECKING:
     from cq.lake.catalog import Catalog
+    from cq.lake.fingerprint import Fingerprint
 
 Moment = str | int | date | datetime | None
 
@@ -107,7 +108,7 @@ class Lake:
         since, until = moment(start, 0), moment(end, FOREVER)
         frames = [
             self._bars.of(series, interval, since, until, now_ns)
-            for series in self._series(symbols, interval, exchange)
+            for series in self.series(symbols, interval, exchange)
         ]
         return pl.concat(frames).select(*(columns or COLUMNS))
 
@@ -123,7 +124,7 @@ class Lake:
         """The last `count` bars of each symbol that open before `start_ns`, by (symbol, ts)."""
         return pl.concat(
             self._bars.before(series, interval, start_ns, count)
-            for series in self._series(symbols, interval, exchange)
+            for series in self.series(symbols, interval, exchange)
         )
 
     def files(
@@ -139,17 +140,43 @@ class Lake:
         since, until = moment(start, 0), moment(end, FOREVER)
         return [
             part.path
-            for series in self._series(symbols, interval, exchange)
+            for series in self.series(symbols, interval, exchange)
             for part in self._bars.parts(series, since, until)
         ]
+
+    def fingerprint(
+        self,
+        view: str = "bars",
+        where: str | None = None,
+        *,
+        symbols: str | Sequence[str] = (),
+        interval: str | None = None,
+        exchange: str | None = None,
+        start: Moment = None,
+        end: Moment = None,
+        by: str = "day",
+        columns: Sequence[str] | None = None,
+    ) -> Fingerprint:
+        """Names exactly what a query would read: files, and digests of the rows a UTC day or month.
+
+        `view` is a view or a dataset. `where` is a condition in SQL. The digests tell rows apart
+        whatever files they lie in; of bars, an interval that is not stored is made as in `bars`.
+        """
+        from cq.lake import evidence
+
+        named = (symbols,) if isinstance(symbols, str) else tuple(symbols)
+        since, until = moment(start, 0), moment(end, FOREVER)
+        asked = evidence.Question(view, named, interval, exchange, since, until, where)
+        return evidence.take(self, asked, by=by, columns=columns)
 
     @cached_property
     def _bars(self) -> Bars:
         return Bars(self.root, self.layouts)
 
-    def _series(
-        self, symbols: str | Sequence[str], interval: str, exchange: str | None
+    def series(
+        self, symbols: str | Sequence[str], interval: str, exchange: str | None = None
     ) -> list[Series]:
+        """The stored bars that `bars` of the same arguments is made from."""
         interval_ns(interval)
         names = sorted({symbols} if isinstance(symbols, str) else set(symbols))
         return [series_of(self._known(name), name, interval, exchange, self.root) for name in names]

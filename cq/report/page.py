@@ -201,7 +201,7 @@ def _origin(result: BacktestResult) -> str:
     settings = {key: result.config[key] for key in ("strategy", "backtest", "code")}
     return (
         f"<p>{data['rows']:,} rows, {data['first']} to {data['last']}, from {len(data['files'])} "
-        f"files; SHA-256 of the rows <code>{data['sha256']}</code></p>"
+        f"files; digest of the rows <code>{data['digest']}</code></p>"
         f"<details><summary>Configuration</summary><pre>{escape(json.dumps(settings, indent=2))}"
         "</pre></details>"
     )

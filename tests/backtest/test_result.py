@@ -46,7 +46,7 @@ def test_the_folder_holds_what_was_found(lake, tmp_path):
     assert config == result.config
     assert config["backtest"]["seed"] == 0
     assert config["data"]["rows"] == 300
-    assert len(config["data"]["sha256"]) == 64
+    assert len(config["data"]["digest"]) == 32
     assert config["code"]["cq"]
 
 

@@ -196,7 +196,7 @@ def test_the_digest_is_that_of_the_rows_not_of_the_files(tmp_path):
     first, second, third = (
         backtest.run(lake, quick(), SETTINGS).config["data"] for lake in (one, two, changed)
     )
-    assert first["sha256"] == second["sha256"] != third["sha256"]
+    assert first["digest"] == second["digest"] != third["digest"]
     assert len(first["files"]) == 1
     assert len(second["files"]) == 2
     assert first["rows"] == 40

@@ -47,8 +47,8 @@ def test_a_run_prints_its_metrics_and_where_the_results_lie(project, capsys):
         assert word in said
     folder = project / said.split("results in ")[1].split(";")[0]
     assert sorted(one.name for one in folder.iterdir()) == [
-        "config.json", "equity.parquet", "equity.png", "metrics.json", "report.html", "run.json",
-        "trades.csv",
+        "config.json", "data.json", "equity.parquet", "equity.png", "metrics.json",
+        "report.html", "run.json", "trades.csv",
     ]  # fmt: skip
     assert folder.name.split("-")[1] == "crossover_btc"
     assert json.loads((folder / "run.json").read_text())["id"] == folder.name
@@ -69,7 +69,7 @@ def test_json_is_one_object_and_notes_go_elsewhere(project, capsys, tmp_path):
 def test_the_same_command_twice_writes_the_same_bytes(project, tmp_path):
     for name in ("one", "two"):
         assert run(["backtest", BTC, *QUICK, "--no-report", "--out", str(tmp_path / name)]) == 0
-    for file in ("trades.csv", "equity.parquet", "metrics.json", "config.json"):
+    for file in ("trades.csv", "equity.parquet", "metrics.json", "config.json", "data.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 

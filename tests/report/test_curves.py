@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cq.backtest import BacktestResult
+from cq.lake.fingerprint import Fingerprint
 from cq.report.curves import averaged, monthly, thinned, yearly
 
 HOUR = makers.HOUR
@@ -25,6 +26,7 @@ def result(ts, equity):
         equity=frame,
         metrics={},
         config={"backtest": {"cash": 100.0}},
+        data=Fingerprint("bars", {}, (), "month", {}),
     )
 
 

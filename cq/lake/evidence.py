@@ -1,0 +1,228 @@
+"""Takes fingerprints: what a query over a lake would read, without keeping it in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from cq.errors import UsageError
+from cq.lake.damage import collected
+from cq.lake.datasets import DATASETS, OHLCV, Dataset
+from cq.lake.fingerprint import PERIODS, Block, File, Fingerprint, Owner, cut, merged
+from cq.lake.layout import is_ours
+from cq.lake.resample import divides
+from cq.lake.rowhash import row_hashes
+from cq.lake.windows import FOREVER, Window, named, owners_in, rows_in, windows
+
+if TYPE_CHECKING:
+    from cq.lake.lake import Lake
+
+WORKERS: Final = 2
+BARS: Final = "bars"
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which rows are meant: those of a view, of these owners, in [start, end), that hold `where`.
+
+    Bars of every stored interval, where none is named; a named one may be made from a finer one.
+    """
+
+    view: str = BARS
+    symbols: tuple[str, ...] = ()
+    interval: str | None = None
+    exchange: str | None = None
+    start: int = 0
+    end: int = FOREVER
+    where: str | None = None
+    since: Mapping[str, int] = field(default_factory=dict)
+    """Symbol → its own start, where that is later."""
+
+    @property
+    def filter(self) -> dict[str, Any]:
+        """What narrows it, for JSON."""
+        said = {
+            "symbols": sorted(self.symbols),
+            "interval": self.interval,
+            "exchange": self.exchange,
+            "start": self.start,
+            "end": None if self.end == FOREVER else self.end,
+            "where": self.where,
+            "since": dict(self.since),
+        }
+        return {name: value for name, value in said.items() if value}
+
+    @classmethod
+    def of(cls, taken: Fingerprint) -> Question:
+        """The question that a fingerprint answers."""
+        said = dict(taken.filter)
+        return cls(taken.view, tuple(said.pop("symbols", ())), **said)
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The dataset whose rows are meant, where they are meant as stored."""
+        return OHLCV if self.view == BARS else DATASETS.get(self.view)
+
+    def start_of(self, source: Source) -> int:
+        """From when on the rows of one owner are meant."""
+        return max(self.start, self.since.get(str(source.owner.symbol), 0))
+
+    def wanted(self) -> dict[str, list[str]]:
+        """Owner column → the values that are asked for."""
+        said = {
+            "exchange": [self.exchange] if self.exchange else [],
+            "symbol": list(self.symbols),
+            "interval": [self.interval] if self.interval else [],
+        }
+        return {name: values for name, values in said.items() if values}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose rows are read: `stored` are those that the lake holds, `owner` those that come out."""
+
+    owner: Owner
+    stored: Owner
+
+    def rows(self, lake: Lake, contract: Dataset, asked: Question, window: Window) -> pl.DataFrame:
+        """The rows in a window."""
+        if self.owner != self.stored:
+            symbol, interval = str(self.owner.symbol), str(self.owner.interval)
+            bars = lake.bars(symbol, interval, *window, exchange=self.owner.exchange)
+            return collected(bars, lake.root)
+        rows = rows_in(lake, contract, self.stored, window)
+        inside = [n for n in asked.wanted() if n not in named(self.stored, contract)]
+        return rows.filter(*(pl.col(name).is_in(asked.wanted()[name]) for name in inside))
+
+
+def take(
+    lake: Lake, asked: Question, *, by: str = "day", columns: Sequence[str] | None = None
+) -> Fingerprint:
+    """The fingerprint of what `asked` reads of the lake; of these columns, where some are named."""
+    if by not in PERIODS:
+        raise UsageError(f"by={by!r}; expected {' or '.join(PERIODS)}")
+    contract = asked.dataset
+    if contract is None or asked.where is not None:
+        from cq.lake.evidence_sql import answered, files_behind
+
+        names, blocks = answered(lake, asked, by, columns)
+        return Fingerprint(asked.view, asked.filter, names, by, blocks, files_behind(lake, asked))
+    names = tuple(columns or counted(contract))
+    sources = sources_of(lake, asked, contract)
+    tasks = [
+        (source, window)
+        for source in sources
+        for window in windows(lake, contract, source.stored, asked.start_of(source), asked.end)
+    ]
+
+    def one(task: tuple[Source, Window]) -> tuple[Block, ...]:
+        rows = task[0].rows(lake, contract, asked, task[1])
+        return blocks_of(rows, names, by, contract.time)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        answers = zip((source.owner for source, _ in tasks), pool.map(one, tasks), strict=True)
+        blocks = together(answers)
+    files = described(lake, contract, paths_of(lake, asked, contract, sources))
+    return Fingerprint(asked.view, asked.filter, names, by, blocks, files)
+
+
+def counted(contract: Dataset) -> tuple[str, ...]:
+    """The columns that count: all but those that say whose the rows are."""
+    if contract.free_form:
+        return tuple(contract.schema)
+    return tuple(name for name in contract.schema if name not in contract.owner)
+
+
+def blocks_of(
+    rows: pl.DataFrame, columns: Sequence[str], by: str, time: str = "ts"
+) -> tuple[Block, ...]:
+    """The rows of one owner as blocks."""
+    return tuple(cut(rows[time].to_numpy(), row_hashes(rows, columns), by))
+
+
+def together(found: Iterable[tuple[Owner, Sequence[Block]]]) -> dict[Owner, tuple[Block, ...]]:
+    """Each owner's blocks, in order; owners without a row are left out."""
+    gathered: dict[Owner, list[Block]] = {}
+    for owner, blocks in found:
+        gathered.setdefault(owner, []).extend(blocks)
+    return {owner: merged(blocks) for owner, blocks in gathered.items() if blocks}
+
+
+def sources_of(lake: Lake, asked: Question, contract: Dataset) -> list[Source]:
+    """Whose rows the question reads."""
+    if asked.interval is not None and "interval" not in contract.schema:
+        raise UsageError(f"{contract.name} have no interval; leave it out")
+    if asked.view == BARS and asked.interval is not None:
+        series = [
+            one
+            for symbol in asked.symbols or _serving(lake, asked.interval, asked.exchange)
+            for one in lake.series(symbol, asked.interval, asked.exchange)
+        ]
+        stored = [Owner(one.exchange, one.symbol, one.interval) for one in series]
+        return [Source(one._replace(interval=asked.interval), one) for one in stored]
+    wanted = asked.wanted()
+    return [
+        Source(one, one)
+        for one in owners_in(lake, contract)
+        if all(value in wanted.get(n, [value]) for n, value in named(one, contract).items())
+    ]
+
+
+def _serving(lake: Lake, interval: str, exchange: str | None) -> list[str]:
+    """Symbols with bars of an interval that `interval` can be made from."""
+    known = lake.stored()
+    if exchange is not None:
+        known = known.filter(pl.col("exchange") == exchange)
+    serves = [one for one in known["interval"].unique() if divides(one, interval)]
+    serves.append(interval)
+    return sorted(set(known.filter(pl.col("interval").is_in(serves))["symbol"]))
+
+
+def paths_of(
+    lake: Lake, asked: Question, contract: Dataset, sources: Iterable[Source]
+) -> list[Path]:
+    """The files that hold the rows, and maybe others."""
+    layout, end = lake.layouts[contract.name], None if asked.end == FOREVER else asked.end
+    found = {
+        part.path
+        for source in sources
+        for part in layout.files(lake.root, named(source.stored, contract), asked.start, end)
+    }
+    return sorted(found)
+
+
+def described(lake: Lake, contract: Dataset, paths: Sequence[Path]) -> tuple[File, ...]:
+    """What the files are: rows by their footers, digests by their names where those tell."""
+    if not paths:
+        return ()
+    rows = pl.scan_parquet(
+        list(paths),
+        schema=dict(contract.schema),
+        hive_partitioning=False,
+        missing_columns="insert",
+        extra_columns="ignore",
+        glob=False,
+        include_file_paths="path",
+    )
+    held = dict(collected(rows.group_by("path").len(), lake.root).iter_rows())
+    return tuple(
+        File(
+            path.relative_to(lake.root).as_posix(),
+            held.get(str(path), 0),
+            path.stat().st_size,
+            path.stem[-12:] if is_ours(path.name) else file_digest(path),
+        )
+        for path in paths
+    )
+
+
+def file_digest(path: Path) -> str:
+    """Twelve digits that name a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

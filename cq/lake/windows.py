@@ -1,0 +1,119 @@
+"""A dataset read a piece at a time: whose rows there are, in which spans, and the rows themselves.
+
+What is in memory at once is a window: a year of bars, a month of trades, a day of books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from cq.errors import DataError
+from cq.lake.damage import collected
+from cq.lake.datasets import Dataset
+from cq.lake.fingerprint import Owner
+from cq.lake.writer import scan
+
+if TYPE_CHECKING:
+    from cq.lake.lake import Lake
+
+FOREVER: Final = 2**63 - 1
+SPANS: Final = {"trades": "M", "orderbook_l2": "D"}
+"""As numpy names them; of the others it is a year."""
+TRIES: Final = 5
+
+Window = tuple[int, int]
+
+
+def owners_in(lake: Lake, contract: Dataset) -> list[Owner]:
+    """Whose rows a dataset holds; nobody in particular where an owner may be any text."""
+    layout = lake.layouts[contract.name]
+    if contract.free_form:
+        return [Owner()] if layout.files(lake.root) else []
+    if set(contract.owner) <= set(layout.fields):
+        return [Owner(**one) for one in layout.owners(lake.root)]
+    paths = layout.paths(lake.root)
+    if not paths:
+        return []
+    found = scan(paths, contract).select(contract.owner).unique().sort(contract.owner)
+    return [Owner(**one) for one in collected(found, lake.root).iter_rows(named=True)]
+
+
+def windows(lake: Lake, contract: Dataset, owner: Owner, start: int, end: int) -> list[Window]:
+    """Spans of [start, end) that may hold rows of `owner`; the same spans in every lake."""
+    layout, span = lake.layouts[contract.name], SPANS.get(contract.name, "Y")
+    parts = layout.files(lake.root, named(owner, contract), start, _open(end))
+    if not parts:
+        return []
+    if layout.depth:
+        units = {unit for when in {part.when for part in parts} for unit in _units(when, span)}
+    else:
+        time = pl.col(contract.time)
+        rows = scan([part.path for part in parts], contract).select(
+            time.min().alias("first"), time.max().alias("last")
+        )
+        first, last = collected(rows, lake.root).row(0)
+        if first is None:
+            return []
+        units = set(np.arange(_unit(first, span), _unit(last, span) + 1))
+    edges = sorted((_ns(unit), _ns(unit + 1)) for unit in units)
+    clipped = ((max(since, start), min(until, end)) for since, until in edges)
+    return [(since, until) for since, until in clipped if since < until]
+
+
+def rows_in(lake: Lake, contract: Dataset, owner: Owner, window: Window) -> pl.DataFrame:
+    """The rows of `owner` in a window, in no order, whatever compaction does meanwhile."""
+    layout, fixed = lake.layouts[contract.name], named(owner, contract)
+    for attempt in range(TRIES):
+        paths = layout.paths(lake.root, fixed, window[0], _open(window[1]))
+        if not paths:
+            return contract.empty()
+        time = pl.col(contract.time)
+        rows = scan(paths, contract).filter(
+            time >= window[0],
+            time < window[1],
+            *(
+                pl.col(name).eq_missing(pl.lit(value, pl.String))
+                for name, value in fixed.items()
+                if name not in layout.fields
+            ),
+        )
+        try:
+            return collected(rows, lake.root)
+        except DataError:
+            if attempt + 1 == TRIES or paths == layout.paths(
+                lake.root, fixed, window[0], _open(window[1])
+            ):
+                raise
+    raise AssertionError("unreachable")
+
+
+def named(owner: Owner, contract: Dataset) -> dict[str, str | None]:
+    """The owner's values that a dataset has."""
+    if contract.free_form:
+        return {}
+    return {name: value for name, value in owner._asdict().items() if name in contract.owner}
+
+
+def _units(when: Sequence[int], span: str) -> Iterator[np.datetime64]:
+    """The spans that a calendar folder touches."""
+    year, month, day = (*when, 1, 1)[:3]
+    unit = "YMD"[min(len(when), 3) - 1]
+    folder = np.datetime64(f"{year:04d}-{month:02d}-{day:02d}").astype(f"M8[{unit}]")
+    first = folder.astype(f"M8[{span}]")
+    yield from np.arange(first, max((folder + 1).astype(f"M8[{span}]"), first + 1))
+
+
+def _unit(ts: int, span: str) -> Any:
+    return np.datetime64(ts, "ns").astype(f"M8[{span}]")
+
+
+def _ns(unit: np.datetime64) -> int:
+    return int(unit.astype("M8[ns]").astype(np.int64))
+
+
+def _open(end: int) -> int | None:
+    return None if end == FOREVER else end
