@@ -16,6 +16,8 @@ COMMANDS = {
     "verify": ("cq.cli.lake_verify:verify", "Find files that are not what they were."),
     "status": ("cq.cli.lake_status:status", "Show what the lake holds."),
     "files": ("cq.cli.lake_files:files", "Say of each file where its rows come from."),
+    "fingerprint": ("cq.cli.lake_diff:fingerprint", "Name exactly what a query reads."),
+    "diff": ("cq.cli.lake_diff:diff", "Say which rows differ between lakes or fingerprints."),
     "sql": ("cq.cli.lake_sql:sql", "Ask anything in SQL."),
 }
 

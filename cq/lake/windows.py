@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from cq.errors import DataError
-from cq.lake.damage import collected
 from cq.lake.datasets import Dataset
 from cq.lake.fingerprint import Owner
-from cq.lake.writer import scan
+from cq.lake.layout import Part
+from cq.lake.source import attempt, look, rows_of, scan
 
 if TYPE_CHECKING:
     from cq.lake.lake import Lake
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 FOREVER: Final = 2**63 - 1
 SPANS: Final = {"trades": "M", "orderbook_l2": "D"}
 """As numpy names them; of the others it is a year."""
-TRIES: Final = 5
 
 Window = tuple[int, int]
 
@@ -35,11 +33,8 @@ def owners_in(lake: Lake, contract: Dataset) -> list[Owner]:
         return [Owner()] if layout.files(lake.root) else []
     if set(contract.owner) <= set(layout.fields):
         return [Owner(**one) for one in layout.owners(lake.root)]
-    paths = layout.paths(lake.root)
-    if not paths:
-        return []
-    found = scan(paths, contract).select(contract.owner).unique().sort(contract.owner)
-    return [Owner(**one) for one in collected(found, lake.root).iter_rows(named=True)]
+    rows = rows_of(lake.root, layout, contract).select(contract.owner).unique()
+    return [Owner(**one) for one in rows.sort(contract.owner).collect().iter_rows(named=True)]
 
 
 def windows(lake: Lake, contract: Dataset, owner: Owner, start: int, end: int) -> list[Window]:
@@ -52,10 +47,8 @@ def windows(lake: Lake, contract: Dataset, owner: Owner, start: int, end: int) -
         units = {unit for when in {part.when for part in parts} for unit in _units(when, span)}
     else:
         time = pl.col(contract.time)
-        rows = scan([part.path for part in parts], contract).select(
-            time.min().alias("first"), time.max().alias("last")
-        )
-        first, last = collected(rows, lake.root).row(0)
+        rows = rows_of(lake.root, layout, contract, named(owner, contract))
+        first, last = rows.select(first=time.min(), last=time.max()).collect().row(0)
         if first is None:
             return []
         units = set(np.arange(_unit(first, span), _unit(last, span) + 1))
@@ -64,31 +57,35 @@ def windows(lake: Lake, contract: Dataset, owner: Owner, start: int, end: int) -
     return [(since, until) for since, until in clipped if since < until]
 
 
-def rows_in(lake: Lake, contract: Dataset, owner: Owner, window: Window) -> pl.DataFrame:
-    """The rows of `owner` in a window, in no order, whatever compaction does meanwhile."""
+def rows_in(
+    lake: Lake,
+    contract: Dataset,
+    owner: Owner,
+    window: Window,
+    files: Sequence[Part] | None = None,
+) -> pl.DataFrame:
+    """The rows of `owner` in a window, in no order, whatever compaction does meanwhile.
+
+    Of these `files`, where some are named.
+    """
     layout, fixed = lake.layouts[contract.name], named(owner, contract)
-    for attempt in range(TRIES):
-        paths = layout.paths(lake.root, fixed, window[0], _open(window[1]))
-        if not paths:
+    told_apart = layout.fields if files is None else ()
+    time = pl.col(contract.time)
+    conditions = [
+        pl.col(name).eq_missing(pl.lit(value, pl.String))
+        for name, value in fixed.items()
+        if name not in told_apart
+    ]
+    conditions += [time >= window[0], time < window[1]]
+
+    def read(parts: Sequence[Part]) -> pl.DataFrame:
+        if not parts:
             return contract.empty()
-        time = pl.col(contract.time)
-        rows = scan(paths, contract).filter(
-            time >= window[0],
-            time < window[1],
-            *(
-                pl.col(name).eq_missing(pl.lit(value, pl.String))
-                for name, value in fixed.items()
-                if name not in layout.fields
-            ),
-        )
-        try:
-            return collected(rows, lake.root)
-        except DataError:
-            if attempt + 1 == TRIES or paths == layout.paths(
-                lake.root, fixed, window[0], _open(window[1])
-            ):
-                raise
-    raise AssertionError("unreachable")
+        return scan([part.path for part in parts], contract).filter(*conditions).collect()
+
+    if files is not None:
+        return attempt(lambda: read(files), files)
+    return look(lambda: layout.files(lake.root, fixed, window[0], _open(window[1])), read)
 
 
 def named(owner: Owner, contract: Dataset) -> dict[str, str | None]:

@@ -117,7 +117,7 @@ def test_every_metric_can_be_shown():
 def test_the_page_says_its_conventions_and_where_the_data_came_from(page, lake):
     assert "filled at the next bar&#x27;s open" in page
     assert "a fee of 0.70 %" in page
-    assert run(lake).config["data"]["sha256"] in page
+    assert run(lake).config["data"]["digest"] in page
 
 
 def test_long_runs_make_no_large_page(page):
