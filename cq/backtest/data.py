@@ -10,7 +10,6 @@ import numpy as np
 from cq.backtest.bars import ALL, Part
 from cq.backtest.engine import Market
 from cq.errors import DataError, StrategyError
-from cq.lake.datasets import OHLCV
 from cq.lake.evidence import BARS, Question, blocks_of, described
 from cq.lake.fingerprint import Fingerprint, Owner
 from cq.strategies import Strategy
@@ -71,5 +70,5 @@ def fingerprint(
         for one in held
     }
     paths = lake.files(symbols, interval, min(firsts.values()), last + 1, exchange=exchange)
-    files = described(lake, OHLCV, paths)
+    files = described(lake.root, paths)
     return Fingerprint(BARS, asked.filter, columns, "month", blocks, files)

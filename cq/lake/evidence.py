@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from cq.errors import UsageError
-from cq.lake.damage import collected
+from cq.lake.damage import collected, reading
 from cq.lake.datasets import DATASETS, OHLCV, Dataset
 from cq.lake.fingerprint import PERIODS, Block, File, Fingerprint, Owner, cut, merged
 from cq.lake.layout import is_ours
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 WORKERS: Final = 2
 BARS: Final = "bars"
+FEW: Final = 32
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def take(
     with ThreadPoolExecutor(WORKERS) as pool:
         answers = zip((source.owner for source, _ in tasks), pool.map(one, tasks), strict=True)
         blocks = together(answers)
-    files = described(lake, contract, paths_of(lake, asked, contract, sources))
+    files = described(lake.root, paths_of(lake, asked, contract, sources))
     return Fingerprint(asked.view, asked.filter, names, by, blocks, files)
 
 
@@ -197,29 +198,28 @@ def paths_of(
     return sorted(found)
 
 
-def described(lake: Lake, contract: Dataset, paths: Sequence[Path]) -> tuple[File, ...]:
+def described(root: Path, paths: Sequence[Path]) -> tuple[File, ...]:
     """What the files are: rows by their footers, digests by their names where those tell."""
-    if not paths:
-        return ()
-    rows = pl.scan_parquet(
-        list(paths),
-        schema=dict(contract.schema),
-        hive_partitioning=False,
-        missing_columns="insert",
-        extra_columns="ignore",
-        glob=False,
-        include_file_paths="path",
-    )
-    held = dict(collected(rows.group_by("path").len(), lake.root).iter_rows())
     return tuple(
         File(
-            path.relative_to(lake.root).as_posix(),
-            held.get(str(path), 0),
+            path.relative_to(root).as_posix(),
+            rows,
             path.stat().st_size,
             path.stem[-12:] if is_ours(path.name) else file_digest(path),
         )
-        for path in paths
+        for path, rows in zip(paths, _rows(root, paths), strict=True)
     )
+
+
+def _rows(root: Path, paths: Sequence[Path]) -> list[int]:
+    """How many rows files hold; pyarrow, which is slow to load, is worth it for many only."""
+    if len(paths) <= FEW:
+        counts = [pl.scan_parquet(path, glob=False).select(pl.len()) for path in paths]
+        with reading(root):
+            return [one.item() for one in pl.collect_all(counts)]
+    from cq.lake.status import rows_of
+
+    return [rows_of(path) for path in paths]
 
 
 def file_digest(path: Path) -> str:

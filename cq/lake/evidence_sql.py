@@ -103,7 +103,7 @@ def files_behind(lake: Lake, asked: Question) -> tuple[File, ...]:
         same = asked.dataset is contract
         narrowed = asked if same else Question(name, asked.symbols, exchange=asked.exchange)
         sources: list[Source] = sources_of(lake, narrowed, contract)
-        found += described(lake, contract, paths_of(lake, narrowed, contract, sources))
+        found += described(lake.root, paths_of(lake, narrowed, contract, sources))
     return tuple(found)
 
 

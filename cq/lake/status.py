@@ -128,10 +128,7 @@ def _time(name: str) -> str:
 
 def footer(path: Path, time: str) -> FileStatus:
     """What one file says about itself; each file has one owner."""
-    try:
-        found = pq.read_metadata(path)
-    except (pa.ArrowException, OSError) as error:
-        raise Unreadable(path, problem(path) or str(error)) from error
+    found = _metadata(path)
     columns = {found.schema.column(i).path: i for i in range(found.num_columns)}
 
     def extreme(name: str, which: str) -> Any:
@@ -154,3 +151,15 @@ def footer(path: Path, time: str) -> FileStatus:
         path.stat().st_size,
         Origin.said(found.metadata or {}),
     )
+
+
+def rows_of(path: Path) -> int:
+    """How many rows a file holds."""
+    return int(_metadata(path).num_rows)
+
+
+def _metadata(path: Path) -> pq.FileMetaData:
+    try:
+        return pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise Unreadable(path, problem(path) or str(error)) from error

@@ -68,6 +68,14 @@ def test_it_names_the_files_with_rows_bytes_and_digest(tmp_path, hourly):
     assert file.digest == parquet.digest(theirs.read_bytes())
 
 
+def test_of_many_files_each_has_its_rows(tmp_path, hourly, monkeypatch):
+    lake = written(tmp_path / "lake", hourly[:30], hourly[30:])
+    few = lake.fingerprint().files
+    monkeypatch.setattr("cq.lake.evidence.FEW", 1)
+    assert lake.fingerprint().files == few
+    assert sorted(file.rows for file in few) == [18, 30, 52]
+
+
 def test_only_rows_in_the_range_count(tmp_path, hourly):
     lake = written(tmp_path / "lake", hourly)
     taken = lake.fingerprint(start=START + 5 * HOUR, end=START + 30 * HOUR)
