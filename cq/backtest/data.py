@@ -69,6 +69,8 @@ def fingerprint(
         Owner(owners[one.symbol], one.symbol, interval): blocks_of(one.rows, columns, "month")
         for one in held
     }
-    paths = lake.files(symbols, interval, min(firsts.values()), last + 1, exchange=exchange)
-    files = described(lake.root, paths)
+    first = min(firsts.values())
+    files = described(
+        lake.root, lambda: lake.files(symbols, interval, first, last + 1, exchange=exchange)
+    )
     return Fingerprint(BARS, asked.filter, columns, "month", blocks, files)

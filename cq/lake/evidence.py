@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from cq.errors import UsageError
-from cq.lake.damage import collected, reading
+from cq.lake.damage import collected
 from cq.lake.datasets import DATASETS, OHLCV, Dataset
 from cq.lake.fingerprint import PERIODS, Block, File, Fingerprint, Owner, cut, merged
-from cq.lake.layout import is_ours
+from cq.lake.layout import Part, is_ours
 from cq.lake.resample import divides
 from cq.lake.rowhash import row_hashes
+from cq.lake.source import look
 from cq.lake.windows import FOREVER, Window, named, owners_in, rows_in, windows
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def take(
     with ThreadPoolExecutor(WORKERS) as pool:
         answers = zip((source.owner for source, _ in tasks), pool.map(one, tasks), strict=True)
         blocks = together(answers)
-    files = described(lake.root, paths_of(lake, asked, contract, sources))
+    files = described(lake.root, lambda: paths_of(lake, asked, contract, sources))
     return Fingerprint(asked.view, asked.filter, names, by, blocks, files)
 
 
@@ -198,8 +199,18 @@ def paths_of(
     return sorted(found)
 
 
-def described(root: Path, paths: Sequence[Path]) -> tuple[File, ...]:
-    """What the files are: rows by their footers, digests by their names where those tell."""
+def described(root: Path, naming: Callable[[], Iterable[Path]]) -> tuple[File, ...]:
+    """What files are: rows by their footers, digests by their names where those tell.
+
+    They are named again where compaction puts others into their place meanwhile.
+    """
+    return look(
+        lambda: [Part((), path) for path in naming()],
+        lambda parts: _described(root, [part.path for part in parts]),
+    )
+
+
+def _described(root: Path, paths: Sequence[Path]) -> tuple[File, ...]:
     return tuple(
         File(
             path.relative_to(root).as_posix(),
@@ -207,16 +218,15 @@ def described(root: Path, paths: Sequence[Path]) -> tuple[File, ...]:
             path.stat().st_size,
             path.stem[-12:] if is_ours(path.name) else file_digest(path),
         )
-        for path, rows in zip(paths, _rows(root, paths), strict=True)
+        for path, rows in zip(paths, _rows(paths), strict=True)
     )
 
 
-def _rows(root: Path, paths: Sequence[Path]) -> list[int]:
+def _rows(paths: Sequence[Path]) -> list[int]:
     """How many rows files hold; pyarrow, which is slow to load, is worth it for many only."""
     if len(paths) <= FEW:
         counts = [pl.scan_parquet(path, glob=False).select(pl.len()) for path in paths]
-        with reading(root):
-            return [one.item() for one in pl.collect_all(counts)]
+        return [one.item() for one in pl.collect_all(counts)]
     from cq.lake.status import rows_of
 
     return [rows_of(path) for path in paths]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
@@ -11,10 +13,9 @@ import polars as pl
 
 from cq.errors import UsageError
 from cq.lake.catalog import check_question, first_line, plain
-from cq.lake.datasets import DATASETS
+from cq.lake.datasets import DATASETS, Dataset
 from cq.lake.evidence import (
     Question,
-    Source,
     blocks_of,
     described,
     paths_of,
@@ -97,14 +98,17 @@ def files_behind(lake: Lake, asked: Question) -> tuple[File, ...]:
 
     A view over a dataset that it is named after is pruned by interval and time too.
     """
-    found: list[File] = []
-    for name in sorted(behind(lake, asked.view)):
-        contract = DATASETS[name]
-        same = asked.dataset is contract
-        narrowed = asked if same else Question(name, asked.symbols, exchange=asked.exchange)
-        sources: list[Source] = sources_of(lake, narrowed, contract)
-        found += described(lake.root, paths_of(lake, narrowed, contract, sources))
-    return tuple(found)
+    return tuple(
+        file
+        for name in sorted(behind(lake, asked.view))
+        for file in described(lake.root, partial(_paths, lake, asked, DATASETS[name]))
+    )
+
+
+def _paths(lake: Lake, asked: Question, contract: Dataset) -> list[Path]:
+    same = asked.dataset is contract
+    narrowed = asked if same else Question(contract.name, asked.symbols, exchange=asked.exchange)
+    return paths_of(lake, narrowed, contract, sources_of(lake, narrowed, contract))
 
 
 def behind(lake: Lake, view: str) -> set[str]:
