@@ -46,6 +46,7 @@ class App:
             self.settings.data_root,
             partitions={name: one.path for name, one in self.settings.partitions.items()},
             sql_root=self.project / "sql",
+            runs=self.project / "runs",
         )
         try:
             found.heal()

@@ -18,7 +18,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from cq.errors import CatalogUnwritable, ConfigError, CqError, DataError, UsageError
 from cq.lake.damage import damage, found_in
-from cq.lake.views import View, is_bound, quoted, raw_views, views
+from cq.lake.raw import anchor_equity, has_equity, is_bound, raw_views, stubs
+from cq.lake.views import View, in_order, macros, quoted, text, views, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,14 +33,25 @@ FOREIGN = re.compile(r"\b(INTERVAL|UNION|BIGNUM|VARIANT|BIT|TIME WITH TIME ZONE)
 """Types that Polars has no counterpart of; answers hold them as text."""
 FIRST_DAY, LAST_DAY = ((one - date(1970, 1, 1)).days for one in (date.min, date.max))
 """Of Python's calendar, in days since 1970."""
-MADE = "select view_name from duckdb_views() where not internal"
+MADE = """select view_name from duckdb_views() where not internal
+union all select function_name from duckdb_functions() where not internal"""
+COLUMNS = """select schema_name, table_name, column_name from duckdb_columns()
+where not internal order by schema_name, table_name, column_index"""
 
 
 class Catalog:
     """The views of one lake."""
 
-    def __init__(self, root: Path, db: Path, layouts: Mapping[str, Layout], sql_root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        db: Path,
+        layouts: Mapping[str, Layout],
+        sql_root: Path,
+        runs: Path | None = None,
+    ) -> None:
         self.root, self.db, self.layouts, self.sql_root = root, db, layouts, sql_root
+        self.runs = runs or root.parent / "runs"
         self._making = Lock()
         self._made: tuple[duckdb.DuckDBPyConnection, list[str], bool] | None = None
 
@@ -47,6 +59,11 @@ class Catalog:
     def views(self) -> list[View]:
         """Every view that a file defines."""
         return views(self.sql_root)
+
+    @cached_property
+    def macros(self) -> list[View]:
+        """Every macro that a file defines."""
+        return macros(self.sql_root)
 
     def scan(self, view: str) -> pl.LazyFrame:
         """A lazy frame over a view, by name."""
@@ -94,6 +111,7 @@ class Catalog:
         """The connection in memory; made again once a dataset that had no file has one."""
         with self._making:
             bound = all(is_bound(self.root, layout) for layout in self.layouts.values())
+            bound = bound and has_equity(self.runs)
             if self._made is None or self._made[2] != bound:
                 connection = duckdb.connect(":memory:")
                 connection.execute("set global timezone='UTC'")
@@ -110,13 +128,10 @@ class Catalog:
         """Make every view, those that build on others after them; say in which order it went."""
         for layout in self.layouts.values():
             layout.files(self.root)  # DuckDB passes over folders that it may not read
-        done = list(raw_views(self.root, self.layouts))
+        done = list(stubs(self.root, self.layouts))
         for statement in done:
-            try:
-                connection.execute(statement)
-            except duckdb.Error as error:
-                raise damage(self.root, error) from error
-        waiting = self.views
+            connection.execute(statement)
+        waiting = in_order(self.macros + self.views)
         while waiting:
             later: list[tuple[View, duckdb.Error]] = []
             for view in waiting:
@@ -134,26 +149,51 @@ class Catalog:
                 raise ConfigError(str(later[0][0].path), first_line(later[0][1]))
             waiting = [view for view, _ in later]
         made = {name for (name,) in connection.execute(MADE).fetchall()}
-        for view in self.views:
+        for view in self.macros + self.views:
             if view.name not in made:
-                raise ConfigError(str(view.path), f"makes no view called {view.name}")
-        return done
+                what = "macro" if view.kind == "macros" else "view"
+                raise ConfigError(str(view.path), f"makes no {what} called {view.name}")
+        true = list(raw_views(self.root, self.layouts, self.runs))
+        for statement in true:
+            try:
+                connection.execute(statement)
+            except duckdb.Error as error:
+                raise damage(self.root, error) from error
+        return done + true
+
+    def meanings(self) -> list[str]:
+        """Statements that say, in a database shell, what each column is."""
+        known, own = words(self.sql_root), {view.name: view.words for view in self.views}
+        return [
+            f"comment on column {schema}.{quoted(view)}.{quoted(column)} is {text(meaning)}"
+            for schema, view, column in self.cursor().execute(COLUMNS).fetchall()
+            if (meaning := own.get(view, {}).get(column) or known.get(column))
+        ]
 
     def refresh(self) -> bool:
         """Write the views into `lake.db` where they are not there yet; False while it is in use.
 
         CatalogUnwritable where it cannot be written for another reason.
         """
+        anchor_equity(self.runs)
         statements = self.statements()
-        digest = hashlib.sha256("\n".join(statements).encode()).hexdigest()
+        told = [f"{name}: {meaning}" for name, meaning in words(self.sql_root).items()]
+        digest = hashlib.sha256("\n".join(statements + told).encode()).hexdigest()
         before = self._state()
         if self.db.exists() and before.get("digest") == digest:
             return True
         names = [view.name for view in self.views]
-        gone = [name for name in before.get("views", []) if name not in names]
+        things = {view.name: view.thing for view in self.macros}
+        gone = [f"view if exists {quoted(n)}" for n in before.get("views", []) if n not in names]
+        gone += [
+            f"{thing} if exists {quoted(name)}"
+            for name, thing in before.get("macros", {}).items()
+            if things.get(name) != thing
+        ]
         try:
-            self._rewrite([f"drop view if exists {quoted(name)}" for name in gone] + statements)
-            (self.root / STATE).write_text(json.dumps({"digest": digest, "views": names}) + "\n")
+            self._rewrite([f"drop {one}" for one in gone] + statements + self.meanings())
+            said = {"digest": digest, "views": names, "macros": things}
+            (self.root / STATE).write_text(json.dumps(said) + "\n")
         except (duckdb.Error, OSError) as error:
             if _in_use(error):
                 return False

@@ -31,7 +31,8 @@ class Lake:
 
     `partitions` says where each dataset's files lie; a lake that exists remembers its own in
     `lake.json`. Views come from the SQL files of the package, and from those in `sql_root` (by
-    default the folder `sql` beside the lake), which win where names are equal.
+    default the folder `sql` beside the lake), which win where names are equal. `runs` is where
+    backtests keep their results (by default the folder `runs` beside the lake).
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class Lake:
         *,
         partitions: Mapping[str, str] | None = None,
         sql_root: str | Path | None = None,
+        runs: str | Path | None = None,
     ) -> None:
         self.root = Path(root).expanduser().resolve()
         self.catalog = self.root.with_name(f"{self.root.name}.db")
         self.sql_root = Path(sql_root).resolve() if sql_root else self.root.parent / "sql"
+        self.runs = Path(runs).resolve() if runs else self.root.parent / "runs"
         self.layouts: dict[str, Layout] = manifest.layouts(self.root, partitions)
 
     def __repr__(self) -> str:
@@ -199,7 +202,7 @@ class Lake:
         """The views over its files."""
         from cq.lake.catalog import Catalog
 
-        return Catalog(self.root, self.catalog, self.layouts, self.sql_root)
+        return Catalog(self.root, self.catalog, self.layouts, self.sql_root, self.runs)
 
     def scan(self, view: str) -> pl.LazyFrame:
         """A lazy frame over a SQL view; usable many times in one query, and from threads."""

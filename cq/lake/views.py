@@ -1,33 +1,27 @@
-"""The SQL behind the views: typed globs over the lake's files, and the files in `sql/`."""
+"""The SQL files in `sql/`: views, checks and macros, and the words for their columns."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
 from cq.errors import ConfigError
-from cq.lake.datasets import DATASETS, LEVELS, Dataset
-from cq.lake.layout import TIMES, Layout
 from cq.utils.resources import copies, is_copy, resource_root
 
 KINDS = ("staging", "marts", "checks")
+MACROS = "macros"
 SEVERITIES = ("error", "warn")
-SQL_TYPES: dict[pl.DataType, str] = {
-    pl.Int64(): "bigint",
-    pl.Float64(): "double",
-    pl.String(): "varchar",
-    pl.List(pl.String): "varchar[]",
-    LEVELS: "struct(price double, size double)[]",
-}
+WORDS = "columns.yaml"
 
 
 @dataclass(frozen=True)
 class View:
-    """One file of `sql/`: its name, what a row of it is, and the statement that makes it."""
+    """One file of `sql/`: its name, what a row of it is, and the statement that makes it.
+
+    A macro is a file of the same form; its sentence says what it gives.
+    """
 
     name: str
     kind: str
@@ -49,9 +43,21 @@ class View:
         return severity
 
     @property
+    def thing(self) -> str:
+        """What the file makes, as SQL calls it: a view, a macro or a macro table."""
+        if self.kind != MACROS:
+            return "view"
+        return "macro table" if re.search(r"\)\s+as\s+table\b", self.text) else "macro"
+
+    @property
     def comment(self) -> str:
         """The statement that shows the grain in a database shell."""
-        return f"comment on view {quoted(self.name)} is {text(self.grain)}"
+        return f"comment on {self.thing} {quoted(self.name)} is {text(self.grain)}"
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Meanings that its own `-- column NAME: MEANING` lines give to columns."""
+        return dict(re.findall(r"^-- column (\w+): *(.+)$", self.text, re.MULTILINE))
 
 
 def views(project_sql: Path) -> list[View]:
@@ -59,16 +65,51 @@ def views(project_sql: Path) -> list[View]:
 
     Copies that `cq init` put there are not the project's own: they may be of an older version.
     """
-    found = {path.stem: _view(path, kind) for path, kind in _files_in(project_files())}
+    return _of_kinds(project_sql, KINDS)
+
+
+def macros(project_sql: Path) -> list[View]:
+    """The package's macros and the project's own, as with views."""
+    return _of_kinds(project_sql, (MACROS,))
+
+
+def _of_kinds(project_sql: Path, kinds: Iterable[str]) -> list[View]:
+    found = {path.stem: _view(path, kind) for path, kind in _files_in(project_files(), kinds)}
     known = copies(project_sql.parent)
-    for path, kind in _files_in(project_sql):
+    for path, kind in _files_in(project_sql, kinds):
         if not is_copy(path, project_sql.parent, known):
             found[path.stem] = _view(path, kind)
     return list(found.values())
 
 
-def _files_in(root: Path) -> Iterator[tuple[Path, str]]:
-    for kind in KINDS:
+def in_order(files: Iterable[View]) -> list[View]:
+    """Those that others name before those others."""
+    by_name = {one.name: one for one in files}
+    named = {one.name: set(re.findall(r"\w+", one.text)) & by_name.keys() for one in files}
+    done: dict[str, View] = {}
+
+    def add(name: str, above: frozenset[str]) -> None:
+        for other in sorted(named[name] - above - done.keys() - {name}):
+            add(other, above | {name})
+        done.setdefault(name, by_name[name])
+
+    for name in by_name:
+        add(name, frozenset())
+    return list(done.values())
+
+
+def words(project_sql: Path) -> dict[str, str]:
+    """The meaning of each column's name, one for all views; the project's own words win."""
+    found: dict[str, str] = {}
+    for root in (project_files(), project_sql):
+        if (root / WORDS).is_file():
+            lines = _read(root / WORDS)
+            found |= re.findall(r"^(\w+): *(.+)$", lines, re.MULTILINE)
+    return found
+
+
+def _files_in(root: Path, kinds: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    for kind in kinds:
         for path in sorted((root / kind).glob("*.sql")):
             yield path, kind
 
@@ -79,8 +120,16 @@ def project_files() -> Path:
 
 
 def _view(path: Path, kind: str) -> View:
+    content = _read(path).strip()
+    if not content.startswith("--"):
+        what = "it gives" if kind == MACROS else "one row is"
+        raise ConfigError(str(path), f"has to open with a comment that says what {what}")
+    return View(path.stem, kind, path, content)
+
+
+def _read(path: Path) -> str:
     try:
-        content = path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(
             str(path), f"is not UTF-8 (byte {error.start}); save it as UTF-8"
@@ -89,43 +138,6 @@ def _view(path: Path, kind: str) -> View:
         raise ConfigError(
             str(path), f"cannot be read as a file ({error.strerror}); mend that or move it away"
         ) from error
-    if not content.startswith("--"):
-        raise ConfigError(str(path), "has to open with a comment that says what one row is")
-    return View(path.stem, kind, path, content)
-
-
-def raw_views(root: Path, layouts: Mapping[str, Layout]) -> Iterator[str]:
-    """Statements for the schema `raw`: each dataset as its files hold it."""
-    yield "create schema if not exists raw"
-    for name, layout in layouts.items():
-        yield f"create or replace view raw.{name} as {raw(root, DATASETS[name], layout)}"
-
-
-def raw(root: Path, contract: Dataset, layout: Layout) -> str:
-    """The typed rows of one dataset; none where the lake holds no file to bind to."""
-    if not is_bound(root, layout):
-        columns = (f"null::{SQL_TYPES[k]} as {quoted(n)}" for n, k in contract.schema.items())
-        return f"select {', '.join(columns)} where false"
-    hive = {} if contract.free_form else layout.hive
-    levels = [re.sub(r"\{\w+\}", "*", level) for level in layout.folders]
-    levels[0] = levels[0] if "{" not in layout.folders[0] else contract.name
-    glob = "/".join([escaped(str(root)), *levels, "*.parquet"])
-    types = ", ".join(f"{quoted(c)}: {_hive_type(field)}" for c, field in hive.items())
-    options = (
-        f"hive_partitioning=true, hive_types={{{types}}}" if hive else "hive_partitioning=false"
-    )
-    extra = [column for column in hive if column not in contract.schema]
-    names = ", ".join(quoted(name) for name in (*contract.schema, *extra))
-    return f"select {names} from read_parquet({text(glob)}, {options})"
-
-
-def is_bound(root: Path, layout: Layout) -> bool:
-    """Whether a view over the dataset's files can be made: one needs a file to know its columns."""
-    return (root / layout.anchor()).exists() or bool(layout.files(root))
-
-
-def _hive_type(field: str) -> str:
-    return "integer" if field in TIMES else "varchar"
 
 
 def quoted(name: str) -> str:

@@ -1,15 +1,26 @@
 -- One row per exchange, symbol and interval: the newest closed bar.
 create or replace view latest as
+with newest as not materialized (
+    select
+        exchange,
+        symbol,
+        interval,
+        max(ts) as ts
+    from raw.newest
+    group by exchange, symbol, interval
+)
+
 select
-    max(time) as time,
-    max(ts) as ts,
-    arg_max(open, ts) as open,
-    arg_max(high, ts) as high,
-    arg_max(low, ts) as low,
-    arg_max(close, ts) as close,
-    arg_max(volume, ts) as volume,
-    symbol,
-    exchange,
-    interval
-from stg_ohlcv
-group by symbol, exchange, interval;
+    make_timestamp(bar.ts // 1000) as time,
+    bar.ts,
+    bar.open,
+    bar.high,
+    bar.low,
+    bar.close,
+    bar.volume,
+    bar.symbol,
+    bar.exchange,
+    bar.interval
+from raw.newest as bar
+inner join newest using (exchange, symbol, interval, ts)
+where bar.ts >= (select min(ts) from newest);

@@ -1,23 +1,48 @@
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from cq.errors import ConfigError, UsageError
 from cq.lake import Lake
-from cq.lake.views import KINDS, escaped, project_files, quoted, text, views
+from cq.lake.views import (
+    KINDS,
+    MACROS,
+    WORDS,
+    View,
+    escaped,
+    in_order,
+    macros,
+    project_files,
+    quoted,
+    text,
+    views,
+    words,
+)
 from cq.utils.resources import RECORD, digest_of, resource_root
 
 FILES = sorted(project_files().rglob("*.sql"))
+MADE_BY_MACROS = [path for path in FILES if path.parent.name == MACROS]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path not in MADE_BY_MACROS], ids=lambda path: path.stem
+)
 def test_every_sql_file_opens_with_its_grain_and_makes_the_view_it_is_named_for(path):
     lines = path.read_text().splitlines()
     assert lines[0].startswith("-- One row per ")
     assert lines[0].endswith(".")
     assert f"create or replace view {path.stem} as" in lines
     assert path.parent.name in KINDS
+
+
+@pytest.mark.parametrize("path", MADE_BY_MACROS, ids=lambda path: path.stem)
+def test_every_file_of_a_macro_opens_with_its_sentence_and_makes_what_it_is_named_for(path):
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("-- ")
+    assert lines[0].endswith(".")
+    assert f"create or replace macro {path.stem}(" in path.read_text()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -115,6 +140,86 @@ def test_every_view_stands_in_the_docs_with_its_grain():
         mark = f" ({view.severity})" if view.kind == "checks" else ""
         grain = view.grain.removeprefix("One row per ")
         assert f"| `{view.name}`{mark} | {grain} |" in page
+    for macro in macros(project_files()):
+        assert f"| `{macro.name}(" in page
+        assert macro.grain[1:] in page
+
+
+def test_every_column_of_every_view_and_every_macro_has_its_words_in_lake_db(lake):
+    assert lake.refresh_catalog()
+    with duckdb.connect(str(lake.catalog), read_only=True) as connection:
+        bare = connection.sql(
+            "select table_name || '.' || column_name from duckdb_columns() "
+            "where not internal and comment is null"
+        ).fetchall()
+        things = connection.sql(
+            "select view_name from duckdb_views() where not internal and comment is null union all "
+            "select function_name from duckdb_functions() where not internal and comment is null"
+        ).fetchall()
+    assert (bare, things) == ([], []), f"say what they are in sql/{WORDS}"
+
+
+def test_every_word_is_the_meaning_of_a_column_that_there_is(lake):
+    there = {name for (name,) in lake.sql("select column_name from duckdb_columns()").rows()}
+    assert words(project_files()).keys() - there == set()
+
+
+def test_a_view_may_say_what_its_own_column_is_and_a_project_add_words(tmp_path):
+    (tmp_path / "sql/marts").mkdir(parents=True)
+    (tmp_path / "sql" / WORDS).write_text("mood: how it feels\nclose: mine\n")
+    (tmp_path / "sql/marts/moods.sql").write_text(
+        "-- One row per bar.\n-- column ts: when it was felt\n"
+        "create or replace view moods as select ts, 'glad' as mood, close from bars;"
+    )
+    lake = Lake(tmp_path / "lake")
+    lake.refresh_catalog()
+    with duckdb.connect(str(lake.catalog), read_only=True) as connection:
+        said = connection.sql(
+            "select comment from duckdb_columns() where table_name = 'moods' order by column_index"
+        ).fetchall()
+    assert said == [("when it was felt",), ("how it feels",), ("mine",)]
+
+
+def test_files_that_build_on_others_come_after_them():
+    def file(name: str, text: str) -> View:
+        return View(name, "marts", Path(name), text)
+
+    chain = [file("a", "from b, c"), file("b", "from c"), file("c", "from d"), file("d", "from a")]
+    order = [one.name for one in in_order(chain)]
+    assert sorted(order) == ["a", "b", "c", "d"]
+    assert order.index("c") < order.index("b") < order.index("a")
+
+
+def test_a_projects_own_macro_is_added_wins_and_goes_with_its_file(tmp_path):
+    folder = tmp_path / "sql/macros"
+    folder.mkdir(parents=True)
+    (folder / "twice.sql").write_text("-- Twice.\ncreate or replace macro twice(x) as 2 * x;")
+    (folder / "step_ns.sql").write_text("-- Mine.\ncreate or replace macro step_ns(step) as 7;")
+    assert Lake(tmp_path / "lake").sql("select twice(4) as a, step_ns('1h') as b").rows() == [(8, 7)]
+    assert Lake(tmp_path / "lake").refresh_catalog()
+    (folder / "twice.sql").write_text(
+        "-- Two rows.\ncreate or replace macro twice(x) as table select unnest([x, x]) as x;"
+    )
+    lake = Lake(tmp_path / "lake")
+    assert lake.refresh_catalog()
+    with duckdb.connect(str(lake.catalog), read_only=True) as connection:
+        assert connection.sql("from twice(3)").fetchall() == [(3,), (3,)]
+    (folder / "twice.sql").unlink()
+    assert Lake(tmp_path / "lake").refresh_catalog()
+    with duckdb.connect(str(lake.catalog), read_only=True) as connection:
+        known = "select function_name from duckdb_functions() where not internal"
+        assert ("twice",) not in connection.sql(known).fetchall()
+
+
+def test_a_macro_that_makes_something_else_or_says_nothing_is_named(tmp_path):
+    folder = tmp_path / "sql/macros"
+    folder.mkdir(parents=True)
+    (folder / "x.sql").write_text("-- One.\ncreate or replace macro y(a) as a;")
+    with pytest.raises(ConfigError, match=r"macros/x\.sql: makes no macro called x"):
+        Lake(tmp_path / "lake").sql("select 1")
+    (folder / "x.sql").write_text("create or replace macro x(a) as a;")
+    with pytest.raises(ConfigError, match="has to open with a comment that says what it gives"):
+        Lake(tmp_path / "lake").sql("select 1")
 
 
 def test_a_view_that_is_not_utf_8_or_a_folder_is_named(tmp_path):

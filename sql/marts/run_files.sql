@@ -1,0 +1,7 @@
+-- One row per run and file of the lake that it read.
+create or replace view run_files as
+select
+    run,
+    unnest((content::json -> '$.data.files')::varchar[]) as file
+from raw.runs
+where raw.runs.file = 'config.json';

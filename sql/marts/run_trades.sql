@@ -1,0 +1,32 @@
+-- One row per fill of a run, in the order in which they happened.
+create or replace view run_trades as
+with lines as (
+    select
+        run,
+        unnest(string_split(replace(content, chr(13), ''), chr(10))[2:]) as line,
+        generate_subscripts(string_split(content, chr(10))[2:], 1) as number
+    from raw.runs
+    where file = 'trades.csv'
+),
+
+cells as (
+    select
+        run,
+        number,
+        string_split(line, ',') as cell
+    from lines
+    where line <> ''
+)
+
+select
+    make_timestamp(cell[1]::bigint // 1000) as time,
+    cell[1]::bigint as ts,
+    cell[2] as symbol,
+    cell[3] as side,
+    cell[4]::double as size,
+    cell[5]::double as price,
+    cell[6]::double as fee,
+    cell[7]::double as slippage,
+    number,
+    run
+from cells;
