@@ -53,7 +53,7 @@ class Catalog:
         self.root, self.db, self.layouts, self.sql_root = root, db, layouts, sql_root
         self.runs = runs or root.parent / "runs"
         self._making = Lock()
-        self._made: tuple[duckdb.DuckDBPyConnection, list[str], bool] | None = None
+        self._made: tuple[duckdb.DuckDBPyConnection, list[str], tuple[bool, bool]] | None = None
 
     @cached_property
     def views(self) -> list[View]:
@@ -110,8 +110,8 @@ class Catalog:
     def _connection(self) -> duckdb.DuckDBPyConnection:
         """The connection in memory; made again once a dataset that had no file has one."""
         with self._making:
-            bound = all(is_bound(self.root, layout) for layout in self.layouts.values())
-            bound = bound and has_equity(self.runs)
+            every = all(is_bound(self.root, layout) for layout in self.layouts.values())
+            bound = (every, has_equity(self.runs))
             if self._made is None or self._made[2] != bound:
                 connection = duckdb.connect(":memory:")
                 connection.execute("set global timezone='UTC'")

@@ -195,7 +195,9 @@ def test_a_projects_own_macro_is_added_wins_and_goes_with_its_file(tmp_path):
     folder.mkdir(parents=True)
     (folder / "twice.sql").write_text("-- Twice.\ncreate or replace macro twice(x) as 2 * x;")
     (folder / "step_ns.sql").write_text("-- Mine.\ncreate or replace macro step_ns(step) as 7;")
-    assert Lake(tmp_path / "lake").sql("select twice(4) as a, step_ns('1h') as b").rows() == [(8, 7)]
+    assert Lake(tmp_path / "lake").sql("select twice(4) as a, step_ns('1h') as b").rows() == [
+        (8, 7)
+    ]
     assert Lake(tmp_path / "lake").refresh_catalog()
     (folder / "twice.sql").write_text(
         "-- Two rows.\ncreate or replace macro twice(x) as table select unnest([x, x]) as x;"
