@@ -11,11 +11,14 @@ import polars as pl
 
 CLOSE: Final = pl.col("close")
 
+Column = str | pl.Expr
+"""A column by its name, or an expression in its place."""
+
 DECIMALS: Final = 8
 """Fixed point keeps this many decimals: those of the finest tick of a crypto market."""
 
 
-def column(one: str | pl.Expr) -> pl.Expr:
+def column(one: Column) -> pl.Expr:
     """The expression itself, or the column of that name."""
     return pl.col(one) if isinstance(one, str) else one
 
@@ -25,7 +28,12 @@ _ONE_MARKET: ContextVar[bool] = ContextVar("one_market", default=False)
 
 def in_time_order(expr: pl.Expr) -> pl.Expr:
     """Evaluate `expr` for each symbol on its own, oldest bar first."""
-    return expr if _ONE_MARKET.get() else expr.over("symbol", order_by="ts")
+    return expr if _ONE_MARKET.get() else over_symbols(expr)
+
+
+def over_symbols(expr: pl.Expr) -> pl.Expr:
+    """`in_time_order`, whatever is known of the plan."""
+    return expr.over("symbol", order_by="ts")
 
 
 @contextmanager
@@ -41,7 +49,7 @@ def one_market() -> Iterator[None]:
         _ONE_MARKET.reset(token)
 
 
-def fixed_point(values: str | pl.Expr, decimals: int = DECIMALS) -> pl.Expr:
+def fixed_point(values: Column, decimals: int = DECIMALS) -> pl.Expr:
     """`values` as whole multiples of 10^-decimals (Int64).
 
     Sums over them are exact, hence the same on any engine, any number of threads and any length

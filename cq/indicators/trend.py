@@ -2,37 +2,230 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import polars as pl
 
-from cq.indicators.columns import column, fixed_point
+from cq.indicators.columns import Column, column, fixed_point
+from cq.indicators.kernels import adaptive, chained, kernel, weighted
+from cq.indicators.registry import forgets, indicator, whole
+from cq.indicators.smoothing import Seed, average, change, quotient, seeded, total, wilder
+from cq.indicators.stages import share
+from cq.utils.time import interval_ns
 
 
-def sma(values: str | pl.Expr, window: int) -> pl.Expr:
-    """The mean of the last `window` values; null for the first window − 1.
+def _ema_bars(window: int, tolerance: float) -> int:
+    return window + forgets(2 / (window + 1), tolerance)
 
+
+@indicator("trend", "price", lambda window: window)
+def sma(values: Column, window: int | str = 20) -> pl.Expr:
+    """The mean of the last `window` values, or of those of a span of time such as "20d".
+
+    mean = Σ x / window. Null until the window is full, and while it holds a null; a span looks at
+    `ts`, takes what is there, and is null until it lies behind the first bar. Source: TA-Lib SMA.
     Whole numbers are summed exactly. Floats are not: their last bits may depend on engine and
     threads, so compare averages with `sma_above`.
     """
-    return column(values).rolling_sum(window) / window
+    x = column(values)
+    if isinstance(window, str):
+        return within(x, window)
+    return x.rolling_sum(whole(window)) / window
 
 
-def sma_above(values: str | pl.Expr, fast: int, slow: int) -> pl.Expr:
+def within(x: pl.Expr, span: str) -> pl.Expr:
+    """The mean over a span of time; null until all of it lies behind the first bar."""
+    ts, length = pl.col("ts"), interval_ns(span)
+    mean = x.rolling_mean_by("ts", window_size=f"{length}i")
+    return pl.when(ts - ts.cum_min() >= length).then(mean)
+
+
+def sma_above(values: Column, fast: int, slow: int) -> pl.Expr:
     """Whether the mean of the last `fast` values lies above that of the last `slow`, exactly.
 
     Compared as whole numbers (8 decimals, 128 bits), crosswise instead of divided: a flat market
     is a tie, on any machine. Null until both averages are there.
     """
-    whole = fixed_point(values).cast(pl.Int128)
-    return whole.rolling_sum(fast) * slow > whole.rolling_sum(slow) * fast
+    exact = fixed_point(values).cast(pl.Int128)
+    return exact.rolling_sum(fast) * slow > exact.rolling_sum(slow) * fast
 
 
-def ema(values: str | pl.Expr, window: int) -> pl.Expr:
-    """The exponential mean with weight 2 / (window + 1), seeded as TA-Lib does.
+@indicator("trend", "price", _ema_bars)
+def ema(values: Column, window: int = 20, seed: Seed = "mean") -> pl.Expr:
+    """The exponential mean, of weight 2 / (window + 1).
 
-    The seed is the plain mean of the first `window` values; null before it. Nulls at the start
-    are passed over. A start of history is forgotten by exp(−2) every `window` bars.
+    y += 2 / (window + 1) × (x − y). Starts from the plain mean of the first `window` values, as
+    TA-Lib does, or with seed="first" from the first value, as pandas does; null before the
+    window is full in both. Nulls are passed over, as though those bars were not there.
+    """
+    return average(column(values), whole(window), seed)
+
+
+@indicator("trend", "price", lambda window, tolerance: window + forgets(1 / window, tolerance))
+def rma(values: Column, window: int = 14) -> pl.Expr:
+    """Wilder's mean, the exponential one of weight 1 / window.
+
+    y += (x − y) / window, from the plain mean of the first `window` values; null before it. Nulls
+    are passed over. Source: Wilder 1978, TA-Lib RMA.
+    """
+    return wilder(column(values), whole(window))
+
+
+@indicator("trend", "price", lambda window: window)
+def wma(values: Column, window: int = 20) -> pl.Expr:
+    """The mean weighted by age: `window` for the newest value, 1 for the oldest.
+
+    Σ k x / Σ k. Null until the window is full, and while it holds a null. Source: TA-Lib WMA.
+    Each window is weighed afresh (a kernel): the same bits whatever the history.
+    """
+    return _weighted(column(values), np.arange(1.0, whole(window) + 1))
+
+
+def _weighted(x: pl.Expr, weights: np.ndarray[tuple[int], np.dtype[np.float64]]) -> pl.Expr:
+    return kernel(weighted, [x], weights / weights.sum(), 1.0)
+
+
+@indicator(
+    "trend", "price", lambda window, tolerance: 2 * window + forgets(2 / (window + 1), tolerance, 2)
+)
+def dema(values: Column, window: int = 20, seed: Seed = "mean") -> pl.Expr:
+    """The double exponential mean, which lags less: 2 e₁ − e₂, e₂ the EMA of the EMA e₁.
+
+    Null for the first 2 window − 2 values; nulls are passed over. Source: Mulloy 1994, TA-Lib
+    DEMA. A kernel.
+    """
+    return _chained(values, whole(window), [2, -1], seed)
+
+
+def _chained(values: Column, window: int, shares: list[float], seed: Seed = "mean") -> pl.Expr:
+    """A sum of shares of EMAs of EMAs."""
+    x = column(values)
+    if seed == "mean":
+        places, depth = np.array(shares, dtype=float), len(shares)
+        return kernel(chained, [x], np.full(depth, float(window)), places)
+    means, count = [x], x.cum_count()
+    for k in range(len(shares)):
+        at = 1 + (k + 1) * (window - 1)
+        means.append(share(seeded(means[-1], 2 / (window + 1), window, at, seed, count)))
+    return pl.sum_horizontal(
+        *(part * mean for part, mean in zip(shares, means[1:], strict=True)), ignore_nulls=False
+    )
+
+
+@indicator(
+    "trend", "price", lambda window, tolerance: 3 * window + forgets(2 / (window + 1), tolerance, 3)
+)
+def tema(values: Column, window: int = 20, seed: Seed = "mean") -> pl.Expr:
+    """The triple exponential mean: 3 e₁ − 3 e₂ + e₃, each the EMA of the one before.
+
+    Null for the first 3 window − 3 values; nulls are passed over. Source: Mulloy 1994, TA-Lib
+    TEMA. A kernel.
+    """
+    return _chained(values, whole(window), [3, -3, 1], seed)
+
+
+@indicator("trend", "price", lambda window: window)
+def trima(values: Column, window: int = 20) -> pl.Expr:
+    """The triangular mean: weights rise to the middle of the window and fall again.
+
+    The mean over (window + 1) // 2 bars of the mean over window // 2 + 1. Null until the window
+    is full, and while it holds a null. Source: TA-Lib TRIMA.
+    """
+    one, other = (whole(window) + 1) // 2, window // 2 + 1
+    return sma(sma(values, one), other)
+
+
+@indicator(
+    "trend",
+    "price",
+    lambda window, slow, tolerance: window + forgets((2 / (slow + 1)) ** 2, tolerance),
+)
+def kama(values: Column, window: int = 10, fast: int = 2, slow: int = 30) -> pl.Expr:
+    """Kaufman's adaptive mean: fast in a trend, slow in a market that goes nowhere.
+
+    y += c² × (x − y), c = e × (2/(fast+1) − 2/(slow+1)) + 2/(slow+1), e = |x − x₋ₙ| / Σ|Δx|, 1 in
+    a flat window. Starts from the value before the first; null for `window` values. Nulls are
+    passed over once they left the window. Source: Kaufman 1995, TA-Lib KAMA. The recurrence is a
+    kernel. The warm-up is for the slowest market there can be.
     """
     x = column(values)
-    number = x.is_not_null().cum_sum()
-    seeded = pl.when(number == window).then(x.cum_sum() / window).when(number > window).then(x)
-    return seeded.otherwise(None).ewm_mean(alpha=2 / (window + 1), adjust=False, ignore_nulls=False)
+    moved, path = change(x, whole(window)).abs(), change(x).abs().rolling_sum(window)
+    least = 2 / (slow + 1)
+    efficiency = quotient(moved, path, 1.0).clip(upper_bound=1.0)
+    return kernel(adaptive, [x, (efficiency * (2 / (fast + 1) - least) + least) ** 2])
+
+
+@indicator("trend", "price", lambda window: window + math.isqrt(window) - 1)
+def hma(values: Column, window: int = 16) -> pl.Expr:
+    """Hull's mean, with hardly any lag: wma(2 wma(x, window / 2) − wma(x, window), √window).
+
+    Both halves are rounded down. Null until the windows are full, and while they hold a null.
+    Source: Hull 2005, TA-Lib HMA.
+    """
+    half = wma(values, whole(window, least=2) // 2)
+    return wma(2 * half - wma(values, window), math.isqrt(window))
+
+
+@indicator(
+    "trend",
+    "price",
+    lambda window, tolerance: 6 * window + forgets(2 / (window + 1), tolerance / 100, 6),
+)
+def t3(values: Column, window: int = 5, volume_factor: float = 0.7) -> pl.Expr:
+    """Tillson's mean: six EMAs in a row, weighed so that little lag is left.
+
+    −v³ e₆ + (3v² + 3v³) e₅ − (6v² + 3v + 3v³) e₄ + (1 + 3v + v³ + 3v²) e₃. Null for the first
+    6 window − 6 values; nulls are passed over. Source: Tillson 1998, TA-Lib T3. A kernel.
+    """
+    v = volume_factor
+    parts = [1 + 3 * v + v**3 + 3 * v**2, -3 * (2 * v**2 + v + v**3), 3 * (v**2 + v**3), -(v**3)]
+    return _chained(values, whole(window), [0, 0, *parts])
+
+
+@indicator("trend", "price", lambda window: window)
+def alma(values: Column, window: int = 9, offset: float = 0.85, sigma: float = 6.0) -> pl.Expr:
+    """The mean under a bell that stands at `offset` of the window.
+
+    wₖ = exp(−(k − offset × (window − 1))² / (2 (window / sigma)²)), normed, k from the oldest on.
+    Null until the window is full, and while it holds a null. Source: Legoux and Kouzis-Loukas
+    2009. Weighed afresh at each bar (a kernel).
+    """
+    places = np.arange(float(whole(window)))
+    bell = np.exp(-((places - offset * (window - 1)) ** 2) / (2 * (window / sigma) ** 2))
+    return _weighted(column(values), bell)
+
+
+@indicator("trend", "price", lambda window: window)
+def vwma(values: Column, volume: Column, window: int = 20) -> pl.Expr:
+    """The mean of the last `window` values weighted by volume: Σ x v / Σ v.
+
+    Null until the window is full, while it holds a null, and where nothing was traded in it.
+    Source: TA-Lib VWMA.
+    """
+    v = column(volume)
+    money = (column(values) * v).rolling_sum(whole(window))
+    return quotient(money, total(v, window), None)
+
+
+@indicator("trend", "change", lambda window: window)
+def slope(values: Column, window: int = 14) -> pl.Expr:
+    """How much a straight line through the last `window` values rises a bar (least squares).
+
+    Σ (k − k̄) x / Σ (k − k̄)². 0 in a flat market; null until the window is full, and while it
+    holds a null. Source: TA-Lib LINEARREG_SLOPE. Fitted afresh at each bar (a kernel).
+    """
+    places = np.arange(float(whole(window, least=2))) - (window - 1) / 2
+    return kernel(weighted, [column(values)], places / (places**2).sum(), 0.0)
+
+
+@indicator("trend", "price", lambda window: window)
+def regression(values: Column, window: int = 14) -> pl.Expr:
+    """Where a straight line through the last `window` values (least squares) ends.
+
+    Null until the window is full, and while it holds a null. Source: TA-Lib LINEARREG. Fitted
+    afresh at each bar (a kernel).
+    """
+    places = np.arange(float(whole(window, least=2))) - (window - 1) / 2
+    weights = 1 / window + places[-1] * places / (places**2).sum()
+    return kernel(weighted, [column(values)], weights, 1.0)

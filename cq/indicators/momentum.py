@@ -1,0 +1,290 @@
+"""How fast the price moves, and how that compares with what it did of late."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from cq.indicators.columns import Column, column
+from cq.indicators.kernels import chained, channel_index, kernel
+from cq.indicators.registry import forgets, indicator, whole
+from cq.indicators.smoothing import (
+    Seed,
+    average,
+    change,
+    quotient,
+    seeded,
+    together,
+    total,
+    wilder,
+)
+from cq.indicators.stages import share
+
+Average = Literal["wilder", "simple"]
+_PERCENT = (0.0, 100.0)
+_BOTH_WAYS = (-100.0, 100.0)
+_SAME = 1e-14
+"""Typical prices that differ by less, as a share of both, differ by the rounding of a sum."""
+_STILL = 1e-9
+"""An RSI that moves less, of 100, does not move: rounding does."""
+_RATIO = 1e-3
+"""Quotients of two means forget to a tolerance of numbers that may differ so much in size."""
+
+
+def _wilder_bars(window: int, tolerance: float) -> int:
+    return window + 1 + forgets(1 / window, tolerance * _RATIO)
+
+
+def _both_ways(moved: pl.Expr, window: int, kind: Average) -> tuple[pl.Expr, pl.Expr]:
+    """What is left of the changes, and how much they were in all."""
+    if kind == "wilder":
+        return wilder(moved, window), wilder(moved.abs(), window)
+    return moved.rolling_sum(window), total(moved.abs(), window)
+
+
+@indicator("momentum", "oscillator", _wilder_bars, _PERCENT)
+def rsi(values: Column, window: int = 14, mean: Average = "wilder") -> pl.Expr:
+    """Wilder's relative strength, 0 to 100: which part of all movement was upward.
+
+    100 × m(gains) / m(|changes|), m Wilder's mean, or with mean="simple" the plain one (Cutler's
+    form). Null for `window` values; a market that never moved reads 50 (TA-Lib: 0). Nulls are
+    passed over. Source: Wilder 1978, TA-Lib RSI.
+    """
+    moved = change(column(values))
+    up, all_of_it = _both_ways(moved, whole(window), mean)
+    return 50 + quotient(up, all_of_it, 0.0) * 50
+
+
+@indicator("momentum", "oscillator", _wilder_bars, _BOTH_WAYS)
+def cmo(values: Column, window: int = 14, mean: Average = "wilder") -> pl.Expr:
+    """Chande's momentum, −100 to 100: what is left of all movement, in percent of it.
+
+    100 × m(changes) / m(|changes|), m Wilder's mean as in TA-Lib CMO, or with mean="simple" the
+    sum over the window (Chande's own). Null for `window` values; 0 in a flat market. Nulls are
+    passed over. Source: Chande 1994.
+    """
+    moved = change(column(values))
+    left, all_of_it = _both_ways(moved, whole(window), mean)
+    return quotient(left, all_of_it, 0.0) * 100
+
+
+@indicator(
+    "momentum",
+    "change",
+    lambda slow, signal, tolerance: (
+        slow
+        + signal
+        + forgets(2 / (slow + 1), tolerance / 10)
+        + forgets(2 / (signal + 1), tolerance / 10)
+    ),
+    outputs=("macd", "signal", "hist"),
+)
+def macd(
+    values: Column, fast: int = 12, slow: int = 26, signal: int = 9, seed: Seed = "mean"
+) -> dict[str, pl.Expr]:
+    """Convergence of two EMAs: `macd` = ema(fast) − ema(slow), `signal` its EMA, `hist` the rest.
+
+    Both EMAs start at the same bar, the `slow`-th, the fast one from the mean of its last `fast`
+    values; all outputs begin with the signal: null for slow + signal − 2 values. seed="first"
+    starts each from its first value. 0 in a flat market; nulls are passed over. Source: Appel
+    1979, TA-Lib MACD.
+    """
+    x = column(values)
+    count = x.cum_count()
+    short = seeded(x, 2 / (whole(fast, "fast") + 1), fast, whole(slow, "slow"), seed)
+    line = share(short - average(x, slow, seed))
+    at = slow + whole(signal, "signal") - 1
+    smoothed = share(seeded(line, 2 / (signal + 1), signal, at, seed, count))
+    begun = pl.when(count >= at)
+    return {"macd": begun.then(line), "signal": smoothed, "hist": line - smoothed}
+
+
+@indicator(
+    "momentum", "ratio", lambda slow, tolerance: slow + forgets(2 / (slow + 1), tolerance / 100)
+)
+def ppo(values: Column, fast: int = 12, slow: int = 26, seed: Seed = "mean") -> pl.Expr:
+    """The difference of two EMAs in percent of the slow one: 100 × (fast − slow) / slow.
+
+    Null for slow − 1 values; 0 in a flat market; nulls are passed over. Source: TA-Lib PPO with
+    exponential means.
+    """
+    x = column(values)
+    long = share(average(x, whole(slow, "slow"), seed))
+    return quotient(average(x, whole(fast, "fast"), seed) - long, long, 0.0) * 100
+
+
+def _position(high: Column, low: Column, close: Column, window: int) -> pl.Expr:
+    """Where the close lies between the lowest low (0) and the highest high (1) of the window."""
+    lowest = share(column(low).rolling_min(whole(window)))
+    return quotient(column(close) - lowest, column(high).rolling_max(window) - lowest, 0.0)
+
+
+@indicator(
+    "momentum",
+    "oscillator",
+    lambda window, smooth, signal: window + smooth + signal - 2,
+    _PERCENT,
+    ("k", "d"),
+)
+def stoch(
+    high: Column, low: Column, close: Column, window: int = 5, smooth: int = 3, signal: int = 3
+) -> dict[str, pl.Expr]:
+    """The slow stochastic: `k` where the close lies in the window's range, `d` its mean.
+
+    k = sma(100 × (close − lowest) / (highest − lowest), smooth); d = sma(k, signal). Both are null
+    for window + smooth + signal − 3 bars, and while a null is in sight; a range of nothing counts
+    as 0. Source: Lane, TA-Lib STOCH.
+    """
+    raw = _position(high, low, close, window) * 100
+    k = share(raw.rolling_mean(whole(smooth, "smooth")))
+    return together(k=k, d=k.rolling_mean(whole(signal, "signal")))
+
+
+@indicator(
+    "momentum",
+    "oscillator",
+    lambda window, k, d, tolerance: _wilder_bars(window, tolerance) + k + d,
+    _PERCENT,
+    ("k", "d"),
+)
+def stochrsi(values: Column, window: int = 14, k: int = 5, d: int = 3) -> dict[str, pl.Expr]:
+    """The stochastic of the RSI: `k` where it lies in its own range of `k` bars, `d` k's mean.
+
+    k = 100 × (rsi − lowest) / (highest − lowest), d = sma(k, d). Both are null for
+    window + k + d − 2 values; a range below 1e-9, which is that of rounding, counts as 0. Source:
+    Chande and Kroll 1994, TA-Lib STOCHRSI.
+    """
+    strength = share(rsi(values, window))
+    lowest, highest = share(strength.rolling_min(whole(k, "k"))), strength.rolling_max(k)
+    span = share(highest - lowest)
+    still = pl.when(span <= _STILL).then(0.0)
+    raw = share(still.when(span > _STILL).then((strength - lowest) / span * 100))
+    return together(k=raw, d=raw.rolling_mean(whole(d, "d")))
+
+
+@indicator("momentum", "oscillator", lambda window: window)
+def cci(high: Column, low: Column, close: Column, window: int = 14) -> pl.Expr:
+    """How far the typical price is from its mean, in mean deviations, × 1 / 0.015.
+
+    (t − mean(t)) / (0.015 × mean|t − mean(t)|), t = (high + low + close) / 3. Mostly −100 to 100,
+    unbounded; 0 in a flat window. Null until the window is full, and while it holds a null.
+    Source: Lambert 1980, TA-Lib CCI. Each window is weighed afresh (a kernel).
+    """
+    return kernel(channel_index, [column(high), column(low), column(close)], whole(window))
+
+
+@indicator("momentum", "ratio", lambda window: window + 1, _PERCENT)
+def mfi(high: Column, low: Column, close: Column, volume: Column, window: int = 14) -> pl.Expr:
+    """The money flow index, 0 to 100: which part of the money traded went with a rise.
+
+    100 × Σ f⁺ / Σ (f⁺ + f⁻), f = typical price × volume, + where the typical price rose, − where
+    it fell; a change in the 15th digit is none. Null for `window` bars, and while a null is in
+    sight; 0 where no money flowed. Source: Quong and Soudack 1989, TA-Lib MFI.
+    """
+    typical = share((column(high) + column(low) + column(close)) / 3)
+    moved, flow = change(typical), typical * column(volume)
+    least = (typical + typical.shift(1)).abs() * _SAME
+    known = flow.is_not_null() & moved.is_not_null()
+    up = pl.when(moved > least).then(flow).when(known).then(0.0)
+    down = pl.when(moved < -least).then(flow).when(known).then(0.0)
+    rise = share(total(up, whole(window)))
+    return quotient(rise, rise + total(down, window), 0.0) * 100
+
+
+@indicator("momentum", "oscillator", lambda window: window, (-100.0, 0.0))
+def willr(high: Column, low: Column, close: Column, window: int = 14) -> pl.Expr:
+    """Williams' %R, −100 (at the lowest low of the window) to 0 (at the highest high).
+
+    −100 × (highest − close) / (highest − lowest). Null until the window is full, and while it
+    holds a null; 0 where there is no range. Source: TA-Lib WILLR.
+    """
+    highest = share(column(high).rolling_max(whole(window)))
+    span = highest - column(low).rolling_min(window)
+    return quotient(column(close) - highest, span, 0.0) * 100
+
+
+@indicator("momentum", "ratio", lambda window: window + 1)
+def roc(values: Column, window: int = 10) -> pl.Expr:
+    """The change over `window` bars in percent: 100 × (x / x₋ₙ − 1).
+
+    Null for `window` values, and where one of the two is null; 0 where the older one is 0.
+    Source: TA-Lib ROC.
+    """
+    x = column(values)
+    return quotient(change(x, whole(window)), x.shift(window), 0.0) * 100
+
+
+@indicator("momentum", "change", lambda window: window + 1)
+def mom(values: Column, window: int = 10) -> pl.Expr:
+    """The change over `window` bars: x − x₋ₙ.
+
+    Null for `window` values, and where one of the two is null. Source: TA-Lib MOM.
+    """
+    return change(column(values), whole(window))
+
+
+@indicator(
+    "momentum",
+    "ratio",
+    lambda window, tolerance: 3 * window + 1 + forgets(2 / (window + 1), tolerance / 1e4, 3),
+)
+def trix(values: Column, window: int = 15) -> pl.Expr:
+    """The change of a triple EMA from bar to bar, in percent.
+
+    100 × (e / e₋₁ − 1), e the EMA of the EMA of the EMA. Null for 3 window − 2 values; nulls are
+    passed over. Source: Hutson 1983, TA-Lib TRIX. A kernel.
+    """
+    windows, last = np.full(3, float(whole(window))), np.array([0.0, 0.0, 1.0])
+    return roc(share(kernel(chained, [column(values)], windows, last)), 1)
+
+
+@indicator(
+    "momentum", "oscillator", lambda fast, middle, slow: max(fast, middle, slow) + 1, _PERCENT
+)
+def ultosc(
+    high: Column, low: Column, close: Column, fast: int = 7, middle: int = 14, slow: int = 28
+) -> pl.Expr:
+    """The ultimate oscillator, 0 to 100: buying pressure over three windows, weighed 4, 2, 1.
+
+    Σ (close − true low) / Σ true range a window, 0 where there is no range. Null for as many bars
+    as the longest window has, and while it holds a null. Source: Williams 1985, TA-Lib ULTOSC.
+    """
+    h, low_, c = column(high), column(low), column(close)
+    before = c.shift(1)
+    floor = pl.when(before.is_not_null()).then(pl.min_horizontal(low_, before))
+    pressure = share(c - floor)
+    span = share(pl.max_horizontal(h, before) - floor)
+    parts = [
+        weight * quotient(pressure.rolling_sum(whole(n)), total(span, n), 0.0)
+        for weight, n in zip((4, 2, 1), sorted((fast, middle, slow)), strict=True)
+    ]
+    return (parts[2] + parts[1] + parts[0]) / 7 * 100
+
+
+@indicator(
+    "momentum",
+    "oscillator",
+    lambda slow, fast, tolerance: (
+        slow
+        + fast
+        + 1
+        + forgets(2 / (slow + 1), tolerance * _RATIO)
+        + forgets(2 / (fast + 1), tolerance * _RATIO)
+    ),
+    _BOTH_WAYS,
+)
+def tsi(values: Column, slow: int = 25, fast: int = 13) -> pl.Expr:
+    """The true strength index, −100 to 100: doubly smoothed change over doubly smoothed |change|.
+
+    100 × e(e(Δx, slow), fast) / e(e(|Δx|, slow), fast). Null for slow + fast − 1 values; 0 in a
+    market that never moved; nulls are passed over. Source: Blau 1991, TA-Lib TSI.
+    A kernel.
+    """
+    windows = np.array([float(whole(slow, "slow")), float(whole(fast, "fast"))])
+    moved = change(column(values))
+    left, all_of_it = (
+        kernel(chained, [one], windows, np.array([0.0, 1.0])) for one in (moved, moved.abs())
+    )
+    return quotient(left, all_of_it, 0.0) * 100
