@@ -11,6 +11,7 @@ A null or NaN is a bar that is not there: windows that hold one have no value, s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -28,16 +29,24 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 def kernel(loop: Loop, inputs: Sequence[pl.Expr], *parameters: Any) -> pl.Expr:
     """The expression that runs `loop(*arrays, *parameters)` over each symbol's whole columns."""
+    return pl.map_batches(list(inputs), Kernel(loop, parameters), return_dtype=pl.Float64)
 
-    def run(columns: Sequence[pl.Series]) -> pl.Series:
+
+@dataclass(frozen=True)
+class Kernel:
+    """A loop with its parameters, as a plan holds it; it can be pickled, as plans can."""
+
+    loop: Loop
+    parameters: tuple[Any, ...]
+
+    def __call__(self, columns: Sequence[pl.Series]) -> pl.Series:
+        """What the loop makes of the columns of one symbol."""
         arrays = [_array(one) for one in columns]
-        if len(arrays[0]) >= LONG and (fast := compiled(loop)):
-            found = fast(*arrays, *parameters)
+        if len(arrays[0]) >= LONG and (fast := compiled(self.loop)):
+            found = fast(*arrays, *self.parameters)
         else:
-            found = loop(*map(_listed, arrays), *map(_listed, parameters))
+            found = self.loop(*map(_listed, arrays), *map(_listed, self.parameters))
         return pl.Series(columns[0].name, found, pl.Float64, nan_to_null=True)
-
-    return pl.map_batches(list(inputs), run, return_dtype=pl.Float64)
 
 
 @cache
