@@ -13,6 +13,8 @@ COMMANDS = {
     "replay": ("cq.cli.lake_replay:replay", "Play recordings into the lake."),
     "import": ("cq.cli.lake_import:import_", "Bring files of others into the lake."),
     "quality": ("cq.cli.lake_quality:quality", "Say what is wrong, missing or late."),
+    "gaps": ("cq.cli.lake_gaps:gaps", "Say why bars are missing."),
+    "repair": ("cq.cli.lake_repair:repair", "Fetch or rebuild missing bars."),
     "verify": ("cq.cli.lake_verify:verify", "Find files that are not what they were."),
     "status": ("cq.cli.lake_status:status", "Show what the lake holds."),
     "files": ("cq.cli.lake_files:files", "Say of each file where its rows come from."),

@@ -13,6 +13,7 @@ import polars as pl
 from cq.errors import EmptyDataset, UsageError
 from cq.lake import manifest, swap
 from cq.lake.datasets import OHLCV, dataset
+from cq.lake.filling import FILLED, FORWARD, check_fill, forward_filled
 from cq.lake.layout import Layout
 from cq.lake.origin import Origin
 from cq.lake.reader import COLUMNS, FOREVER, Bars, Series, series_of, stored
@@ -98,6 +99,7 @@ class Lake:
         *,
         exchange: str | None = None,
         columns: Sequence[str] | None = None,
+        fill: str = "none",
         now_ns: int | None = None,
     ) -> pl.LazyFrame:
         """Closed bars opening in [start, end), sorted by (symbol, ts).
@@ -107,12 +109,19 @@ class Lake:
 
         The frame names its files whenever it is collected: it sees what was written meanwhile, and
         compaction never makes it fail. It may be used many times in a query, and from threads.
+
+        `fill="forward"` adds a bar for each missing bucket between a symbol's first and last one,
+        with the close before it as its prices and no volume; the column `filled` says which.
         """
+        check_fill(fill)
         since, until = moment(start, 0), moment(end, FOREVER)
         frames = [
             self._bars.of(series, interval, since, until, now_ns)
             for series in self.series(symbols, interval, exchange)
         ]
+        if fill == FORWARD:
+            filled = pl.concat(forward_filled(one, interval) for one in frames)
+            return filled.select(*dict.fromkeys((*(columns or COLUMNS), FILLED)))
         return pl.concat(frames).select(*(columns or COLUMNS))
 
     def bars_before(
@@ -211,6 +220,30 @@ class Lake:
     def sql(self, query: str, params: Any = None) -> pl.DataFrame:
         """The answer to a SQL question over the views."""
         return self.views.sql(query, params)
+
+    def gaps(
+        self,
+        symbols: str | Sequence[str] | None = None,
+        interval: str | None = None,
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        exchange: str | None = None,
+        classes: Sequence[str] | None = None,
+        now_ns: int | None = None,
+    ) -> pl.DataFrame:
+        """Runs of missing bars that open in [start, end): how many, their class, the evidence.
+
+        A class is no_trade, outage, never_fetched or lost.
+        """
+        from cq.lake.gaps import gaps
+
+        names = [symbols] if isinstance(symbols, str) else symbols
+        since, until = moment(start, 0), moment(end, FOREVER)
+        return gaps(
+            self.views, since, until, symbols=names, interval=interval,
+            exchange=exchange, classes=classes, now_ns=now_ns,
+        )  # fmt: skip
 
     def refresh_catalog(self) -> bool:
         """Bring the views in `lake.db` up to date; False while somebody else has it open."""

@@ -1,0 +1,136 @@
+"""`cq lake repair`: fetch or rebuild the bars that are missing."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cq.cli.app import App
+from cq.cli.lake_gaps import OURS, known, plain, row, summary
+from cq.cli.lake_sql import refresh
+from cq.cli.output import note, print_json, print_table
+from cq.utils.clock import now_ns
+from cq.utils.time import parse_time
+
+if TYPE_CHECKING:
+    from cq.ingest.repair import Repaired
+
+COLUMNS = ("exchange", "symbol", "interval", "from", "to", "bars", "class", "what to do")
+
+
+@click.command()
+@click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
+@click.option("--since", metavar="DATE", help="First instant to mend.")
+@click.option("--until", metavar="DATE", help="Mend up to here, exclusive.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--no-fetch", is_flag=True, help="Only make bars of trades in the lake; no network.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def repair(
+    app: App,
+    *,
+    symbols: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    dry_run: bool,
+    no_fetch: bool,
+    as_json: bool,
+) -> None:
+    """Mend missing bars of SYMBOLS (all by default), e.g. `cq lake repair BTC-BRL --dry-run`.
+
+    Bars that were never fetched, or are lost, are made of the lake's trades where all of theirs are
+    there, else fetched again. Nothing is made up: what cannot be mended stays missing, with its
+    class (`cq lake gaps`). The same command again completes an interrupted one.
+    """
+    from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
+    from cq.ingest.repair import repair as repaired
+    from cq.utils import log
+
+    settings, now = app.settings, now_ns()
+    zone = settings.timezone
+    start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
+    known(app, symbols)
+    if dry_run:
+        plan(app, symbols, start, end, fetch=not no_fetch, as_json=as_json)
+        return
+    log.configure(settings)
+    app.lake.prepare()
+    with ExitStack() as stack:
+        market = None
+        if not no_fetch:
+            market = stack.enter_context(MercadoBitcoin(Rest(settings.ingestion)))
+        done = repaired(
+            app.lake,
+            market,
+            symbols or None,
+            start,
+            end,
+            now_ns=now,
+            page_bars=settings.ingestion.page_bars,
+        )
+    say(done, as_json=as_json)
+    refresh(app)
+    if done.error is not None:
+        raise done.error
+
+
+def plan(
+    app: App,
+    symbols: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    *,
+    fetch: bool,
+    as_json: bool,
+) -> None:
+    """Say of each run of missing bars that is ours to mend what a repair would do."""
+    from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
+    from cq.ingest.repair import FROM_TRADES
+
+    with MercadoBitcoin(Rest(app.settings.ingestion)) as market:
+        name, intervals = market.name, market.intervals
+
+    def what(run: dict[str, Any]) -> str:
+        if run["reason"] == FROM_TRADES:
+            return "make of trades"
+        if (run["exchange"], run["interval"] in intervals) != (name, True):
+            return "nothing: not of an exchange and interval that can be fetched"
+        return "fetch" if fetch else "nothing: not without fetching"
+
+    runs = app.lake.gaps(
+        symbols or None, None, start, end, classes=OURS, now_ns=now_ns()
+    ).to_dicts()
+    if as_json:
+        print_json({"plan": [plain(one) | {"do": what(one)} for one in runs]})
+    elif runs:
+        print_table(COLUMNS, [(*row(one)[:-1], what(one)) for one in runs])
+    else:
+        note("no bar is missing that could be mended")
+
+
+def say(done: Repaired, *, as_json: bool) -> None:
+    """What was done, and what is left by class."""
+    before, after = summary(done.before), summary(done.after)
+    if as_json:
+        print_json(
+            {
+                "rebuilt": done.rebuilt,
+                "fetched": done.fetched,
+                "requests": done.requests,
+                "refused": list(done.refused),
+                "before": before,
+                "left": after,
+            }
+        )
+        return
+    print_table(
+        ("class", "missing before", "missing now"),
+        [(name, before[name]["bars"], after[name]["bars"]) for name in before],
+    )
+    note(f"{done.rebuilt:,} bars made of trades, {done.fetched:,} fetched")
+    for one in done.refused:
+        note(f"cq: {one}")
+    if left := sum(after[name]["bars"] for name in OURS):
+        note(f"{left:,} bars could not be mended; `cq lake gaps` says why")

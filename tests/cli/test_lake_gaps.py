@@ -1,0 +1,74 @@
+"""`cq lake gaps`, as typed."""
+
+import json
+import re
+
+import polars as pl
+import pytest
+
+from cq.cli.main import run
+from cq.lake import Lake
+from cq.utils.time import HOUR, parse_time
+
+START = parse_time("2024-03-04")
+
+
+@pytest.fixture
+def lake(tmp_path, monkeypatch):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/default.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    lake = Lake(tmp_path / "lake")
+    bars = pl.DataFrame({"ts": [START + hour * HOUR for hour in (0, 1, 4, 5)]})
+    values = dict.fromkeys(("open", "high", "low", "close", "volume"), 1.0)
+    names = {"symbol": "BTC-BRL", "exchange": "mercadobitcoin", "interval": "1h"}
+    rows = bars.with_columns(**{name: pl.lit(one) for name, one in (values | names).items()})
+    lake.write("ohlcv", rows, source="test", now_ns=1)
+    return lake
+
+
+def test_a_table_of_runs_and_a_summary_are_printed(lake, capsys):
+    assert run(["lake", "gaps", "BTC-BRL"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"BTC-BRL +1h +2024-03-04 02:00 +2024-03-04 04:00 +2 +never_fetched", shown)
+    assert re.search(r"never_fetched +1 +2\n", shown)
+
+
+def test_json_has_every_run(lake, capsys):
+    assert run(["lake", "gaps", "--interval", "1h", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["classes"]["never_fetched"] == {"runs": 1, "bars": 2}
+    assert said["gaps"][0]["time"] == "2024-03-04T02:00:00Z"
+
+
+def test_strict_ends_with_1_where_bars_could_be_had(lake, capsys):
+    assert run(["lake", "gaps", "--strict"]) == 1
+    assert (
+        "2 bars never fetched or lost; mend that with `cq lake repair`" in capsys.readouterr().err
+    )
+    assert run(["lake", "gaps", "--strict", "--since", "2024-03-04T04:00"]) == 0
+    assert "no bar is missing" in capsys.readouterr().err
+    assert run(["lake", "gaps", "--strict", "--class", "no_trade"]) == 0
+
+
+def test_a_symbol_that_the_lake_does_not_know_is_one_line(lake, capsys):
+    assert run(["lake", "gaps", "BTC-BLR"]) == 3
+    assert "did you mean BTC-BRL?" in capsys.readouterr().err
+
+
+def test_a_plan_says_what_a_repair_would_do(lake, capsys):
+    assert run(["lake", "repair", "--dry-run"]) == 0
+    assert re.search(r"04:00 +2 +never_fetched +fetch\n", capsys.readouterr().out)
+    assert run(["lake", "repair", "--dry-run", "--no-fetch", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["plan"]
+    assert one["do"] == "nothing: not without fetching"
+
+
+def test_a_repair_without_a_network_says_what_is_left(lake, capsys):
+    assert run(["lake", "repair", "--no-fetch"]) == 0
+    shown = capsys.readouterr()
+    assert re.search(r"never_fetched +2 +2\n", shown.out)
+    assert "2 bars could not be mended" in shown.err
+    assert run(["lake", "repair", "--no-fetch", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["rebuilt"], said["left"]["never_fetched"]["bars"]) == (0, 2)

@@ -1,0 +1,91 @@
+"""Filled bars, against a loop over every bucket."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from cq.errors import UsageError
+from cq.lake.filling import forward_filled
+from cq.utils.time import HOUR, bar_end, parse_time
+
+START = parse_time("2024-01-01")
+VALUES = ("open", "high", "low", "close", "volume")
+SCHEMA = {"ts": pl.Int64} | dict.fromkeys(VALUES, pl.Float64)
+
+
+def bars_at(interval: str, buckets: list[int]) -> pl.DataFrame:
+    """Bars that open in these buckets, each with prices of its own."""
+    openings, at = [], START
+    for bucket in range(max(buckets, default=-1) + 1):
+        if bucket in buckets:
+            openings.append(at)
+        at = bar_end(at, interval)
+    rows = [(ts, 10.0 + i, 20.0 + i, 5.0 + i, 12.0 + i, 1.0) for i, ts in enumerate(openings)]
+    return pl.DataFrame(
+        rows, schema={"ts": pl.Int64} | dict.fromkeys(VALUES, pl.Float64), orient="row"
+    )
+
+
+@pytest.mark.parametrize("interval", ["1m", "4h", "1w", "1M"])
+def test_filling_is_a_walk_over_every_bucket(interval):
+    @given(st.lists(st.integers(0, 30), unique=True, max_size=12))
+    def holds(buckets):
+        bars = bars_at(interval, sorted(buckets))
+        rows, known = [], {row["ts"]: row for row in bars.iter_rows(named=True)}
+        at = min(known, default=0)
+        while known and at <= max(known):
+            if at in known:
+                close = known[at]["close"]
+                rows.append((at, *(known[at][name] for name in VALUES), False))
+            else:
+                rows.append((at, close, close, close, close, 0.0, True))
+            at = bar_end(at, interval)
+        expected = pl.DataFrame(
+            rows, schema=dict(bars.schema) | {"filled": pl.Boolean}, orient="row"
+        )
+        for engine in ("streaming", "in-memory"):
+            assert_frame_equal(
+                forward_filled(bars.lazy(), interval).collect(engine=engine), expected
+            )
+
+    holds()
+
+
+def test_a_bar_off_the_grid_counts_for_the_bucket_that_it_lies_in():
+    bars = bars_at("1h", [0, 1, 3]).with_columns(pl.col("ts") + pl.Series([0, HOUR // 2, 0]))
+    found = forward_filled(bars.lazy(), "1h").collect()
+    assert ((found["ts"] - START) / HOUR).to_list() == [0, 1.5, 3]
+
+
+def test_bars_are_filled_when_that_is_asked_for_and_marked(lake, bars):
+    some = bars(6).filter(pl.col("ts") != parse_time("2024-01-01T03:00"))
+    lake.write("ohlcv", some, source="test", now_ns=1)
+    lake.write("ohlcv", bars(2, symbol="ETH-BRL"), source="test", now_ns=1)
+    plain = lake.bars(["BTC-BRL", "ETH-BRL"], "1h").collect()
+    assert "filled" not in plain.columns
+    filled = lake.bars(["BTC-BRL", "ETH-BRL"], "1h", fill="forward").collect()
+    assert filled.filter(~pl.col("filled")).drop("filled").equals(plain)
+    one = filled.row(3, named=True)
+    assert (one["filled"], one["symbol"]) == (True, "BTC-BRL")
+    assert (one["open"], one["close"], one["volume"]) == (103.0, 103.0, 0.0)
+    some = lake.bars("BTC-BRL", "1h", fill="forward", columns=["ts", "close"]).collect()
+    assert some.columns == ["ts", "close", "filled"]
+
+
+def test_a_bucket_made_of_some_of_its_finer_bars_is_not_filled(lake, bars):
+    hours = pl.int_range(24, eager=True)
+    lake.write("ohlcv", bars(24).filter(~hours.is_in([1, *range(8, 12)])), source="t", now_ns=1)
+    found = lake.bars("BTC-BRL", "4h", fill="forward").collect()
+    assert found["filled"].to_list() == [False, False, True, False, False, False]
+
+
+def test_another_way_to_fill_is_refused(lake, bars):
+    lake.write("ohlcv", bars(2), source="test", now_ns=1)
+    with pytest.raises(
+        UsageError, match="fill='back' is no way to fill; there is none and forward"
+    ):
+        lake.bars("BTC-BRL", "1h", fill="back")
