@@ -74,9 +74,11 @@ def _taken(path: Path) -> int | None:
 
 
 def _sign(handle: int, path: Path) -> None:
+    name = f"{os.getpid()}\n".encode()
     try:
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        if os.pread(handle, len(name) + 1, 0) != name:  # a change of a file may wait for the disk
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, name, 0)
     except OSError as error:
         raise LakeUnwritable(path.parent, error.strerror or str(error)) from error
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from threading import get_ident
 
@@ -17,6 +18,8 @@ from cq.lake import disk
 
 ROW_GROUP = 131_072
 TEMPORARY = ".parquet.tmp"
+FEW = 16
+"""Rows that are turned into Arrow one by one."""
 
 
 def encoded(rows: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> pa.Buffer:
@@ -24,7 +27,7 @@ def encoded(rows: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> pa
 
     `metadata` are keys and values that its footer holds.
     """
-    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+    table = as_arrow(rows)
     words = [name for name, kind in rows.schema.items() if kind == pl.String]
     whole = {n: "DELTA_BINARY_PACKED" for n, kind in rows.schema.items() if kind == pl.Int64}
     pruned = [name for name, kind in rows.schema.items() if kind in (pl.Int64, pl.String)]
@@ -44,6 +47,20 @@ def encoded(rows: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> pa
         if metadata:
             file.add_key_value_metadata(dict(metadata))
     return sink.getvalue()
+
+
+def as_arrow(rows: pl.DataFrame) -> pa.Table:
+    """`rows` in Arrow; a few of them by hand, which waits for no other thread of Polars."""
+    if rows.height <= FEW:
+        return pa.Table.from_pydict(
+            rows.to_dict(as_series=False), schema=_arrow_schema(*rows.schema.items())
+        )
+    return rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+@cache
+def _arrow_schema(*columns: tuple[str, pl.DataType]) -> pa.Schema:
+    return pl.DataFrame(schema=columns).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
 
 def digest(content: pa.Buffer) -> str:

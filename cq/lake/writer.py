@@ -20,6 +20,10 @@ from cq.lake.origin import Origin
 from cq.lake.source import scan
 
 WORKERS = min(4, os.cpu_count() or 1)
+WAITING = 16
+"""Workers where there is little to compute, and the time goes into waiting for the disk."""
+LITTLE = 10_000
+"""Rows that are little to compute with."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -92,6 +96,7 @@ def write(
     landings = _together(
         lambda one: _land(target, one, origin, wait_s),
         good.partition_by(contract.owner, maintain_order=True) if good.height else [],
+        WORKERS if good.height > LITTLE else WAITING,
     )
     bad = (
         []
@@ -175,13 +180,15 @@ def _land(target: Target, rows: pl.DataFrame, origin: Origin, wait_s: float) -> 
         stored = _stored(target, owner, first)
         fresh, there, conflicts = _compare(contract, first, stored)
         _store(target, owner, fresh, origin)
-    both = pl.concat([clash, conflicts])
+    both = pl.concat([clash, conflicts]) if clash.height else conflicts
     return Landing(fresh.height, again + there, both, again, conflicts.height)
 
 
 def _distinct(contract: Dataset, rows: pl.DataFrame) -> tuple[pl.DataFrame, int, pl.DataFrame]:
     """The first row of each key, how many repeat it, and those that contradict it."""
     key = contract.own_key
+    if rows.height == 1:
+        return rows, 0, rows.clear()
     if key == (contract.time,) and bool((rows.get_column(contract.time).diff() > 0).all()):
         return rows, 0, rows.clear()
     one = pl.col(key[0]) if len(key) == 1 else pl.struct(key)
@@ -197,7 +204,9 @@ def _stored(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> pl.
     """The rows in the lake whose keys may equal some of `rows`; None where no file may hold any."""
     contract, layout = target.contract, target.layout
     last_key = contract.own_key[-1]
-    low, high = rows.select(low=pl.col(last_key).min(), high=pl.col(last_key).max()).row(0)
+    values = rows.get_column(last_key)
+    low: Any = values.min()
+    high: Any = values.max()
     ranged = {"start": low, "end": high + 1} if last_key == contract.time else {}
     there = layout.paths(target.root, owner, **ranged)
     wanted = keys.ranges_of(rows, last_key)
@@ -275,11 +284,11 @@ def _store(
     _together(one, slices)
 
 
-def _together(work: Callable[[T], R], items: list[T]) -> list[R]:
+def _together(work: Callable[[T], R], items: list[T], workers: int = WORKERS) -> list[R]:
     """`work` on every item, a few at a time; the first error stops what has not begun."""
     if len(items) < 2:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         try:
             return list(pool.map(work, items))
         except BaseException:

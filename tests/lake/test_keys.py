@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cq.lake import Lake, keys
-from cq.lake.datasets import TRADES
+from cq.lake.datasets import OHLCV, TRADES
 from cq.lake.layout import is_ours
 
 NOW = 1_800_000_000_000_000_000
@@ -116,3 +116,23 @@ def test_memory_of_more_files_than_the_most_begins_anew(tmp_path, monkeypatch):
     keys._known.clear()
     assert write(lake, ["0", "3", "6"]).landed == 1
     assert stored(lake) == [str(one) for one in range(7)]
+
+
+@given(st.lists(st.one_of(st.none(), st.text("0123456789é", max_size=4)), max_size=16))
+def test_a_few_keys_looked_at_one_by_one_lie_between_the_same_as_by_a_query(ids):
+    rows = trades(ids)
+    by_query = keys._ranges(rows.lazy(), pl.String(), "trade_id").collect().rows()
+    assert sorted(keys.ranges_of(rows, "trade_id")) == sorted(by_query)
+
+
+def test_footers_tell_of_numbers_what_reading_them_would(tmp_path, bars):
+    lake = Lake(tmp_path / "lake")
+    for since in ("2023-12-31T20:00", "2024-03-01"):
+        lake.write("ohlcv", bars(9, since=since), source="test", now_ns=NOW)
+    paths = [str(path) for path in lake.files("BTC-BRL", "1h")]
+    assert len(paths) == 3
+    read = keys._read(lake.root, OHLCV, paths)
+    assert read == keys._scanned(lake.root, OHLCV, paths)
+    pl.read_parquet(paths[0]).write_parquet(paths[0], statistics=False)
+    assert keys._footer(paths[0], "ts") is None
+    assert keys._read(lake.root, OHLCV, paths) == read

@@ -64,3 +64,12 @@ def test_a_process_of_somebody_else_is_alive(monkeypatch):
 
     monkeypatch.setattr(os, "kill", refused)
     assert parquet.alive(1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 16, 17])
+def test_a_few_rows_make_the_file_that_many_would(bars, count):
+    rows = bars(count).with_columns(pl.when(pl.col("ts") % 3 > 0).then("symbol").alias("symbol"))
+    plain = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+    assert parquet.as_arrow(rows).equals(plain)
+    book = DATASETS["orderbook_l2"].empty().clear(n=count)
+    assert parquet.as_arrow(book).equals(book.to_arrow(compat_level=pl.CompatLevel.oldest()))
