@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from cq.errors import CatalogUnwritable, ConfigError, CqError, DataError, UsageError
 from cq.lake.damage import damage, found_in
 from cq.lake.raw import anchor_equity, has_equity, is_bound, raw_views, stubs
+from cq.lake.scan import frame, patiently
 from cq.lake.views import View, in_order, macros, quoted, text, views, words
 
 if TYPE_CHECKING:
@@ -73,14 +74,17 @@ class Catalog:
         query = f"from {'.'.join(quoted(part) for part in view.split('.'))}"
         connection = self._connection()
 
-        def opened() -> Any:
-            return plain(connection.cursor().sql(query)).pl(lazy=True)
+        def opened() -> duckdb.DuckDBPyRelation:
+            return plain(connection.cursor().sql(query))
+
+        def told(error: BaseException) -> CqError:
+            return self.told(error, UsageError(f"{view}: {first_line(error)}"))
 
         try:
-            schema: pl.Schema = plain(connection.cursor().sql(query)).limit(0).pl().schema
+            schema: pl.Schema = patiently(self.root, lambda: opened().limit(0).pl().schema)
         except (duckdb.Error, pl.exceptions.PolarsError) as error:
-            raise self.told(error, UsageError(f"{view}: {first_line(error)}")) from error
-        return pl.defer(opened, schema=schema, validate_schema=False)
+            raise told(error) from error
+        return frame(self.root, opened, schema, told)
 
     def sql(self, query: str, params: Any = None) -> pl.DataFrame:
         """The answer to a question over the views; what is no question is refused.
@@ -89,15 +93,19 @@ class Catalog:
         """
         try:
             check_question(query)
-            relation = self.cursor().sql(query, params=params)
-            answer: pl.DataFrame = pl.DataFrame() if relation is None else plain(relation).pl()
-            if far := [name for name in answer.columns if is_beyond(answer[name])]:
-                answer = plain(relation, far).pl()
+            answer = patiently(self.root, lambda: self._answer(query, params))
         except duckdb.IOException as error:
             raise self.told(error, DataError(first_line(error))) from error
         except (duckdb.Error, pl.exceptions.PolarsError) as error:
             raise self.told(error, UsageError(f"sql: {first_line(error)}")) from error
         return _small(answer)
+
+    def _answer(self, query: str, params: Any) -> pl.DataFrame:
+        relation = self.cursor().sql(query, params=params)
+        answer: pl.DataFrame = pl.DataFrame() if relation is None else plain(relation).pl()
+        if far := [name for name in answer.columns if is_beyond(answer[name])]:
+            answer = plain(relation, far).pl()
+        return answer
 
     def told(self, error: BaseException, otherwise: CqError) -> CqError:
         """The error of a file of the lake that a query could not read, else `otherwise`."""

@@ -1,0 +1,107 @@
+import os
+from threading import Event, Thread
+
+import duckdb
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from cq.errors import DataError, Unreadable
+from cq.lake import Lake, disk, scan
+
+
+@pytest.fixture
+def hours(lake, bars) -> Lake:
+    for symbol in ("BTC-BRL", "ETH-BRL"):
+        for since in ("2024-01-01", "2024-01-11"):
+            lake.write("ohlcv", bars(240, symbol, since=since), source="test", now_ns=1)
+    return lake
+
+
+def swap(lake: Lake, number: int) -> None:
+    """The files of each folder become one of another name, in one step."""
+    for path in lake.root.glob("ohlcv/*/*/*/year=2024"):
+        rows = pl.read_parquet(list(path.glob("*.parquet")), hive_partitioning=False).sort("ts")
+        beside = lake.root / ".work" / str(number)
+        beside.mkdir(parents=True)
+        rows.write_parquet(beside / f"file-000000-{number:012x}.parquet")
+        disk.exchange(beside, path)
+        for old in beside.iterdir():
+            old.unlink()
+        beside.rmdir()
+
+
+def test_questions_and_scans_never_notice_that_folders_are_swapped(hours):
+    done = Event()
+
+    def swapping() -> None:
+        for number in range(10**6):
+            if done.is_set():
+                return
+            swap(hours, number)
+
+    frame = hours.scan("bars").filter(pl.col("close") > 0)
+    other = Thread(target=swapping)
+    other.start()
+    try:
+        for _ in range(40):
+            assert hours.sql("select count(*) from bars").item() == 960
+            assert frame.collect().height == 960
+            assert hours.bars(["BTC-BRL", "ETH-BRL"], "1h").collect().height == 960
+    finally:
+        done.set()
+        other.join()
+
+
+def failing(path: object, times: int) -> object:
+    """A piece of work that meets a vanished file so many times."""
+    left = [times]
+
+    def work() -> str:
+        if left[0]:
+            left[0] -= 1
+            raise duckdb.IOException(f'IO Error: Cannot open file "{path}": No such file')
+        return "answer"
+
+    return work
+
+
+def test_a_vanished_file_is_looked_for_again_and_one_that_is_there_is_not(tmp_path):
+    gone, there = tmp_path / "gone.parquet", tmp_path / "there.parquet"
+    there.touch()
+    assert scan.patiently(tmp_path, failing(gone, 3)) == "answer"
+    with pytest.raises(duckdb.IOException):
+        scan.patiently(tmp_path, failing(there, 1))
+    with pytest.raises(DataError, match="vanished 50 times"):
+        scan.patiently(tmp_path, failing(gone, 51))
+
+
+def test_only_what_is_asked_for_comes_out_of_the_database(hours, monkeypatch):
+    asked = []
+    monkeypatch.setattr(scan, "_polars", lambda one: asked.append(one) or pl.from_arrow(one))
+    near = pl.col("close").is_between(110, 119) | pl.col("open").is_null()
+    rows = hours.scan("bars").filter(pl.col("symbol").is_in(["ETH-BRL"]), near)
+    assert rows.select("ts").collect().height == 20
+    assert sum(one.num_rows for one in asked) == 20
+    assert {*asked[0].schema.names} == {"ts", "symbol", "close", "open"}
+    asked.clear()
+    assert hours.scan("bars").head(7).collect().height == 7
+    assert sum(one.num_rows for one in asked) == 7
+
+
+def test_a_filter_that_sql_has_not_is_done_by_polars(hours):
+    rows = hours.scan("bars").filter(pl.col("symbol").str.ends_with("H-BRL"), pl.col("close") > 200)
+    expected = hours.bars("ETH-BRL", "1h").filter(pl.col("close") > 200).select("ts", "close")
+    assert_frame_equal(rows.select("ts", "close").sort("ts").collect(), expected.collect())
+    assert rows.select("volume").head(3).collect().shape == (3, 1)
+    assert rows.select(pl.len()).collect().item() == expected.collect().height
+
+
+def test_damage_met_while_rows_come_is_named(hours, monkeypatch):
+    monkeypatch.setattr(scan, "CHUNK", 10)
+    monkeypatch.setattr(scan, "HELD", 10)
+    frame = hours.scan("bars")
+    path = hours.files("ETH-BRL", "1h")[1]
+    os.truncate(path, path.stat().st_size - 9)
+    with pytest.raises(Unreadable, match=path.name):
+        frame.collect()
