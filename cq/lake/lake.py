@@ -16,7 +16,7 @@ from cq.lake.datasets import OHLCV, dataset
 from cq.lake.filling import FILLED, FORWARD, check_fill, forward_filled
 from cq.lake.layout import Layout
 from cq.lake.origin import Origin
-from cq.lake.reader import COLUMNS, FOREVER, Bars, Series, series_of, stored
+from cq.lake.reader import COLUMNS, FOREVER, Bars, Owner, Series, owners, series_of, stored
 from cq.lake.writer import Target, WriteReport, write
 from cq.utils.time import interval_ns, parse_time, to_ns
 
@@ -122,7 +122,8 @@ class Lake:
         if fill == FORWARD:
             filled = pl.concat(forward_filled(one, interval) for one in frames)
             return filled.select(*dict.fromkeys((*(columns or COLUMNS), FILLED)))
-        return pl.concat(frames).select(*(columns or COLUMNS))
+        rows = frames[0] if len(frames) == 1 else pl.concat(frames)
+        return rows.select(*columns) if columns else rows
 
     def bars_before(
         self,
@@ -193,13 +194,13 @@ class Lake:
         names = sorted({symbols} if isinstance(symbols, str) else set(symbols))
         return [series_of(self._known(name), name, interval, exchange, self.root) for name in names]
 
-    def _known(self, symbol: str) -> pl.DataFrame:
+    def _known(self, symbol: str) -> list[Owner]:
         """What is stored of `symbol`; of every symbol where there is nothing of this one."""
         layout = self.layouts[OHLCV.name]
-        known = stored(self.root, layout, symbol)
-        if symbol not in known["symbol"]:
-            known = stored(self.root, layout)
-        if known.is_empty():
+        known = owners(self.root, layout, symbol)
+        if not any(one[1] == symbol for one in known):
+            known = owners(self.root, layout)
+        if not known:
             raise EmptyDataset(OHLCV.name, self.root)
         return known
 

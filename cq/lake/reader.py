@@ -16,7 +16,7 @@ from cq.lake.datasets import OHLCV
 from cq.lake.known import covered
 from cq.lake.layout import OWNERS, Layout, Part
 from cq.lake.resample import ceiling, divides, floor, resampled
-from cq.lake.source import Plan, Source, asked, by_time, look, scan
+from cq.lake.source import Plan, Source, by_time, look, scan
 from cq.utils.time import bar_end, interval_ns
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume", "symbol", "exchange")
@@ -39,44 +39,52 @@ class Series:
         return {"exchange": self.exchange, "symbol": self.symbol, "interval": self.interval}
 
 
-def stored(root: Path, layout: Layout, symbol: str | None = None) -> pl.DataFrame:
+Owner = tuple[str | None, ...]
+"""exchange, symbol, interval of some rows, as far as there are such."""
+
+
+def stored(root: Path, layout: Layout) -> pl.DataFrame:
     """exchange, symbol, interval of a dataset: from folder names, or files where those lack one."""
+    return pl.DataFrame(
+        owners(root, layout), schema=dict.fromkeys(OWNERS, pl.String), orient="row"
+    ).sort(OWNERS)
+
+
+def owners(root: Path, layout: Layout, symbol: str | None = None) -> list[Owner]:
+    """The same in no order, of one symbol or of all."""
     named = [name for name in OWNERS if name in layout.fields]
     only = {} if symbol is None else {"symbol": symbol}
     found = layout.owners(root, only)
     if layout.dataset == "ohlcv" and len(named) < len(OWNERS) and found:
         return look(partial(layout.files, root, only), _owners_inside)
-    return pl.DataFrame(
-        [[one.get(name) for one in found] for name in OWNERS],
-        schema=dict.fromkeys(OWNERS, pl.String),
-    ).sort(OWNERS)
+    return [tuple(one.get(name) for name in OWNERS) for one in found]
 
 
-def _owners_inside(parts: Sequence[Part]) -> pl.DataFrame:
+def _owners_inside(parts: Sequence[Part]) -> list[Owner]:
     rows = scan([part.path for part in parts], OHLCV) if parts else OHLCV.empty().lazy()
-    return rows.select(OWNERS).unique().sort(OWNERS).collect()
+    return rows.select(OWNERS).unique().collect().rows()
 
 
 def series_of(
-    known: pl.DataFrame, symbol: str, interval: str, exchange: str | None, root: Path
+    known: Sequence[Owner], symbol: str, interval: str, exchange: str | None, root: Path
 ) -> Series:
     """Which stored bars serve `symbol` at `interval`; an error says what there is instead."""
-    here = known.filter(pl.col("exchange") == exchange) if exchange else known
-    mine = here.filter(pl.col("symbol") == symbol)
-    if mine.is_empty():
+    here = [one for one in known if exchange in (None, one[0])]
+    mine = [one for one in here if one[1] == symbol]
+    if not mine:
         where = f" of {exchange}" if exchange else ""
         raise UnknownSymbol(
             symbol,
-            here["symbol"].unique().to_list(),
+            {str(one[1]) for one in here},
             f"fetch its bars{where} with `cq lake ingest {symbol}` or import a file into {root}",
         )
-    exchanges = sorted(set(mine["exchange"]))
+    exchanges = sorted({str(one[0]) for one in mine})
     if len(exchanges) > 1:
         raise DataError(
             f"{symbol} is stored from {' and '.join(exchanges)}; say exchange=…, "
             f"such as exchange={exchanges[0]}"
         )
-    held = sorted(set(mine["interval"]), key=interval_ns)
+    held = sorted({str(one[2]) for one in mine}, key=interval_ns)
     fits = [one for one in held if one == interval or divides(one, interval)]
     if not fits:
         raise NoBars(symbol, f"at {interval} or a finer interval that divides it", ", ".join(held))
@@ -110,8 +118,11 @@ class Bars:
         def read(
             columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _size: Any
         ) -> Iterator[pl.DataFrame]:
-            rows = self._tail(series, interval, end, count).lazy()
-            yield asked(rows, columns, predicate, n_rows).collect()
+            rows = self._tail(series, interval, end, count)
+            rows = rows if predicate is None else rows.filter(predicate)
+            yield rows.select(columns or SCHEMA.names()).head(
+                rows.height if n_rows is None else n_rows
+            )
 
         return register_io_source(read, schema=SCHEMA, is_pure=True).set_sorted("ts")
 
