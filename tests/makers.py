@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -65,3 +67,24 @@ def _of_one(draw: Any, symbol: str, min_size: int, max_size: int, gaps: bool) ->
         )
         price = end
     return pl.DataFrame(rows, schema=BAR_SCHEMA, orient="row")
+
+
+def run_folder(runs: Path, name: str, **metrics: float) -> None:
+    """A folder below `runs` as a backtest leaves it: two fills, three bars."""
+    folder = runs / name
+    folder.mkdir(parents=True)
+    config = {
+        "strategy": {"name": "cross", "interval": "1h"}, "symbols": ["A-B"],
+        "backtest": {"cash": 9},
+        "data": {"rows": 3, "first": "2024-01-01T00:00:00Z", "last": "2024-01-01T02:00:00Z",
+                 "files": ["ohlcv/a.parquet", "ohlcv/b.parquet"], "sha256": "ab"},
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config, indent=2))
+    (folder / "metrics.json").write_text(json.dumps({"sharpe": None, "trades": 2} | metrics))
+    (folder / "run.json").write_text(json.dumps({"id": name, "started": "2024-05-01T10:00:00Z"}))
+    (folder / "trades.csv").write_text(
+        "ts,symbol,side,qty,price,fee,slippage\n"
+        "1704067200000000000,A-B,buy,1.5,100.0,0.7,0.1\n1704070800000000000,A-B,sell,1.5,101.0,0.7,0.1\n"
+    )
+    curve = {"ts": [1, 2, 3], "equity": [9.0, 12.0, 6.0], "cash": [9.0] * 3, "exposure": [0.0] * 3}
+    pl.DataFrame(curve).write_parquet(folder / "equity.parquet", compression="lz4")

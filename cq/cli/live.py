@@ -144,6 +144,7 @@ def _setup(app: App, strategy: Strategy, options: dict[str, Any]) -> Setup:
 
 def _replay(app: App, setup: Setup, options: dict[str, Any]) -> None:
     from cq.cli import live_output
+    from cq.execution.mirror import mirror
     from cq.execution.replay import replay
     from cq.execution.start import replaying
     from cq.execution.stopping import until_told
@@ -158,6 +159,7 @@ def _replay(app: App, setup: Setup, options: dict[str, Any]) -> None:
         raise UsageError(f"--since {options['since']} is not before --until {options['until']}")
     with until_told(_stopping) as told, replaying(setup, since, until) as (trader, bars):
         done = replay(trader, bars, stop=told.is_set, on_step=live_output.progress())
+        mirror(setup.lake, trader.journal, setup.now_ns, note)
         found = summary(trader.journal) | {"finished": done.finished, "bars": done.total}
     note(live_output.how_far(done, found["last_bar"], found["blocked"]))
     _print(found, options["as_json"])
@@ -166,6 +168,7 @@ def _replay(app: App, setup: Setup, options: dict[str, Any]) -> None:
 def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
     from cq.cli import live_output
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
+    from cq.execution.mirror import mirror
     from cq.execution.polling import look, polling, run
     from cq.execution.stopping import Heeding, Stopped, until_told
     from cq.execution.summary import summary
@@ -199,6 +202,7 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
                 )
         if told.is_set():
             note(f"stopped; all is in {journal.path}, the same command goes on from there")
+        mirror(setup.lake, journal, setup.now_ns, note)
         found = summary(journal)
     _print(found, as_json)
 

@@ -1,4 +1,4 @@
--- Returns of one symbol from close to close: returns('BTC-BRL', interval := '1h'); a gap is one step.
+-- Returns of one symbol from close to close: returns('BTC-BRL', '1h'); a gap is one step.
 create or replace macro returns(symbol, interval := '1d') as table
 select
     bar.time,

@@ -1,6 +1,5 @@
 """Bars at every interval in SQL against the same in Polars, and what lies where."""
 
-import json
 import re
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import duckdb
+import makers
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -232,26 +232,6 @@ def test_files_say_what_is_in_them_and_tolerate_those_of_others(filled):
     assert [str(filled.root / one) for one in ours["file"]] == ours["path"].to_list()
 
 
-def run_folder(runs: Path, name: str, **metrics: float) -> None:
-    folder = runs / name
-    folder.mkdir(parents=True)
-    config = {
-        "strategy": {"name": "cross", "interval": "1h"}, "symbols": ["A-B"],
-        "backtest": {"cash": 9},
-        "data": {"rows": 3, "first": "2024-01-01T00:00:00Z", "last": "2024-01-01T02:00:00Z",
-                 "files": ["ohlcv/a.parquet", "ohlcv/b.parquet"], "sha256": "ab"},
-    }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config, indent=2))
-    (folder / "metrics.json").write_text(json.dumps({"sharpe": None, "trades": 2} | metrics))
-    (folder / "run.json").write_text(json.dumps({"id": name, "started": "2024-05-01T10:00:00Z"}))
-    (folder / "trades.csv").write_text(
-        "ts,symbol,side,qty,price,fee,slippage\n"
-        "1704067200000000000,A-B,buy,1.5,100.0,0.7,0.1\n1704070800000000000,A-B,sell,1.5,101.0,0.7,0.1\n"
-    )
-    curve = {"ts": [1, 2, 3], "equity": [9.0, 12.0, 6.0], "cash": [9.0] * 3, "exposure": [0.0] * 3}
-    pl.DataFrame(curve).write_parquet(folder / "equity.parquet", compression="lz4")
-
-
 def test_runs_are_seen_as_soon_as_they_are_there_and_until_they_are_gone(tmp_path):
     lake = Lake(tmp_path / "lake")
     assert lake.refresh_catalog()
@@ -262,13 +242,13 @@ def test_runs_are_seen_as_soon_as_they_are_there_and_until_they_are_gone(tmp_pat
             return [connection.sql(f"select count(*) from {v}").fetchall()[0][0] for v in views]
 
         assert counts() == [0, 0, 0, 0]
-        run_folder(tmp_path / "runs", "one", sharpe=1.5)
-        run_folder(tmp_path / "runs", "two")
+        makers.run_folder(tmp_path / "runs", "one", sharpe=1.5)
+        makers.run_folder(tmp_path / "runs", "two")
         assert counts() == [2, 6, 4, 4]
         shutil.rmtree(tmp_path / "runs" / "one")
         shutil.rmtree(tmp_path / "runs" / "two")
         assert counts() == [0, 0, 0, 0]
-    run_folder(tmp_path / "runs", "one", sharpe=1.5)
+    makers.run_folder(tmp_path / "runs", "one", sharpe=1.5)
     best = lake.sql(
         "select run, mode, strategy, symbols, rows, sharpe, cash, started from runs"
     ).row(0)
@@ -279,7 +259,7 @@ def test_runs_are_seen_as_soon_as_they_are_there_and_until_they_are_gone(tmp_pat
 
 
 def test_runs_that_came_before_the_lake_are_seen_where_nothing_can_be_written(tmp_path):
-    run_folder(tmp_path / "runs", "one")
+    makers.run_folder(tmp_path / "runs", "one")
     lake = Lake(tmp_path / "lake")
     assert lake.sql("select count(*) from equity").item() == 3
     assert not (tmp_path / "runs/.anchor").exists()
