@@ -58,7 +58,10 @@ COMMANDS = (
     ["lake", "files"],
     ["lake", "sql", "select answer from mine"],
     ["lake", "quality"],
-    ["lake", "import", "bars.csv", "--dataset", "ohlcv", "--symbol", "ETH-BRL", "--interval", "1h", "--exchange", "x"],
+    [
+        *("lake", "import", "bars.csv", "--dataset", "ohlcv"),
+        *("--symbol", "ETH-BRL", "--interval", "1h", "--exchange", "x"),
+    ],
     ["backtest", "configs/strategies/crossover_btc.yaml", "--no-report"],
     [
         "live",
