@@ -11,19 +11,52 @@ from cq.strategies import Strategy
 
 
 def with_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
-    """`bars` with `signal` (−1, 0, 1) and `target` (fraction of equity, null until warm).
+    """`bars` with features, `signal` (−1, 0, 1) and `target` (fraction of equity, null until warm).
 
     Rows stay as they are, in their order. A target below 0 is 0: spot markets know no shorts.
     """
-    signals = _called(strategy.generate_signals, "generate_signals", bars, strategy)
-    if strategy.code is not None:
-        signals = signals.with_columns(signal=_one_of_three(pl.col("signal")))
+    signals = ungated(bars, strategy)
+    if strategy.config.gate is not None:
+        signals = _gated(signals, strategy)
     sized = _called(strategy.size_positions, "size_positions", signals, strategy)
     if strategy.code is not None:
         _check_columns(sized, strategy)
     return sized.with_columns(
         signal=pl.col("signal").cast(pl.Int8),
         target=pl.col("target").cast(pl.Float64).clip(lower_bound=0.0),
+    )
+
+
+def ungated(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
+    """`bars` with features and the strategy's own `signal`, before any gate."""
+    if strategy.config.features:
+        bars = strategy.config.pipeline.apply(bars)
+    signals = _called(strategy.generate_signals, "generate_signals", bars, strategy)
+    if strategy.code is not None:
+        signals = signals.with_columns(signal=_one_of_three(pl.col("signal")))
+    return signals
+
+
+def _gated(signals: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
+    """`signal` as the gate lets it through; what it was before stands in `signal_before_gate`."""
+    gate = strategy.gate
+    if gate is None:
+        raise StrategyError(
+            strategy.name, "has a gate that is not trained; run `cq backtest` first"
+        )
+    signals = signals.with_columns(
+        pl.col("signal").cast(pl.Int8), signal_before_gate=pl.col("signal").cast(pl.Int8)
+    )
+
+    def through(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(gate.through(rows))
+
+    return signals.map_batches(
+        through,
+        schema=signals.collect_schema(),
+        predicate_pushdown=False,
+        projection_pushdown=False,
+        slice_pushdown=False,
     )
 
 

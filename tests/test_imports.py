@@ -13,6 +13,7 @@ ARROWS = (
     "ingest",
     "indicators",
     "stats",
+    "features",
     "strategies",
     "signals",
     "checks",

@@ -110,6 +110,11 @@ class Reading:
 
     def _read(self) -> list[Part]:
         with reading(self.lake.root):
+            if self.strategy.config.gate is not None:
+                from cq.backtest.gating import with_gate  # few strategies have one
+
+                self.bars = self.bars.collect().lazy()
+                self.strategy = with_gate(self.strategy, self.bars.collect())
             return parts_of(self.bars, self.symbols, self.strategy)
 
     def parts(self) -> list[Part]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -17,8 +17,13 @@ from cq.backtest.metrics import Metrics
 from cq.errors import DataError
 from cq.lake.fingerprint import Fingerprint
 
+if TYPE_CHECKING:
+    from cq.features.gate import Gate
+
 FILES = ("trades.csv", "equity.parquet", "metrics.json", "config.json", "data.json")
 """What the same inputs write with the same bytes."""
+GATE = "gate.joblib"
+"""The trained gate of a strategy that has one, for `gate.trained` and live trading."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class BacktestResult:
     config: dict[str, Any]
     data: Fingerprint
     markets: tuple[Market, ...] = field(default=(), repr=False)
+    gate: Gate | None = field(default=None, repr=False)
 
     @property
     def cash(self) -> float:
@@ -60,6 +66,10 @@ class BacktestResult:
             (folder / "metrics.json").write_text(_json(self.metrics), encoding="utf-8")
             (folder / "config.json").write_text(_json(self.config), encoding="utf-8")
             (folder / "data.json").write_text(self.data.as_json(), encoding="utf-8")
+            if self.gate is not None:
+                from cq.features.gate import save
+
+                save(self.gate, folder / GATE)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _unwritable(folder, error) from None
 

@@ -60,8 +60,8 @@ def run(
 
 def traded(asked: Reading) -> BacktestResult:
     """Trade what is being read."""
-    strategy, period = asked.strategy, asked.period
     parts = asked.parts()
+    strategy, period = asked.strategy, asked.period
     taken = Background(
         lambda: data.fingerprint(
             asked.lake, parts, strategy.config.interval, strategy.config.exchange, period.start
@@ -80,6 +80,8 @@ def traded(asked: Reading) -> BacktestResult:
     fingerprint = taken.result()
     config["data"] = description(parts, fingerprint)
     config["warnings"] = warnings
+    if strategy.gate is not None:
+        config["gate"] = [one.as_dict() for one in strategy.gate.models]
     return BacktestResult(
         name=strategy.name,
         symbols=tuple(one.symbol for one in markets),
@@ -98,6 +100,7 @@ def traded(asked: Reading) -> BacktestResult:
         config=config,
         data=fingerprint,
         markets=tuple(markets),
+        gate=strategy.gate,
     )
 
 

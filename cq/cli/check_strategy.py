@@ -68,7 +68,7 @@ def lookahead(
     """
     from cq.checks import is_opaque, leaks, suspicions
 
-    strategy, bars = _strategy_and_bars(app, file, overrides, start, end)
+    strategy, bars = strategy_and_bars(app, file, overrides, start, end)
     plan = _plan(bars.clear(), strategy)
     suspected = suspicions(plan)
     found = leaks(_made(strategy), bars, looks)
@@ -118,7 +118,7 @@ def warmup(
     """
     from cq.checks import at_fault, dependences
 
-    strategy, bars = _strategy_and_bars(app, file, overrides, start, end)
+    strategy, bars = strategy_and_bars(app, file, overrides, start, end)
     found = dependences(_made(strategy), bars, strategy.warmup, looks)
     faults = at_fault(found, strategy.warmup)
     if as_json:
@@ -141,9 +141,10 @@ def warmup(
         )
 
 
-def _strategy_and_bars(
+def strategy_and_bars(
     app: App, file: Path, overrides: tuple[str, ...], start: str | None, end: str | None
 ) -> tuple[Strategy, pl.DataFrame]:
+    """The strategy in a file, and the bars of the lake that it would be run over."""
     from cq.backtest.bars import Period, bars_of, symbols_of
     from cq.errors import NoBars
     from cq.lake import collected

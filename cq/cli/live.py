@@ -116,6 +116,10 @@ def _setup(app: App, strategy: Strategy, options: dict[str, Any]) -> Setup:
     from cq.execution.start import Setup
     from cq.utils import clock, log
 
+    if strategy.config.gate is not None and not options["replay"]:
+        from cq.backtest.gating import with_gate
+
+        strategy = with_gate(strategy, None)
     settings = app.settings
     running = not (options["once"] or options["replay"])
     log.configure(settings, running=running, told=("alert", "poll"))

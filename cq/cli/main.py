@@ -67,6 +67,7 @@ COMMANDS = {
     "lake": ("cq.cli.lake:lake", "Fetch, import, check and query the data lake."),
     "stats": ("cq.cli.stats:stats", "Show returns, risk and correlations."),
     "backtest": ("cq.cli.backtest:backtest", "Run a strategy over the lake's bars."),
+    "features": ("cq.cli.features:features", "Show the frame that a strategy sees."),
     "check": ("cq.cli.check:check", "Hold a strategy to what live trading could have known."),
     "live": ("cq.cli.live:live", "Trade a strategy on paper."),
     "sim": ("cq.cli.sim:sim", "Serve a simulated exchange to rehearse on."),

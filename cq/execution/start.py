@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from cq.backtest.bars import Period, bars_of, check_period, parts_of, symbols_of
+from cq.backtest.gating import with_gate
 from cq.execution.loop import Look, Say, Trader
 from cq.execution.paper import PaperBroker
 from cq.execution.plan import Terms
@@ -81,6 +82,7 @@ def replaying(
     history = (strategy.warmup if warmup == "auto" else warmup) - 1
     rows = bars_of(setup.lake, sorted(symbols), strategy, period, history)
     bars = collected(rows, setup.lake.root)
+    strategy = with_gate(strategy, bars) if strategy.config.gate is not None else strategy
     parts = parts_of(bars.lazy(), symbols, strategy)
     check_period(setup.lake, symbols, strategy, period, parts)
     session = described("replay", strategy, symbols, setup.terms, since=start, until=end)

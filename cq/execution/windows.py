@@ -55,8 +55,8 @@ class Windows:
             self._keep(str(symbol), frame)
 
     def _keep(self, symbol: str, frame: pl.DataFrame) -> None:
-        own = self.strategy.code is not None  # a user's own strategy may read any column
-        self._bars[symbol] = (frame if own else frame.select(READ)).rechunk()
+        bars = frame if self.strategy.reads_all else frame.select(READ)
+        self._bars[symbol] = bars.rechunk()
         self._times[symbol] = frame["ts"].to_numpy()
 
     def height(self, symbol: str) -> int:

@@ -6,17 +6,27 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from cq.errors import StrategyError, UsageError
 from cq.strategies.sizing import FixedFraction, Sizing
 from cq.utils.time import interval_ns
 
 if TYPE_CHECKING:
+    from cq.features import Pipeline
+    from cq.features.gate import Gate, GateConfig
     from cq.utils.settings import Backtest
 
 OWN = "own"
@@ -38,6 +48,12 @@ class StrategyConfig(BaseModel, ABC):
     )
     interval: str = Field(description="length of a bar: 1m, 15m, 1h, 1d, …")
     sizing: Sizing = Field(FixedFraction(), description="how much of the equity a signal is worth")
+    features: dict[str, Any] = Field(
+        {}, description="columns beside the bars: NAME: {use: rsi, window: 14}; see `cq indicators`"
+    )
+    gate: dict[str, Any] | None = Field(
+        None, description="a classifier that lets signals through: see docs/features.md"
+    )
     backtest: dict[str, Any] = Field(
         {}, description="settings of `backtest:` in configs/default.yaml that differ here"
     )
@@ -71,6 +87,46 @@ class StrategyConfig(BaseModel, ABC):
         except UsageError as error:
             raise ValueError(str(error)) from None
         return interval
+
+    @model_validator(mode="after")
+    def _features_make_sense(self) -> Self:
+        try:
+            columns: tuple[str, ...] = ()
+            if self.features:
+                _ = self.pipeline.warmup  # asked now, so that what never settles is refused
+                columns = self.pipeline.columns
+            gate = self.gate_config
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        if gate is not None and not columns:
+            raise ValueError("gate: it needs features to look at; name some under `features`")
+        for name in gate.inputs if gate else ():
+            if name not in columns:
+                raise ValueError(
+                    f"gate.inputs: {name!r} is no feature; there is {', '.join(columns)}"
+                )
+        return self
+
+    @cached_property
+    def gate_config(self) -> GateConfig | None:
+        """How the gate is trained; None without one."""
+        if self.gate is None:
+            return None
+        from cq.features.gate import GateConfig
+
+        try:
+            return GateConfig.model_validate(self.gate)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in ("gate", *first["loc"]))
+            raise ValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The features, ready to be added to bars."""
+        from cq.features import Pipeline  # a strategy without features starts without them
+
+        return Pipeline.of(self.features, self.interval)
 
     @property
     @abstractmethod
@@ -107,6 +163,7 @@ class Strategy:
         default=lambda keys: "strategy: " + ".".join(keys), compare=False
     )
     code: Path | None = None
+    gate: Gate | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -119,7 +176,13 @@ class Strategy:
 
         It then equals the last row over all history.
         """
-        return max(self._own_warmup(), self.config.sizing.warmup)
+        below = self.config.pipeline.warmup if self.config.features else 1
+        return max(self._own_warmup(), self.config.sizing.warmup) + below - 1
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether it may read any column of the bars: a user's own code, or features."""
+        return self.code is not None or bool(self.config.features)
 
     def _own_warmup(self) -> int:
         if self.code is None:

@@ -1,0 +1,161 @@
+import makers
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from makers import HOUR, hourly
+from polars.testing import assert_frame_equal
+
+from cq.checks import leaks, suspicions
+from cq.errors import UsageError
+from cq.features import Pipeline
+from cq.indicators import in_time_order, macd, rsi, sma
+from cq.lake.resample import resampled
+
+SPECS = {
+    "rsi_5": {"use": "rsi", "window": 5},
+    "trend": {"use": "macd", "fast": 2, "slow": 4, "signal": 3},
+    "slow_mean": {"use": "sma", "of": "high", "window": 3, "interval": "4h"},
+    "smoothed": {"use": "sma", "of": "rsi_5", "window": 3},
+    "strength": {"use": "rank", "of": "smoothed"},
+    "hour": "hour_sine",
+    "move": {"use": "log_return", "bars": 2},
+}
+PIPELINE = Pipeline.of(SPECS, "1h")
+
+
+def walk(symbol, seed, count=200, start=0):
+    moves = np.random.default_rng(seed).normal(0, 0.02, count)
+    return hourly(symbol, (100 * np.exp(np.cumsum(moves))).tolist(), start=start)
+
+
+BARS = pl.concat([walk("A-B", 1), walk("C-D", 2, start=5 * HOUR)])
+
+
+def applied(bars, pipeline=PIPELINE):
+    return pipeline.apply(bars.lazy()).collect()
+
+
+def test_each_feature_is_a_column_named_as_it_is_called():
+    assert PIPELINE.columns == (
+        *("rsi_5", "trend_macd", "trend_signal", "trend_hist"),
+        *("slow_mean", "smoothed", "strength", "hour", "move"),
+    )
+    assert set(applied(BARS).columns) == {*BARS.columns, *PIPELINE.columns}
+
+
+def test_features_are_the_indicators_themselves():
+    expected = BARS.with_columns(
+        rsi_5=in_time_order(rsi("close", 5)),
+        **{f"trend_{k}": in_time_order(v) for k, v in macd("close", 2, 4, 3).items()},
+    )
+    names = ["rsi_5", "trend_macd", "trend_signal", "trend_hist"]
+    assert_frame_equal(applied(BARS).select(names), expected.select(names))
+
+
+def test_a_feature_may_be_made_of_another():
+    expected = applied(BARS).with_columns(again=in_time_order(sma("rsi_5", 3)))
+    assert_frame_equal(
+        expected.select("smoothed"), expected.select(smoothed="again"), check_exact=True
+    )
+
+
+def test_a_coarser_feature_is_that_of_the_newest_bar_that_had_closed():
+    found = applied(BARS).filter(pl.col("symbol") == "A-B")
+    coarse = resampled(walk("A-B", 1).lazy(), "4h").collect()[1:]  # the first may be a part
+    means = coarse.with_columns(mean=pl.col("high").rolling_mean(3))
+    for ts, value in found.select("ts", "slow_mean").rows():
+        closed = means.filter(pl.col("ts") + 4 * HOUR <= ts + HOUR)
+        expected = closed["mean"][-1] if closed.height else None
+        assert value == (None if expected is None else pytest.approx(expected))
+
+
+def test_ranks_compare_the_symbols_of_one_moment():
+    prices = {"A": 3.0, "B": 1.0, "C": 2.0}
+    bars = pl.concat([hourly(name, [price]) for name, price in prices.items()])
+    pipeline = Pipeline.of({"r": {"use": "rank", "of": "close"}}, "1h")
+    assert applied(bars, pipeline)["r"].to_list() == [1.0, 0.0, 0.5]
+    assert applied(bars.head(1), pipeline)["r"].to_list() == [0.5]
+
+
+def test_rows_stay_where_they_were_in_whatever_order_they_came():
+    shuffled = BARS.sample(fraction=1, shuffle=True, seed=2)
+    found = applied(shuffled)
+    assert_frame_equal(found.select(BARS.columns), shuffled)
+    assert_frame_equal(
+        found.sort("symbol", "ts"), applied(BARS).sort("symbol", "ts"), abs_tol=1e-12
+    )
+
+
+def test_no_feature_sees_the_future():
+    assert suspicions(PIPELINE.apply(pl.LazyFrame(schema=BARS.schema))) == []
+    assert leaks(applied, BARS, 8, dense=8) == []
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    bars=makers.bars(symbols=("A-B", "C-D"), min_size=90, max_size=120), end=st.integers(85, 140)
+)
+def test_a_window_of_warmup_bars_ends_as_all_history_does(bars, end):
+    pipeline = Pipeline.of(
+        {
+            "mean": {"use": "sma", "window": 4},
+            "coarse": {"use": "sma", "window": 3, "interval": "4h"},
+            "above": {"use": "relative", "of": "mean"},
+            "again": {"use": "lag", "of": "coarse", "bars": 2},
+        },
+        "1h",
+    )
+    now = pl.col("ts") <= end * HOUR
+    whole = applied(bars, pipeline).filter(now)
+    window = bars.filter(now).group_by("symbol", maintain_order=True).tail(pipeline.warmup)
+    newest = pl.col("ts") == pl.col("ts").max().over("symbol")
+    names = ["symbol", "ts", *pipeline.columns]
+    alike = {"abs_tol": 1e-9, "rel_tol": 1e-9}
+    assert_frame_equal(
+        applied(window, pipeline).filter(newest).select(names),
+        whole.filter(newest).select(names),
+        **alike,
+    )
+
+
+def test_warmups_add_up_along_the_way():
+    def bars(**specs):
+        return Pipeline.of(specs, "1h").warmup
+
+    mean = {"use": "sma", "window": 10}
+    assert Pipeline.of({}, "1h").warmup == 1
+    assert bars(a=mean) == 10
+    assert bars(a=mean, b={"use": "sma", "of": "a", "window": 5}) == 14
+    assert bars(a={**mean, "interval": "4h"}) == 48
+    assert bars(a=mean, b={"use": "rank", "of": "a"}) == 10
+    assert bars(a={"use": "rsi"}) > 100
+
+
+def test_a_feature_that_never_forgets_is_refused():
+    with pytest.raises(UsageError, match=r"features\.a: obv never forgets its first bar"):
+        _ = Pipeline.of({"a": {"use": "obv"}}, "1h").warmup
+
+
+@pytest.mark.parametrize(
+    ("specs", "said"),
+    [
+        ({"a": {"use": "rsj"}}, "a: no feature 'rsj'.*rsi"),
+        ({"a": {"use": "rsi", "windw": 3}}, "a: rsi has no parameter 'windw'.*window"),
+        ({"a": {"window": 3}}, "a: expected {use: NAME"),
+        ({"a": 3}, "a: expected {use: NAME"),
+        ({"close": {"use": "rsi"}}, "close: is no name"),
+        ({"a b": {"use": "rsi"}}, "a b: is no name"),
+        ({"a": {"use": "sma", "of": "b"}, "b": {"use": "rsi"}}, "a: of 'b' is no column yet"),
+        ({"a": {"use": "direction"}}, "a: direction is a label: it looks ahead"),
+        ({"a": {"use": "sma", "interval": "90m"}}, "a: interval 90m is not made of whole bars"),
+        ({"a": {"use": "sma", "interval": "4x"}}, "a: '4x' is not an interval"),
+        ({"a": {"use": "rank", "interval": "4h"}}, "a: rank compares symbols"),
+        ({"a": {"use": "macd", "output": "histo"}}, "a: no output 'histo'; macd makes macd"),
+        ({"a": {"use": "sma", "of": {"x": "close"}}}, "a: of has no input 'x'; sma takes values"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_feature(specs, said):
+    with pytest.raises(UsageError, match=rf"features\.{said}"):
+        Pipeline.of(specs, "1h")
