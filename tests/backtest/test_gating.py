@@ -1,0 +1,177 @@
+"""A gate in a strategy's file: trained with the run, refused the future, live as in the batch."""
+
+import shutil
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from cq import backtest, signals
+from cq.backtest.gating import with_gate
+from cq.cli.main import run
+from cq.errors import StrategyError, UsageError
+from cq.execution.windows import Windows
+from cq.lake import Lake
+from cq.strategies import load
+from cq.utils.config import defaults
+
+TEXT = """
+kind: crossover
+symbols: [BTC-USDT, ETH-USDT]
+interval: 1h
+fast: 24
+slow: 120
+features:
+  rsi_14: {use: rsi, window: 14}
+  day_trend: {use: sma, window: 5, interval: 1d}
+  move: {use: log_return, bars: 24}
+  strength: {use: rank, of: move}
+gate:
+  inputs: [rsi_14, move, strength]
+  label: {use: direction, horizon: 24}
+  train_bars: 4000
+  every_bars: 1000
+  embargo_bars: 24
+  threshold: 0.5
+"""
+OWN = """
+import polars as pl
+from cq.features import feature
+from cq.indicators import CLOSE, in_time_order, sma
+from cq.strategies import StrategyConfig
+
+
+@feature(warmup=1)
+def tomorrow(values):
+    return values.shift(-24) / values
+
+
+class Config(StrategyConfig):
+    @property
+    def warmup(self):
+        return 24
+
+
+def generate_signals(bars, config):
+    return bars.with_columns(signal=in_time_order((sma(CLOSE, 24) < CLOSE).cast(pl.Int8)))
+"""
+
+
+@pytest.fixture(scope="module")
+def project(shared, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gated")
+    (folder / "configs").mkdir()
+    (folder / "configs/default.yaml").touch()
+    bars = pl.read_parquet(shared / "market/ohlcv/hourly_binance_usdt_12.parquet").filter(
+        pl.col("symbol").is_in(["BTCUSDT", "ETHUSDT"]), pl.col("ts") >= 1_600_000_000 * 10**9
+    )
+    Lake(folder / "lake").write(
+        "ohlcv",
+        bars.with_columns(
+            symbol=pl.col("symbol").str.replace("USDT$", "-USDT"), interval=pl.lit("1h")
+        ),
+        source="test",
+        now_ns=2 * 10**18,
+    )
+    (folder / "gated.yaml").write_text(TEXT)
+    (folder / "peeking.py").write_text(OWN)
+    (folder / "peeking.yaml").write_text(
+        TEXT.replace("kind: crossover", "python: peeking.py")
+        .replace("fast: 24\nslow: 120\n", "")
+        .replace("rsi_14: {use: rsi, window: 14}", "rsi_14: {use: tomorrow}")
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(project):
+    return backtest.run(
+        Lake(project / "lake"), load(project / "gated.yaml"), defaults(project).backtest
+    )
+
+
+def test_the_run_says_what_each_model_has_learned_from(result, project, tmp_path):
+    told = result.config["gate"]
+    assert len(told) > 10
+    assert all(one["labels_known"] <= one["since"] for one in told)
+    assert all(one["rows"] >= 200 and len(one["digest"]) == 16 for one in told)
+    result.write(tmp_path)
+    assert (tmp_path / "gate.joblib").exists()
+
+
+def test_a_gate_lets_some_signals_through_and_makes_none(result, project):
+    lake, strategy = Lake(project / "lake"), load(project / "gated.yaml")
+    bars = lake.bars(["BTC-USDT", "ETH-USDT"], "1h").collect()
+    gated = with_gate(strategy, bars)
+    rows = signals.with_targets(bars.lazy(), gated).collect()
+    before, after = rows["signal_before_gate"], rows["signal"]
+    assert 0 < after.sum() < before.sum()
+    assert ((after == before) | (after == 0) | after.is_null()).all()
+
+
+def test_a_saved_gate_decides_live_bar_by_bar_as_in_the_batch(result, project, tmp_path):
+    result.write(tmp_path)
+    strategy = load(project / "gated.yaml", [f"gate.trained={tmp_path / 'gate.joblib'}"])
+    strategy = with_gate(strategy, None)
+    bars = Lake(project / "lake").bars(["BTC-USDT", "ETH-USDT"], "1h").collect()
+    whole = signals.targets(bars.lazy(), strategy).collect()
+    windows = Windows(strategy, bars)
+    moments = bars["ts"].unique().sort().to_list()
+    for ts in moments[5_000::487]:
+        wishes = windows.wishes(ts, ["BTC-USDT", "ETH-USDT"])
+        expected = whole.filter(pl.col("ts") == ts)
+        for symbol, signal, target in expected.select("symbol", "signal", "target").rows():
+            assert (wishes[symbol].signal, wishes[symbol].target) == (signal, target)
+
+
+def test_the_same_run_again_has_the_same_trades(result, project):
+    again = backtest.run(
+        Lake(project / "lake"), load(project / "gated.yaml"), defaults(project).backtest
+    )
+    assert_frame_equal(again.trades, result.trades)
+    assert again.config == result.config
+
+
+def test_a_gate_is_not_trained_on_the_future(project):
+    with pytest.raises(StrategyError, match=r"its gate is not trained: column rsi_14 sees the fut"):
+        backtest.run(
+            Lake(project / "lake"), load(project / "peeking.yaml"), defaults(project).backtest
+        )
+
+
+def test_live_trading_needs_a_gate_that_was_trained(project):
+    with pytest.raises(UsageError, match="has a gate that is not trained"):
+        with_gate(load(project / "gated.yaml"), None)
+
+
+def test_the_commands_run_it_and_show_its_frame(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    assert run(["backtest", "gated.yaml", "--no-report", "--out", "runs/one"]) == 0
+    assert (project / "runs/one/gate.joblib").exists()
+    capsys.readouterr()
+    ungated = TEXT.partition("gate:")[0]
+    (project / "plain.yaml").write_text(ungated)
+    assert run(["features", "plain.yaml", "--symbol", "BTC-USDT", "--tail", "3"]) == 0
+    shown = capsys.readouterr().out
+    for column in ("rsi_14", "day_trend", "move", "strength", "signal", "target"):
+        assert column in shown
+    assert len(shown.strip().splitlines()) == 5
+    assert run(["features", "plain.yaml", "--symbol", "SOL-USDT"]) == 3
+    assert run(["check", "lookahead", "plain.yaml", "--looks", "2", "--end", "2020-11-01"]) == 0
+    shutil.rmtree(project / "runs")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("gate.inputs=[rsi]", "gate.inputs: 'rsi' is no feature; there is rsi_14"),
+        ("gate.threshold=2", "gate.threshold"),
+        ("gate.model=os.system", "gate.model: 'os.system' is no step"),
+        ("features.rsi_14.windw=3", "features.rsi_14: rsi has no parameter 'windw'"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line(project, change, said):
+    with pytest.raises(StrategyError) as caught:
+        load(project / "gated.yaml", [change])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
