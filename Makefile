@@ -36,7 +36,7 @@ lock: ## write requirements.lock anew (needs uv)
 bench: ## compare with other systems, side by side
 	for file in $(BENCHMARKS); do $(BIN)/python $$file || exit 1; done
 
-soak: ## rehearse for an hour: faults, kill -9, rate limits
+soak: ## rehearse for an hour: faults, kill -9, rate limits, the lake against a dict
 	for file in benchmarks/soak_*.py; do $(BIN)/python $$file || exit 1; done
 
 clean: ## remove what can be made again

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from cq.lake.datasets import COVERAGE, LOST
-from cq.lake.layout import Layout, safe
-from cq.lake.source import rows_of
+from cq.lake.datasets import COVERAGE, LOST, Dataset
+from cq.lake.layout import Layout, Part, safe
+from cq.lake.source import look, scan
 
 Range = tuple[int, int]
 
@@ -73,14 +73,14 @@ def _asked(
     interval: str | None,
 ) -> pl.DataFrame:
     """Every range of one series that was asked for: start_ts, end_ts, asked_ts."""
-    owner = {"exchange": exchange, "symbol": symbol}
-    rows = rows_of(root, layouts[COVERAGE.name], COVERAGE, owner).filter(
+    wanted = [
         pl.col("dataset") == dataset,
         pl.col("exchange") == exchange,
         pl.col("symbol") == symbol,
         pl.col("interval").eq_missing(pl.lit(interval, pl.String)),
-    )
-    return rows.select("start_ts", "end_ts", "asked_ts").collect()
+    ]
+    owner = {"exchange": exchange, "symbol": symbol}
+    return _ranges(root, layouts[COVERAGE.name], COVERAGE, [owner], wanted, "asked_ts")
 
 
 def lost(
@@ -101,32 +101,55 @@ def lost(
         for one in dict.fromkeys((safe(exchange), safe(None)))
         for other in dict.fromkeys((safe(symbol), safe(None)))
     ]
-    layout = layouts[LOST.name]
-    rows = pl.concat(rows_of(root, layout, LOST, owner) for owner in owners).filter(
+    wanted = [
         pl.col("dataset") == dataset,
         *(
             pl.col(name).is_null() | pl.col(name).eq_missing(pl.lit(value, pl.String))
             for name, value in mine.items()
         ),
-    )
-    return rows.select("start_ts", "end_ts", "lost_ts").unique().collect()
+    ]
+    layout = layouts[LOST.name]
+    if not layout.owners(root):  # as good as always
+        owners = []
+    return _ranges(root, layout, LOST, owners, wanted, "lost_ts")
 
 
-def _apart(ranges: list[Range]) -> list[Range]:
-    schema = {"start_ts": pl.Int64, "end_ts": pl.Int64}
-    return joined(pl.DataFrame(ranges, schema=schema, orient="row"))
+def _ranges(
+    root: Path,
+    layout: Layout,
+    contract: Dataset,
+    owners: Sequence[Mapping[str, str]],
+    wanted: Sequence[pl.Expr],
+    when: str,
+) -> pl.DataFrame:
+    """start_ts, end_ts and `when` of the rows of some owners that are `wanted`."""
+    columns = ("start_ts", "end_ts", when)
+
+    def named() -> list[Part]:
+        return list(dict.fromkeys(part for one in owners for part in layout.files(root, one)))
+
+    def read(parts: Sequence[Part]) -> pl.DataFrame:
+        if not parts:
+            return pl.DataFrame(schema=dict.fromkeys(columns, pl.Int64))
+        rows = scan([part.path for part in parts], contract).filter(*wanted)
+        return rows.select(columns).collect()
+
+    return look(named, read)
 
 
 def joined(ranges: pl.DataFrame) -> list[Range]:
     """Ranges (`start_ts`, `end_ts`) as the fewest that cover the same."""
-    end_before = pl.col("end_ts").cum_max().shift(1)
-    runs = (
-        ranges.sort("start_ts", "end_ts")
-        .with_columns(run=(pl.col("start_ts") > end_before).fill_null(value=True).cum_sum())
-        .group_by("run", maintain_order=True)
-        .agg(pl.col("start_ts").min(), pl.col("end_ts").max())
-    )
-    return list(runs.select("start_ts", "end_ts").iter_rows())
+    return _apart(zip(ranges["start_ts"].to_list(), ranges["end_ts"].to_list(), strict=True))
+
+
+def _apart(ranges: Iterable[Range]) -> list[Range]:
+    found: list[Range] = []
+    for start, end in sorted(ranges):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found
 
 
 def gaps(asked: Range, known: Iterable[Range]) -> list[Range]:
