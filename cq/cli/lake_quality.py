@@ -14,21 +14,39 @@ from cq.utils.time import parse_time
 
 @click.command()
 @click.argument("symbols", nargs=-1)
+@click.option("--symbol", "more", multiple=True, help="The same as an argument; may be repeated.")
+@click.option("--check", "checks", multiple=True, help="Run this check only; may be repeated.")
 @click.option("--since", help="First day (or instant) to look at, UTC.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def quality(app: App, symbols: tuple[str, ...], since: str | None, *, as_json: bool) -> None:
+def quality(
+    app: App,
+    symbols: tuple[str, ...],
+    more: tuple[str, ...],
+    checks: tuple[str, ...],
+    since: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Run every check over SYMBOLS (all by default), e.g. `cq lake quality BTC-BRL`.
 
-    The report is also written to quality/<day>/quality_report.json in the lake. Ends in exit
-    code 1 when a check of severity `error` found something. The checks are the SQL files in
-    sql/checks/; your own go beside them.
+    The report is also written to quality/<day>/ in the lake, as quality_report.json and as
+    quality_report.html, a page with a calendar of what is there. Ends in exit code 1 when a check
+    of severity `error` found something. The checks are the SQL files in sql/checks/; your own go
+    beside them. Severities and thresholds are settings (quality.severities, quality.thresholds).
     """
     from cq.lake.quality import run_checks, write_report
 
     now = now_ns()
     start = None if since is None else parse_time(since, app.settings.timezone)
-    report = run_checks(app.lake, symbols, start, now_ns=now)
+    report = run_checks(
+        app.lake,
+        (*symbols, *more),
+        start,
+        now_ns=now,
+        settings=app.settings.quality,
+        only=checks,
+    )
     path, problem = None, ""
     try:
         path = write_report(report, now)

@@ -18,6 +18,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from cq.errors import CatalogUnwritable, ConfigError, CqError, DataError, UsageError
 from cq.lake.damage import damage, found_in
+from cq.lake.file_views import file_views
 from cq.lake.raw import anchor_equity, has_equity, is_bound, raw_views, stubs
 from cq.lake.scan import frame, patiently
 from cq.lake.views import View, in_order, macros, quoted, text, views, words
@@ -136,7 +137,7 @@ class Catalog:
         """Make every view, those that build on others after them; say in which order it went."""
         for layout in self.layouts.values():
             layout.files(self.root)  # DuckDB passes over folders that it may not read
-        done = list(stubs(self.root, self.layouts))
+        done = [*stubs(self.root, self.layouts), *file_views(self.root, {})]
         for statement in done:
             connection.execute(statement)
         waiting = in_order(self.macros + self.views)
@@ -161,7 +162,10 @@ class Catalog:
             if view.name not in made:
                 what = "macro" if view.kind == "macros" else "view"
                 raise ConfigError(str(view.path), f"makes no {what} called {view.name}")
-        true = list(raw_views(self.root, self.layouts, self.runs))
+        true = [
+            *raw_views(self.root, self.layouts, self.runs),
+            *file_views(self.root, self.layouts),
+        ]
         for statement in true:
             try:
                 connection.execute(statement)

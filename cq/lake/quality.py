@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 
-from cq.errors import ConfigError, UnknownSymbol
+from cq.errors import ConfigError, UnknownSymbol, UsageError
 from cq.lake import disk
 from cq.lake.catalog import Catalog, first_line
+from cq.lake.completeness import Calendar, calendars
+from cq.lake.inspection import SMALL, Inspection, inspection
 from cq.lake.lake import Lake
-from cq.lake.views import View, quoted
+from cq.lake.quality_page import page
+from cq.lake.suspects import SERIES
+from cq.lake.views import SEVERITIES, View, quoted
+from cq.utils.settings import Quality
 from cq.utils.time import from_ns, iso
 
 COLUMNS = ("exchange", "symbol", "interval", "ts", "rows", "detail")
-SERIES = ("exchange", "symbol", "interval")
 EXAMPLES = 5
 
 
@@ -55,7 +61,8 @@ class QualityReport:
     symbols: tuple[str, ...]
     since: str | None
     checks: tuple[CheckResult, ...]
-    path: Path | None = None
+    calendars: tuple[Calendar, ...]
+    meanings: dict[str, str]
 
     @property
     def errors(self) -> int:
@@ -77,45 +84,89 @@ class QualityReport:
             "errors": self.errors,
             "warnings": self.warnings,
             "checks": [one.as_dict() for one in self.checks],
+            "completeness": [one.as_dict() for one in self.calendars],
         }
+
+    def page(self) -> str:
+        """As a page to look at."""
+        about = f"{self.lake}, checked {self.checked_at.replace('T', ' ')[:16]} UTC"
+        if self.symbols:
+            about += f", only {', '.join(self.symbols)}"
+        if self.since:
+            about += f", from {self.since[:16].replace('T', ' ')} on"
+        return page("Quality of the lake", about, self.checks, self.calendars, self.meanings)
 
 
 def run_checks(
-    lake: Lake, symbols: Sequence[str] | None = None, since: int | None = None, *, now_ns: int
+    lake: Lake,
+    symbols: Sequence[str] | None = None,
+    since: int | None = None,
+    *,
+    now_ns: int,
+    settings: Quality | None = None,
+    only: Sequence[str] = (),
+    small: int = SMALL,
 ) -> QualityReport:
     """Run every check, over all symbols or only these, from `since` on; nothing is written.
 
-    A row without a time (a refused one, say) counts whatever `since` is.
+    A row without a time (a refused one, say) counts whatever `since` is. `settings` may change
+    severities and thresholds; `only` names checks to run instead of all. Up to `small` bars are
+    all looked at by every check.
     """
     names = tuple(sorted(set(symbols or ())))
     for name in names:
         _known(lake, name)
-    cursor = lake.views.cursor()
-    cursor.execute("set variable now_ns = ?", [now_ns])
-    found = [
-        _run(lake.views, cursor, view, names, since)
-        for view in lake.views.views
-        if view.kind == "checks"
-    ]
+    settings = settings or Quality()
+    checks = _chosen(lake, settings, only)
+    variables = {"now_ns": now_ns, **settings.thresholds.model_dump()}
+    with inspection(lake, [view for view, _ in checks], names, since, variables, small) as looked:
+        asked = _Asked(lake.views, looked, names, since)
+        found = [asked.result(view, severity) for view, severity in checks]
+        days = calendars(looked.everything, looked.blocks)
     return QualityReport(
         lake=lake.root,
         checked_at=iso(now_ns),
         symbols=names,
         since=None if since is None else iso(since),
-        checks=tuple(sorted(found, key=lambda one: (one.severity, one.check))),
+        checks=tuple(sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.check))),
+        calendars=days,
+        meanings={view.name: view.grain.removeprefix("One row per ") for view, _ in checks},
     )
 
 
+def _chosen(lake: Lake, settings: Quality, only: Sequence[str]) -> list[tuple[View, str]]:
+    """The checks to run and how bad each is."""
+    every = {view.name: view for view in lake.views.views if view.kind == "checks"}
+    for name in (*settings.severities, *only):
+        if name not in every:
+            near = get_close_matches(name, every, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there is {', '.join(every)}"
+            raise UsageError(f"no check {name!r}{hint}")
+    severities = {
+        name: settings.severities.get(name, view.severity) for name, view in every.items()
+    }
+    chosen = only or [name for name in every if severities[name] != "off"]
+    return [
+        (every[name], severities[name] if severities[name] != "off" else every[name].severity)
+        for name in dict.fromkeys(chosen)
+    ]
+
+
 def write_report(report: QualityReport, now_ns: int) -> Path:
-    """Put the report into the lake, one file a UTC day; the day's newest wins."""
+    """Put the report into the lake, JSON and a page for each UTC day; the day's newest wins."""
     folder = report.lake / "quality" / f"{from_ns(now_ns):%Y-%m-%d}"
     target = folder / "quality_report.json"
-    beside = folder / f"{target.name}.{os.getpid()}.tmp"
+    texts = {
+        target.with_suffix(".html"): report.page(),
+        target: json.dumps(report.as_dict(), indent=2) + "\n",
+    }
     with disk.writing(folder):
         disk.make_folder(folder)
-        with disk.create(beside) as file:
-            disk.append(file, json.dumps(report.as_dict(), indent=2).encode() + b"\n")
-        disk.replace(beside, target)
+        for path, text in texts.items():
+            beside = folder / f"{path.name}.{os.getpid()}.tmp"
+            with disk.create(beside) as file:
+                disk.append(file, text.encode())
+            disk.replace(beside, path)
     return target
 
 
@@ -127,50 +178,87 @@ def _known(lake: Lake, symbol: str) -> None:
         raise UnknownSymbol(symbol, known, "`cq lake status` lists what there is")
 
 
-def _check_numbers(view: View, name: str, kind: pl.DataType) -> None:
-    if not kind.is_numeric() and kind != pl.Null:
+@dataclass(frozen=True)
+class _Asked:
+    """How to ask a check: of everything, or of what it can find something in."""
+
+    catalog: Catalog
+    looked: Inspection
+    symbols: tuple[str, ...]
+    since: int | None
+
+    def result(self, view: View, severity: str) -> CheckResult:
+        """One check: how many rows, of which series, and the first of each."""
+        cursor = self.looked.place(view.name)
+        if cursor is None:
+            return CheckResult(view.name, severity, 0, (), ())
+        form = EVERYWHERE if cursor is self.looked.everything else WITHIN
+        rows = self._counted(view, cursor, form.format(quoted(view.name)))
+        by_symbol = [
+            {name: one[name] for name in (*SERIES, "rows")} for one in rows.iter_rows(named=True)
+        ]
+        examples = [
+            {name: one[name] for name in SERIES} | example
+            for one in rows.iter_rows(named=True)
+            for example in one["examples"]
+        ]
+        return CheckResult(
+            check=view.name,
+            severity=severity,
+            rows=int(rows["rows"].sum()),
+            by_symbol=tuple(by_symbol),
+            examples=tuple(
+                {name: one[name] for name in COLUMNS}
+                | {"time": None if one["ts"] is None else iso(one["ts"])}
+                for one in examples[:EXAMPLES]
+            ),
+        )
+
+    def _counted(self, view: View, cursor: duckdb.DuckDBPyConnection, source: str) -> pl.DataFrame:
+        """exchange, symbol, interval, rows and the first findings of each series."""
+        wanted = ["true"]
+        params: dict[str, Any] = {}
+        if self.symbols:
+            wanted.append("found.symbol in (select unnest($symbols::varchar[]))")
+            params["symbols"] = list(self.symbols)
+        if self.since is not None:
+            wanted.append("(found.ts is null or found.ts >= $since)")
+            params["since"] = self.since
+        try:
+            kinds = cursor.sql(f"select {NAMES} from {quoted(view.name)} as found").limit(0)
+            for name, kind in zip(COLUMNS, kinds.types, strict=True):
+                _check_kind(view, name, str(kind))
+            query = f"{COUNTED} {source} {' and '.join(wanted)} group by all order by all"
+            rows: pl.DataFrame = cursor.sql(query, params=params or None).pl()
+        except duckdb.Error as error:
+            problem = ConfigError(str(view.path), f"cannot be run: {first_line(error)}")
+            raise self.catalog.told(error, problem) from error
+        return rows
+
+
+NAMES = ", ".join(f"found.{quoted(name)}" for name in COLUMNS)
+COUNTED = f"""
+select {", ".join(f"found.{quoted(name)}" for name in SERIES)},
+coalesce(sum(found.rows), 0)::bigint as rows,
+min(struct_pack(
+ts := found.ts::bigint, detail := found.detail::varchar, rows := found.rows::bigint
+), {EXAMPLES}) as examples
+"""
+WHOLE = re.compile(r"U?(BIG|HUGE|SMALL|TINY)?INT|U?INTEGER|\"NULL\"")
+EVERYWHERE = "from {} as found where "
+WITHIN = f"""
+from (select {NAMES} from {{}} as found) as found
+asof left join counted_spans as spans
+on {" and ".join(f"found.{quoted(name)} = spans.{name}" for name in SERIES)}
+and found.ts >= spans.from_ts
+where (found.ts is null or found.ts < spans.to_ts) and
+"""
+
+
+def _check_kind(view: View, name: str, kind: str) -> None:
+    if name in ("ts", "rows") and not re.match(
+        r"U?(BIG|HUGE|SMALL|TINY)?INT|INTEGER|\"NULL\"", kind
+    ):
         raise ConfigError(
             str(view.path), f"its column {name} is of type {kind}; expected whole numbers"
         )
-
-
-def _run(
-    catalog: Catalog,
-    cursor: duckdb.DuckDBPyConnection,
-    view: View,
-    symbols: tuple[str, ...],
-    since: int | None,
-) -> CheckResult:
-    """One check: how many rows, of which series, and the first of them."""
-    severity = view.severity
-    wanted = ["true"]
-    params: list[Any] = []
-    if symbols:
-        wanted.append("symbol in (select unnest(?::varchar[]))")
-        params.append(list(symbols))
-    if since is not None:
-        wanted.append("(ts is null or ts >= ?)")
-        params.append(since)
-    query = (
-        f"select {', '.join(quoted(name) for name in COLUMNS)} from {quoted(view.name)} "
-        f"where {' and '.join(wanted)} order by exchange, symbol, interval, ts, detail"
-    )
-    try:
-        rows: pl.DataFrame = cursor.sql(query, params=params or None).pl()
-        for name in ("ts", "rows"):
-            _check_numbers(view, name, rows.schema[name])
-        rows = rows.with_columns(pl.col("rows").cast(pl.Int64), pl.col("ts").cast(pl.Int64))
-    except (duckdb.Error, pl.exceptions.PolarsError) as error:
-        problem = ConfigError(str(view.path), f"cannot be run: {first_line(error)}")
-        raise catalog.told(error, problem) from error
-    by_symbol = rows.group_by(SERIES, maintain_order=True).agg(pl.col("rows").sum())
-    return CheckResult(
-        check=view.name,
-        severity=severity,
-        rows=int(rows["rows"].sum()),
-        by_symbol=tuple(by_symbol.to_dicts()),
-        examples=tuple(
-            {**one, "time": None if one["ts"] is None else iso(one["ts"])}
-            for one in rows.head(EXAMPLES).to_dicts()
-        ),
-    )

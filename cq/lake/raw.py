@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -88,14 +88,22 @@ def kinds_of(contract: Dataset, layout: Layout) -> dict[str, str]:
     return known | {name: _hive_type(field) for name, field in hive.items() if name not in known}
 
 
-def raw(root: Path, contract: Dataset, layout: Layout) -> str:
-    """The typed rows of one dataset; none where the lake holds no file to bind to."""
+def raw(root: Path, contract: Dataset, layout: Layout, paths: Sequence[str] = ()) -> str:
+    """The typed rows of one dataset, or of these files; none where there is no file to bind to."""
     kinds = kinds_of(contract, layout)
-    if not is_bound(root, layout):
+    if not (paths or is_bound(root, layout)):
         return _nothing(kinds)
     hive = {} if contract.free_form else layout.hive
     names = ", ".join(quoted(name) for name in kinds)
-    return f"select {names} from read_parquet({text(_glob(root, layout))}, {_options(hive)})"
+    place = text(_glob(root, layout))
+    if paths:
+        place = f"[{', '.join(text(escaped(path)) for path in paths)}]"
+    return f"select {names} from read_parquet({place}, {_options(hive)})"
+
+
+def glob_of(root: Path, layout: Layout) -> str:
+    """The glob over the files of a dataset, as a string in SQL."""
+    return text(_glob(root, layout))
 
 
 def _glob(root: Path, layout: Layout) -> str:

@@ -12,7 +12,7 @@ from cq.utils.resources import copies, is_copy, resource_root
 
 KINDS = ("staging", "marts", "checks")
 MACROS = "macros"
-SEVERITIES = ("error", "warn")
+SEVERITIES = ("error", "warn", "info", "off")
 WORDS = "columns.yaml"
 
 
@@ -35,11 +35,12 @@ class View:
 
     @property
     def severity(self) -> str:
-        """How bad a row of a check is: `error` or `warn`."""
+        """How bad a row of a check is: `error`, `warn` or `info`; `off` is not run."""
         found = re.search(r"^-- severity: *(\w+)", self.text, re.MULTILINE)
         severity = found[1] if found else SEVERITIES[0]
         if severity not in SEVERITIES:
-            raise ConfigError(str(self.path), f"severity {severity!r}; expected error or warn")
+            expected = ", ".join(SEVERITIES)
+            raise ConfigError(str(self.path), f"severity {severity!r}; expected {expected}")
         return severity
 
     @property

@@ -145,7 +145,7 @@ def _environment(variables: Mapping[str, str]) -> Document:
 
 
 def _is_known(name: str, known: Sequence[str]) -> bool:
-    open_ended = f"{PREFIX}PARTITIONS__"
+    open_ended = (f"{PREFIX}PARTITIONS__", f"{PREFIX}QUALITY__SEVERITIES__")
     return name in known or name.startswith(open_ended)
 
 

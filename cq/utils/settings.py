@@ -201,6 +201,29 @@ class Live(Caps):
     journal: Path
 
 
+class Thresholds(_Frozen):
+    """From where on a check finds something; each is a variable that the check's SQL reads."""
+
+    late_intervals: float = Field(3, gt=0)
+    late_landing_hours: float = Field(24, gt=0)
+    outlier_floor: float = Field(0.1, gt=0)
+    outlier_z: float = Field(20, gt=0)
+    spike_floor: float = Field(0.1, gt=0)
+    spike_z: float = Field(20, gt=0)
+    repeated_bars: int = Field(10, ge=3)
+    frozen_bars: int = Field(240, ge=120)
+    shifted_bars: int = Field(3, ge=1)
+    volume_break: float = Field(20, ge=2)
+    trade_tolerance: float = Field(1e-9, ge=0, lt=1)
+
+
+class Quality(_Frozen):
+    """How bad what a check finds is, and from where on it finds something."""
+
+    severities: dict[str, Literal["off", "info", "warn", "error"]] = {}
+    thresholds: Thresholds = Thresholds()
+
+
 class Credentials(_Frozen):
     """The exchange's API key; from the environment only."""
 
@@ -224,6 +247,7 @@ class Settings(_Frozen):
     partitions: dict[str, Partition]
     backtest: Backtest
     live: Live
+    quality: Quality = Quality()
     credentials: Credentials = Credentials()
 
     @field_validator("symbols", "exclusions", mode="before")

@@ -1,5 +1,6 @@
 -- One row per exchange, symbol, interval and opening that more than one bar has.
 -- severity: error
+-- suspect: not whole
 create or replace view duplicate_keys as
 select
     exchange,

@@ -1,5 +1,6 @@
--- One row per series of bars whose newest bar closed more than three intervals ago.
+-- One row per series of bars whose newest bar closed more than a few intervals ago.
 -- severity: warn
+-- suspect: newest and (not whole or coalesce(getvariable('now_ns')::bigint, epoch_ns(now() at time zone 'UTC')) - end_ts > 0.999 * coalesce(getvariable('late_intervals')::double, 3) * step_ns)
 create or replace view late_bars as
 with newest as (
     select
@@ -21,4 +22,4 @@ select
     1::bigint as rows,
     'the newest bar closed ' || strftime(make_timestamp(end_ts // 1000), '%Y-%m-%d %H:%M') as detail
 from newest
-where now_ts - end_ts > 3 * (end_ts - ts);
+where now_ts - end_ts > coalesce(getvariable('late_intervals')::double, 3) * (end_ts - ts);

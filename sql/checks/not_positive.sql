@@ -1,5 +1,10 @@
 -- One row per bar with a price that is not an ordinary number above zero, or a volume below zero.
 -- severity: error
+-- fact: ordered = bool_and(coalesce(low <= open and low <= close and high >= open and high >= close and volume >= 0, false))
+-- fact: low_least = min(low)
+-- fact: high_most = max(high)
+-- fact: volume_most = max(volume)
+-- suspect: not (ordered and low_least > 0 and high_most < 'infinity'::double and volume_most < 'infinity'::double)
 create or replace view not_positive as
 select
     exchange,

@@ -1,5 +1,6 @@
 -- One row per bar that does not open where bars of its interval do (UTC; weeks on a Monday).
 -- severity: error
+-- suspect: not whole
 create or replace view off_grid_ts as
 select
     exchange,

@@ -1,5 +1,10 @@
 -- One row per bar whose high is not its highest price or whose low is not its lowest.
 -- severity: error
+-- fact: ordered = bool_and(coalesce(low <= open and low <= close and high >= open and high >= close and volume >= 0, false))
+-- fact: low_least = min(low)
+-- fact: high_most = max(high)
+-- fact: volume_most = max(volume)
+-- suspect: not (ordered and low_least > 0 and high_most < 'infinity'::double and volume_most < 'infinity'::double)
 create or replace view ohlc_order as
 select
     exchange,

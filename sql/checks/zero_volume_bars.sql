@@ -1,5 +1,7 @@
 -- One row per bar in which nothing traded.
 -- severity: warn
+-- fact: volume_least = coalesce(min(volume), 1)
+-- suspect: volume_least <= 0
 create or replace view zero_volume_bars as
 select
     exchange,

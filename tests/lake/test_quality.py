@@ -1,12 +1,15 @@
 import json
+import re
 
 import polars as pl
 import pytest
 
-from cq.errors import ConfigError, LakeUnwritable, UnknownSymbol
+from cq.errors import ConfigError, LakeUnwritable, UnknownSymbol, UsageError
 from cq.lake import Lake, parquet
-from cq.lake.datasets import OHLCV, TRADES
+from cq.lake.datasets import OHLCV, ORDERBOOK_L2, TRADES
 from cq.lake.quality import run_checks, write_report
+from cq.lake.views import project_files
+from cq.utils.settings import Quality
 from cq.utils.time import DAY, HOUR, MINUTE, parse_time
 
 JANUARY = parse_time("2024-01-01")
@@ -42,7 +45,7 @@ def covered(start: int, end: int, **changes) -> pl.DataFrame:
 def test_an_empty_lake_has_no_faults(lake):
     report = run_checks(lake, now_ns=NOW)
     assert (report.errors, report.warnings) == (0, 0)
-    assert len(report.checks) == 12
+    assert len(report.checks) == len(list((project_files() / "checks").glob("*.sql")))
 
 
 def test_the_real_hours_miss_894_bars_and_26_saw_no_trade(lake, shared):
@@ -55,8 +58,119 @@ def test_the_real_hours_miss_894_bars_and_26_saw_no_trade(lake, shared):
     )
     report = run_checks(lake, now_ns=NOW)
     counts = {one.check: one.rows for one in report.checks if one.rows}
+    leaps = {one: counts.pop(one, 0) for one in ("outliers", "spikes", "volume_breaks")}
     assert counts == {"missing_bars": 894, "zero_volume_bars": 26, "late_bars": 12}
-    assert (report.errors, report.warnings) == (894, 38)
+    assert report.errors == 894
+    assert sum(leaps.values()) < rows.height / 2000  # five years of small coins, crashes among them
+
+
+def test_a_severity_and_a_threshold_are_settings(lake, bars):
+    put(lake, bars(3).with_columns(volume=0.0))
+    now = JANUARY + 10 * HOUR
+    plain = run_checks(lake, now_ns=now)
+    assert (plain.warnings, found(lake, "late_bars", now_ns=now).rows) == (4, 1)
+    mild = Quality.model_validate(
+        {"severities": {"zero_volume_bars": "info"}, "thresholds": {"late_intervals": 9}}
+    )
+    report = run_checks(lake, now_ns=now, settings=mild)
+    assert (report.errors, report.warnings) == (0, 0)
+    off = Quality.model_validate({"severities": {"zero_volume_bars": "off"}})
+    names = {one.check for one in run_checks(lake, now_ns=now, settings=off).checks}
+    assert "zero_volume_bars" not in names
+    only = run_checks(lake, now_ns=now, settings=off, only=["zero_volume_bars"]).checks
+    assert [(one.check, one.severity, one.rows) for one in only] == [
+        ("zero_volume_bars", "warn", 3)
+    ]
+
+
+def test_a_check_nobody_knows_is_named(lake):
+    with pytest.raises(UsageError, match="no check 'outlier'; did you mean outliers"):
+        run_checks(lake, now_ns=NOW, only=["outlier"])
+    with pytest.raises(UsageError, match="no check 'nonsense'; there is bad_trades"):
+        run_checks(
+            lake, now_ns=NOW, settings=Quality.model_validate({"severities": {"nonsense": "off"}})
+        )
+
+
+def test_every_threshold_has_the_value_that_the_sql_takes_without_it():
+    said = "\n".join(path.read_text() for path in (project_files() / "checks").glob("*.sql"))
+    for name, value in Quality().thresholds.model_dump().items():
+        defaults = re.findall(rf"getvariable\('{name}'\)::\w+, ([0-9.e-]+)\)", said)
+        assert {float(one) for one in defaults} == {value}, name
+
+
+def test_a_file_with_another_column_is_found(lake, bars):
+    put(lake, bars(3))
+    folder = lake.root / lake.layouts["ohlcv"].folder(
+        {"exchange": "mercadobitcoin", "symbol": "BTC-BRL", "interval": "1h"}, JANUARY
+    )
+    odd = bars(3, since="2024-02-01").with_columns(last=pl.lit(1.0))
+    parquet.place(parquet.encoded(odd), folder, "odd.parquet")
+    check = run_checks(lake, now_ns=NOW, only=["wrong_schema"]).checks[0]
+    assert sorted(one["detail"].rpartition(" in ")[0] for one in check.examples) == [
+        "column last (DOUBLE) is unknown",
+    ]
+
+
+def test_trades_that_make_another_bar_are_found(lake, bars):
+    trades = pl.DataFrame(
+        [
+            (JANUARY + at * HOUR + second, price, 0.5, "buy", f"{at}{second}", "BTC-BRL", "x")
+            for at in range(3)
+            for second, price in ((1, 100.0), (2, 102.0), (3, 98.0), (4, 101.0))
+        ],
+        schema=list(TRADES.schema),
+        orient="row",
+    )
+    right = bars(3, exchange="x").with_columns(
+        open=100.0, high=102.0, low=98.0, close=101.0, volume=2.0
+    )
+    put(lake, trades, "trades")
+    put(
+        lake, right.with_columns(close=pl.when(pl.col("ts") == JANUARY).then(99.0).otherwise(101.0))
+    )
+    known = {"dataset": "trades", "interval": None, "exchange": "x"}
+    assert found(lake, "trades_disagree").rows == 0
+    put(lake, covered(JANUARY, JANUARY + 2 * HOUR, **known), "coverage")
+    check = found(lake, "trades_disagree")
+    assert [one["detail"] for one in check.examples] == ["close 99.0, by trades 101.0"]
+
+
+def test_books_out_of_order_or_twice_are_found(lake):
+    levels = [[(2.0, 1.0), (1.0, 1.0)], [(1.0, 1.0), (2.0, 1.0)], [(2.0, 0.0)]]
+    books = pl.DataFrame(
+        {
+            "ts": [1, 2, 2],
+            "bids": [[{"price": p, "size": s} for p, s in one] for one in levels],
+            "asks": [[{"price": 3.0, "size": 1.0}]] * 3,
+        }
+    ).with_columns(symbol=pl.lit("BTC-BRL"), exchange=pl.lit("x"))
+    slip_in(lake, books, ORDERBOOK_L2)
+    assert found(lake, "duplicate_books").rows == 1
+    assert [one["detail"] for one in found(lake, "unsorted_books").examples] == [
+        "1 levels without a price and a size",
+        "bids do not fall strictly",
+    ]
+
+
+def test_reports_are_a_view(lake, bars):
+    assert lake.sql("from quality").is_empty()
+    put(lake, bars(10).filter(pl.col("ts") != JANUARY + HOUR))
+    write_report(run_checks(lake, now_ns=NOW), NOW)
+    rows = lake.sql("from quality where rows > 0 and severity = 'error'").to_dicts()
+    assert [(one["check_name"], one["symbol"], one["rows"]) for one in rows] == [
+        ("missing_bars", "BTC-BRL", 1)
+    ]
+
+
+def test_the_page_shows_each_day_and_refers_to_nothing_outside(lake, bars):
+    put(lake, bars(24 * 5).filter(pl.col("ts") != JANUARY + DAY + HOUR))
+    put(lake, bars(3, "<b>-X", interval="1d"))
+    report = run_checks(lake, now_ns=NOW)
+    shown = report.page()
+    assert "http" not in shown
+    assert '"missing":[0,1,0,0,0],"why":".v..."' in shown
+    assert [(one.symbol, sum(one.missing)) for one in report.calendars] == [("BTC-BRL", 1)]
 
 
 def test_a_run_of_missing_bars_is_one_row_that_counts_them(lake, bars):
@@ -205,7 +319,7 @@ def test_the_report_is_written_for_its_day(lake, bars):
     assert (content["errors"], content["since"]) == (1, "2024-01-01T00:00:00Z")
     first = next(one for one in content["checks"] if one["rows"])
     assert set(first) == {"check", "severity", "rows", "by_symbol", "examples"}
-    assert list(path.parent.iterdir()) == [path]
+    assert sorted(path.parent.iterdir()) == [path.with_suffix(".html"), path]
 
 
 def test_a_report_that_cannot_be_written_is_one_clear_error(lake):
@@ -234,5 +348,5 @@ def test_a_check_with_text_for_a_number_is_named(tmp_path, bars, columns):
     )
     lake = Lake(tmp_path / "lake")
     lake.write("ohlcv", bars(2), source="t", now_ns=1)
-    with pytest.raises(ConfigError, match=r"mine\.sql: its column \w+ is of type String"):
+    with pytest.raises(ConfigError, match=r"mine\.sql: its column \w+ is of type VARCHAR"):
         run_checks(lake, now_ns=1)

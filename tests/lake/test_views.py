@@ -113,7 +113,7 @@ def test_a_severity_nobody_knows_is_named(tmp_path):
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks/x.sql").write_text("-- One row.\n-- severity: fatal\nselect 1")
     view = next(one for one in views(tmp_path) if one.name == "x")
-    with pytest.raises(ConfigError, match="severity 'fatal'; expected error or warn"):
+    with pytest.raises(ConfigError, match="severity 'fatal'; expected error, warn, info, off"):
         view.severity  # noqa: B018
 
 
