@@ -1,6 +1,10 @@
 -- One row per run of missing bars of one class: no_trade, outage, never_fetched or lost, with the evidence for it.
 -- Buckets are numbered by their place on their interval's grid (slots); all ranges of slots are half open. Runs of missing
 -- bars are cut wherever something that is known changes, classed piece by piece, and joined again. docs/gaps.md has the rules.
+-- column bars: how many bars are missing
+-- column ts: nanoseconds since the epoch, UTC, when the first missing bar would open
+-- column end_ts: nanoseconds since the epoch, UTC, when the last missing bar would close
+-- column reason: what decided the class, one word for programs
 create or replace view gaps as
 with spells as materialized (
     select *
