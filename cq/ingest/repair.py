@@ -21,10 +21,13 @@ from cq.ingest.resume import trades_in
 from cq.lake import Lake, collected
 from cq.lake.datasets import OHLCV
 from cq.lake.gaps import LOST, NEVER_FETCHED
-from cq.utils.time import interval_ns
+from cq.utils.time import DAY, interval_ns
 
 OURS: Final = (NEVER_FETCHED, LOST)
 """Classes that can be mended; the others say how the market was."""
+
+STRETCH_NS: Final = 30 * DAY
+"""Trades are read, and bars of theirs land, in pieces of about this length."""
 
 FROM_TRADES: Final = "trades_make_it"
 """The reason, in the view `gaps`, of a bar whose trades are here, all of them."""
@@ -95,7 +98,8 @@ def repair(
                 fetched=done.fetched + report.landed,
                 requests=done.requests + report.requests,
             )
-    return replace(done, after=missing(ours=False))
+    idle = not (done.rebuilt or done.requests)
+    return done if idle else replace(done, after=missing(ours=False))
 
 
 def rebuilt(lake: Lake, runs: pl.DataFrame, now_ns: int) -> int:
@@ -106,9 +110,10 @@ def rebuilt(lake: Lake, runs: pl.DataFrame, now_ns: int) -> int:
         "exchange", "symbol", "interval", maintain_order=True
     ):
         trades = trades_in(lake, str(exchange), str(symbol))
-        for start, end in joined(some.select("ts", "end_ts").rows(), 0):
+        ranges = some.select("ts", "end_ts").sort("ts")
+        for start, end in joined(ranges.rows(), STRETCH_NS):
             inside = trades.filter(pl.col("ts").is_between(start, end, closed="left"))
-            bars = bars_of(collected(inside, lake.root), str(interval))
+            bars = _within(bars_of(collected(inside, lake.root), str(interval)), ranges)
             written = lake.write(
                 OHLCV.name,
                 bars,
@@ -118,6 +123,17 @@ def rebuilt(lake: Lake, runs: pl.DataFrame, now_ns: int) -> int:
             )
             count += written.landed
     return count
+
+
+def _within(bars: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
+    """The bars that open in one of the ranges, which are apart and oldest first."""
+    opened = ranges.rename({"ts": "opened"})
+    return (
+        bars.sort("ts")
+        .join_asof(opened, left_on="ts", right_on="opened")
+        .filter(pl.col("ts") < pl.col("end_ts"))
+        .drop("opened", "end_ts", strict=False)
+    )
 
 
 def to_fetch(
