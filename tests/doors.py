@@ -85,7 +85,8 @@ class Deadly:
     def run(self, work: str, *args: Any, **fate: Any) -> str:
         """Do `work(*args)` and say how it ended: `killed`, `done`, or what it said.
 
-        `door=n, when="before"` kills it at a door; `after_s=…` at a moment.
+        `door=n, when="before"` kills it at a door, `soon_s=…` so much later; `after_s=…` alone at
+        a moment.
         """
         assert self.process.stdin
         assert self.process.stdout
@@ -128,7 +129,9 @@ def _die(works: Any, order: dict[str, Any]) -> None:
 
     def passing(number: int, _: str, when: str) -> None:
         if (number, when) == (order.get("door"), order.get("when")):
-            os.kill(os.getpid(), signal.SIGKILL)
+            if "soon_s" not in order:
+                os.kill(os.getpid(), signal.SIGKILL)
+            threading.Thread(target=_end, args=[order["soon_s"]], daemon=True).start()
 
     try:
         with watched(passing):
@@ -138,6 +141,11 @@ def _die(works: Any, order: dict[str, Any]) -> None:
         sys.stderr.flush()
         os._exit(1)
     os._exit(0)
+
+
+def _end(soon_s: float) -> None:
+    threading.Event().wait(soon_s)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ COMMANDS = {
     "files": ("cq.cli.lake_files:files", "Say of each file where its rows come from."),
     "fingerprint": ("cq.cli.lake_diff:fingerprint", "Name exactly what a query reads."),
     "diff": ("cq.cli.lake_diff:diff", "Say which rows differ between lakes or fingerprints."),
+    "compact": ("cq.cli.lake_compact:compact", "Merge small files into large ones."),
     "sql": ("cq.cli.lake_sql:sql", "Ask anything in SQL."),
 }
 

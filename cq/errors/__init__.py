@@ -14,6 +14,7 @@
     │   ├── EmptyDataset
     │   ├── NoBars
     │   ├── LakeBusy
+    │   ├── CompactionFailed
     │   ├── Unreadable
     │   ├── LakeUnwritable
     │   │   ├── CannotExchange
@@ -41,6 +42,7 @@ A message is one line: what was found, what was expected, what to type next.
 from cq.errors.data import (
     CannotExchange,
     CatalogUnwritable,
+    CompactionFailed,
     EmptyDataset,
     LakeBusy,
     LakeUnwritable,
@@ -85,6 +87,7 @@ __all__ = [
     "CannotExchange",
     "CatalogUnwritable",
     "CheckFailed",
+    "CompactionFailed",
     "ConfigError",
     "CqError",
     "DataError",

@@ -71,11 +71,22 @@ class NoBars(DataError):
 
 
 class LakeBusy(DataError):
-    """Another process is writing the same dataset and symbol."""
+    """Another process is writing the same dataset and symbol, or compacting the same lake."""
 
-    def __init__(self, what: str, owner: str) -> None:
+    def __init__(self, what: str, owner: str, doing: str = "written") -> None:
         self.what, self.owner = what, owner
-        super().__init__(f"{what} is being written by {owner}; wait for it to end and try again")
+        super().__init__(f"{what} is being {doing} by {owner}; wait for it to end and try again")
+
+
+class CompactionFailed(DataError):
+    """The rows that compaction made are not those it read; a fault of cq that changed nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(
+            f"{folder}: the merged rows are not those of its files; nothing was changed, "
+            "please report it"
+        )
 
 
 class Unreadable(DataError):

@@ -55,6 +55,19 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Leaf:
+    """One folder that has files, and the values that the folders on its way tell."""
+
+    path: Path
+    values: Mapping[str, str]
+
+    @property
+    def owner(self) -> dict[str, str]:
+        """Whose rows they are, as far as folders tell."""
+        return {name: self.values[name] for name in OWNERS if name in self.values}
+
+
+@dataclass(frozen=True)
 class Layout:
     """A path template, such as `ohlcv/symbol={symbol}/year={YYYY}/file-{HHmmss}.parquet`."""
 
@@ -197,6 +210,12 @@ class Layout:
             (tuple(int(seen[name]) for name in TIMES[: self.depth]), folder, names)
             for folder, names, seen in self._walk(root, fixed, first, last)
         )
+
+    def leaves(self, root: Path, only: Mapping[str, str] | None = None) -> list[Leaf]:
+        """Every folder that has files, of those with the values `only`, in the order of paths."""
+        fixed = {name: safe(value) for name, value in (only or {}).items()}
+        found = self._walk(root, fixed, None, None)
+        return sorted((Leaf(Path(folder), seen) for folder, _, seen in found), key=lambda f: f.path)
 
     def owners(self, root: Path, only: Mapping[str, str] | None = None) -> list[dict[str, str]]:
         """The distinct owners (those with the values `only`) that the folder names tell."""

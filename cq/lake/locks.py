@@ -28,12 +28,12 @@ def of_folder(root: Path, layout: Layout, owner: Mapping[str, str | None]) -> Pa
 
 
 @contextmanager
-def held(path: Path, what: str, wait_s: float) -> Iterator[None]:
+def held(path: Path, what: str, wait_s: float, doing: str = "written") -> Iterator[None]:
     """Hold the lock file at `path`; LakeBusy names the owner after `wait_s` seconds."""
     until = time.monotonic() + wait_s
     while (handle := _taken(path)) is None:
         if time.monotonic() >= until:
-            raise LakeBusy(what, owner(path))
+            raise LakeBusy(what, owner(path), doing)
         time.sleep(POLL_S)
     try:
         _sign(handle, path)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import get_ident
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -28,21 +29,8 @@ def encoded(rows: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> pa
     `metadata` are keys and values that its footer holds.
     """
     table = as_arrow(rows)
-    words = [name for name, kind in rows.schema.items() if kind == pl.String]
-    whole = {n: "DELTA_BINARY_PACKED" for n, kind in rows.schema.items() if kind == pl.Int64}
-    pruned = [name for name, kind in rows.schema.items() if kind in (pl.Int64, pl.String)]
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(
-        sink,
-        table.schema,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=words,
-        column_encoding=whole or None,
-        store_schema=False,
-        write_statistics=pruned,
-        write_page_checksum=True,
-    ) as file:
+    with _writer(sink, table.schema) as file:
         file.write_table(table, row_group_size=ROW_GROUP)
         if metadata:
             file.add_key_value_metadata(dict(metadata))
@@ -61,6 +49,100 @@ def as_arrow(rows: pl.DataFrame) -> pa.Table:
 @cache
 def _arrow_schema(*columns: tuple[str, pl.DataType]) -> pa.Schema:
     return pl.DataFrame(schema=columns).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+
+
+def _writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
+    whole = [one.name for one in schema if one.type == pa.int64()]
+    words = [one.name for one in schema if is_text(one.type)]
+    return pq.ParquetWriter(
+        sink,
+        schema,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=words,
+        column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED") or None,
+        store_schema=False,
+        write_statistics=[*whole, *words],
+        write_page_checksum=True,
+    )
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column is text, in whichever of Arrow's forms."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain))
+
+
+class Growing:
+    """A Parquet file written a piece at a time, with the same encodings; each piece a row group."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self.rows = 0
+        self.last_piece = 0
+        """Bytes of the last row group."""
+        self._sink = _Hashed(path)
+        self._writer = _writer(pa.PythonFile(self._sink, mode="w"), schema)
+
+    @property
+    def size(self) -> int:
+        """Bytes so far, without the footer."""
+        return self._sink.size
+
+    def add(self, piece: pa.Table) -> None:
+        """One more row group."""
+        before = self.size
+        self._writer.write_table(piece, row_group_size=max(1, piece.num_rows))
+        self.rows += piece.num_rows
+        self.last_piece = self.size - before
+
+    def finish(self, metadata: Mapping[str, str] | None = None) -> str:
+        """Write the footer, sync; the digest of the whole file."""
+        if metadata:
+            self._writer.add_key_value_metadata(dict(metadata))
+        self._writer.close()
+        return self._sink.finish()
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        self._sink.file.close()
+
+
+class _Hashed:
+    """What is written goes to the disk in large pieces, and into a digest."""
+
+    PIECE = 8 << 20
+    closed = False
+
+    def __init__(self, path: Path) -> None:
+        self.file = disk.create(path)
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._waiting = bytearray()
+
+    def write(self, content: bytes) -> int:
+        self._waiting += content
+        self.size += len(content)
+        if len(self._waiting) >= self.PIECE:
+            self._pass_on()
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing is promised before the end."""
+
+    def close(self) -> None:
+        """The end is `finish`."""
+
+    def _pass_on(self) -> None:
+        content, self._waiting = bytes(self._waiting), bytearray()
+        disk.append(self.file, content)
+        self._digest.update(content)
+
+    def finish(self) -> str:
+        with self.file:
+            self._pass_on()
+            disk.sync_file(self.file)
+        return self._digest.hexdigest()[:12]
 
 
 def digest(content: pa.Buffer) -> str:

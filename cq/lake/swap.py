@@ -82,6 +82,11 @@ class Bench:
             self._done.append((time.monotonic() + LINGER_S, one))
         return done
 
+    def drop(self, one: Place) -> None:
+        """Remove a place that is not needed after all."""
+        with disk.writing(self.root):
+            _clear(self.root, one)
+
     def tidy(self) -> None:
         """Remove what was replaced a while ago."""
         with disk.writing(self.root):

@@ -140,6 +140,21 @@ class Partition(_Frozen):
         return self
 
 
+class Compaction(_Frozen):
+    """Which files are merged, and how large they become."""
+
+    small_mb: float = Field(50, gt=0)
+    large_mb: float = Field(200, gt=0)
+
+    @model_validator(mode="after")
+    def _small_below_large(self) -> Compaction:
+        if self.small_mb > self.large_mb:
+            raise ValueError(
+                f"small_mb ({self.small_mb:g}) must not exceed large_mb ({self.large_mb:g})"
+            )
+        return self
+
+
 class Fees(_Frozen):
     """What the exchange takes, as fractions of the traded notional."""
 
@@ -245,6 +260,7 @@ class Settings(_Frozen):
     exclusions: tuple[str, ...]
     ingestion: Ingestion
     partitions: dict[str, Partition]
+    compaction: Compaction = Compaction()
     backtest: Backtest
     live: Live
     quality: Quality = Quality()
