@@ -66,6 +66,10 @@ COMMANDS = {
     "config": ("cq.cli.config:config", "Show settings and where each value came from."),
     "lake": ("cq.cli.lake:lake", "Fetch, import, check and query the data lake."),
     "stats": ("cq.cli.stats:stats", "Show returns, risk and correlations."),
+    "indicators": (
+        "cq.cli.indicators:indicators",
+        "List indicators with parameters and warm-ups.",
+    ),
     "backtest": ("cq.cli.backtest:backtest", "Run a strategy over the lake's bars."),
     "features": ("cq.cli.features:features", "Show the frame that a strategy sees."),
     "check": ("cq.cli.check:check", "Hold a strategy to what live trading could have known."),

@@ -28,12 +28,17 @@ _ONE_MARKET: ContextVar[bool] = ContextVar("one_market", default=False)
 
 def in_time_order(expr: pl.Expr) -> pl.Expr:
     """Evaluate `expr` for each symbol on its own, oldest bar first."""
-    return expr if _ONE_MARKET.get() else over_symbols(expr)
+    return expr if is_one_market() else over_symbols(expr)
 
 
 def over_symbols(expr: pl.Expr) -> pl.Expr:
     """`in_time_order`, whatever is known of the plan."""
     return expr.over("symbol", order_by="ts")
+
+
+def is_one_market() -> bool:
+    """Whether the plan being made is for bars of one symbol that lie in the order of time."""
+    return _ONE_MARKET.get()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from cq.indicators.columns import over_symbols
+from cq.indicators.columns import is_one_market, over_symbols
 from cq.indicators.stages import in_stages
 
 LONG: Final = 5_000
@@ -22,13 +22,15 @@ def with_indicators(bars: pl.DataFrame | pl.LazyFrame, make: Make) -> pl.LazyFra
 
     `make` is a function, so that steps which outputs share (the averages of a MACD) can be put
     aside and computed once: `with_indicators(bars, lambda: macd("close") | {"r": rsi("close")})`.
-    The rows stay where they are. Long histories are cut by symbol and computed side by side,
+    A frame without `symbol` is one market, in the order of time. The rows stay where they are.
+    Long histories are cut by symbol and computed side by side when the frame is collected,
     short ones in one grouped plan: the same values but for the last bits of float sums.
     """
     frame = bars.lazy()
     alone = in_stages(make, lambda expr: expr)
+    if is_one_market() or "symbol" not in frame.collect_schema():
+        return alone(frame)
     grouped = in_stages(make, over_symbols)
-    schema = grouped(frame).collect_schema()
 
     def run(rows: pl.DataFrame) -> pl.DataFrame:
         if rows.height < LONG * max(1, rows["symbol"].n_unique()):
@@ -37,7 +39,7 @@ def with_indicators(bars: pl.DataFrame | pl.LazyFrame, make: Make) -> pl.LazyFra
 
     return frame.map_batches(
         run,
-        schema=schema,
+        schema=grouped(frame).collect_schema(),
         predicate_pushdown=False,
         projection_pushdown=False,
         slice_pushdown=False,
@@ -46,20 +48,20 @@ def with_indicators(bars: pl.DataFrame | pl.LazyFrame, make: Make) -> pl.LazyFra
 
 def _side_by_side(rows: pl.DataFrame, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
     """The plan over each symbol's slice, all at once."""
-    ordered = _ordered(rows)
-    if not ordered:
+    slices = _slices(rows)
+    ordered = slices is not None
+    if slices is None:
         rows = rows.with_row_index(_ROW).sort("symbol", "ts")
-    bounds = rows["symbol"].rle().struct.field("len").cum_sum().to_list()
-    starts = [0, *bounds[:-1]]
-    slices = [rows.slice(a, b - a).lazy() for a, b in zip(starts, bounds, strict=True)]
-    found = pl.concat(pl.collect_all([add(one) for one in slices]))
+        slices = _slices(rows) or []
+    found = pl.concat(pl.collect_all([add(one.lazy()) for one in slices]), rechunk=False)
     return found if ordered else found.sort(_ROW).drop(_ROW)
 
 
-def _ordered(rows: pl.DataFrame) -> bool:
-    """Whether each symbol stands in one piece, oldest bar first."""
-    runs = rows["symbol"].rle().struct.field("value")
-    if runs.n_unique() != len(runs):
-        return False
-    backward = (pl.col("ts").diff() < 0) & (pl.col("symbol") == pl.col("symbol").shift(1))
-    return not rows.select(backward.any()).item()
+def _slices(rows: pl.DataFrame) -> list[pl.DataFrame] | None:
+    """One slice a symbol; None unless each stands in one piece, oldest bar first."""
+    runs = rows["symbol"].rle().struct
+    if runs.field("value").n_unique() != len(runs.field("value")):
+        return None
+    ends = runs.field("len").cum_sum().to_list()
+    found = [rows[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    return found if all(one["ts"].is_sorted() for one in found) else None
