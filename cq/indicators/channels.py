@@ -9,9 +9,9 @@ import polars as pl
 from cq.indicators.columns import Column, column
 from cq.indicators.kernels import kernel, parabolic, trailing_band
 from cq.indicators.registry import forgets, indicator, whole
-from cq.indicators.smoothing import seeded, wilder
+from cq.indicators.smoothing import exponential_mean, wilder
 from cq.indicators.stages import share
-from cq.indicators.volatility import First, true_range
+from cq.indicators.volatility import First, atr, true_range
 
 _BANDS = ("mid", "upper", "lower")
 
@@ -64,8 +64,8 @@ def keltner(
         mid, band = typical.rolling_mean(whole(window)), size.rolling_mean(whole(atr_window))
     else:
         begin = max(whole(window), whole(atr_window, "atr_window") + 1)
-        mid = seeded(typical, 2 / (window + 1), window, begin)
-        band = seeded(size, 1 / atr_window, atr_window, begin - 1)
+        mid = exponential_mean(typical, 2 / (window + 1), window, begin)
+        band = wilder(size, atr_window, begin - 1)
     mid, band = share(mid), share(band * k)
     both = pl.when(band.is_not_null())
     return {"mid": both.then(mid), "upper": mid + band, "lower": mid - band}
@@ -143,7 +143,7 @@ def supertrend(
     has turned twice: the warm-up is what that usually takes, not a bound.
     """
     middle = (column(high) + column(low)) / 2
-    band = share(wilder(true_range(high, low, close, first), whole(window)) * k)
+    band = share(atr(high, low, close, window, first=first) * k)
     inputs = [share(middle + band), share(middle - band), column(close)]
     line, direction = (kernel(trailing_band, inputs, wanted) for wanted in (0, 1))
     return {"supertrend": line, "trend": direction.cast(pl.Int8)}

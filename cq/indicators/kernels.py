@@ -24,6 +24,9 @@ LONG: Final = 50_000
 """Rows from which compiling, or loading what was compiled, is worth its while."""
 
 Loop = Callable[..., Any]
+_READY: set[Loop] = set()
+"""What is compiled in this process: from then on it serves short columns as well."""
+
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -42,7 +45,8 @@ class Kernel:
     def __call__(self, columns: Sequence[pl.Series]) -> pl.Series:
         """What the loop makes of the columns of one symbol."""
         arrays = [_array(one) for one in columns]
-        if len(arrays[0]) >= LONG and (fast := compiled(self.loop)):
+        wanted = len(arrays[0]) >= LONG or self.loop in _READY
+        if wanted and (fast := compiled(self.loop)):
             found = fast(*arrays, *self.parameters)
         else:
             found = self.loop(*map(_listed, arrays), *map(_listed, self.parameters))
@@ -54,7 +58,9 @@ def compiled(loop: Loop) -> Loop | None:
     """`loop` as machine code; None where numba is not installed."""
     if find_spec("numba") is None:
         return None
-    return import_module("numba").njit(loop, nogil=True, cache=True)  # type: ignore[no-any-return]
+    made: Loop = import_module("numba").njit(loop, nogil=True, cache=True)
+    _READY.add(loop)
+    return made
 
 
 def _array(column: pl.Series) -> Array:
@@ -165,6 +171,99 @@ def comoment(x: Any, y: Any, window: int, kind: int) -> Any:
             found[i] = 0.0 if still else min(max(xy / (xx**0.5 * yy**0.5), -1.0), 1.0)
         else:
             found[i] = 0.0 if xx <= sxx * 1e-13 else xy / xx
+    return found
+
+
+def exponential(x: Any, alpha: float, window: int, at: int) -> Any:
+    """y += alpha × (x − y), begun at the `at`-th value with the mean of the last `window`."""
+    n = len(x)
+    found = np.full(n, np.nan)
+    number, y = 0, 0.0
+    for i in range(n):
+        if x[i] != x[i]:
+            continue
+        number += 1
+        if number <= at:
+            if number > at - window:
+                y += x[i]
+            if number < at:
+                continue
+            y /= window
+        else:
+            y += alpha * (x[i] - y)
+        found[i] = y
+    return found
+
+
+def mean_range(high: Any, low: Any, close: Any, window: int, ranged: bool) -> Any:
+    """Wilder's mean of the true range; `ranged`: that of the first bar is its own range."""
+    n = len(close)
+    found = np.full(n, np.nan)
+    number, mean, before = 0, 0.0, np.nan
+    for i in range(n):
+        top, bottom = high[i], low[i]
+        if top == top and bottom == bottom and (before == before or (ranged and number == 0)):
+            if before == before:
+                top, bottom = max(top, before), min(bottom, before)
+            number += 1
+            if number <= window:
+                mean += (top - bottom) / window
+            else:
+                mean += (top - bottom - mean) / window
+            if number >= window:
+                found[i] = mean
+        before = close[i]
+    return found
+
+
+def strength(x: Any, window: int, flat: float, scale: float) -> Any:
+    """Wilder's mean change over that of its size, × `scale` + `flat`; `flat` without a move."""
+    n = len(x)
+    found = np.full(n, np.nan)
+    number, moved, size, before = 0, 0.0, 0.0, np.nan
+    for i in range(n):
+        if x[i] != x[i]:
+            continue
+        if before == before:
+            change = x[i] - before
+            number += 1
+            if number <= window:
+                moved += change / window
+                size += abs(change) / window
+            else:
+                moved += (change - moved) / window
+                size += (abs(change) - size) / window
+            if number >= window:
+                found[i] = flat + scale * (moved / size) if size > 0.0 else flat
+        before = x[i]
+    return found
+
+
+def crossing(x: Any, fast: int, slow: int, signal: int, wanted: int) -> Any:
+    """The MACD's line (`wanted` 0) or signal (1), both EMAs begun at the `slow`-th value."""
+    n = len(x)
+    found = np.full(n, np.nan)
+    number, short, long, smoothed = 0, 0.0, 0.0, 0.0
+    a, b, c = 2.0 / (fast + 1.0), 2.0 / (slow + 1.0), 2.0 / (signal + 1.0)
+    for i in range(n):
+        if x[i] != x[i]:
+            continue
+        number += 1
+        if number <= slow:
+            long += x[i] / slow
+            if number > slow - fast:
+                short += x[i] / fast
+        else:
+            long += b * (x[i] - long)
+            short += a * (x[i] - short)
+        if number >= slow:
+            line = short - long
+            if number < slow + signal:
+                smoothed += line / signal
+            else:
+                smoothed += c * (line - smoothed)
+            if number >= slow + signal - 1:
+                found[i] = line if wanted == 0 else smoothed
     return found
 
 

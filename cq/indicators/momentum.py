@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from cq.indicators.columns import Column, column
-from cq.indicators.kernels import chained, channel_index, kernel
+from cq.indicators.kernels import chained, channel_index, crossing, kernel, strength
 from cq.indicators.registry import forgets, indicator, whole
 from cq.indicators.smoothing import (
     Seed,
@@ -18,7 +18,6 @@ from cq.indicators.smoothing import (
     seeded,
     together,
     total,
-    wilder,
 )
 from cq.indicators.stages import share
 
@@ -37,11 +36,12 @@ def _wilder_bars(window: int, tolerance: float) -> int:
     return window + 1 + forgets(1 / window, tolerance * _RATIO)
 
 
-def _both_ways(moved: pl.Expr, window: int, kind: Average) -> tuple[pl.Expr, pl.Expr]:
-    """What is left of the changes, and how much they were in all."""
-    if kind == "wilder":
-        return wilder(moved, window), wilder(moved.abs(), window)
-    return moved.rolling_sum(window), total(moved.abs(), window)
+def _strength(x: pl.Expr, window: int, mean: Average, flat: float, scale: float) -> pl.Expr:
+    """What is left of the changes over how much they were in all, × scale + flat."""
+    if mean == "wilder":
+        return kernel(strength, [x], window, float(flat), float(scale))
+    moved = share(change(x))
+    return flat + quotient(moved.rolling_sum(window), total(moved.abs(), window), 0.0) * scale
 
 
 @indicator("momentum", "oscillator", _wilder_bars, _PERCENT)
@@ -50,11 +50,9 @@ def rsi(values: Column, window: int = 14, mean: Average = "wilder") -> pl.Expr:
 
     100 × m(gains) / m(|changes|), m Wilder's mean, or with mean="simple" the plain one (Cutler's
     form). Null for `window` values; a market that never moved reads 50 (TA-Lib: 0). Nulls are
-    passed over. Source: Wilder 1978, TA-Lib RSI.
+    passed over. Source: Wilder 1978, TA-Lib RSI. A kernel.
     """
-    moved = change(column(values))
-    up, all_of_it = _both_ways(moved, whole(window), mean)
-    return 50 + quotient(up, all_of_it, 0.0) * 50
+    return _strength(column(values), whole(window), mean, 50, 50)
 
 
 @indicator("momentum", "oscillator", _wilder_bars, _BOTH_WAYS)
@@ -63,11 +61,9 @@ def cmo(values: Column, window: int = 14, mean: Average = "wilder") -> pl.Expr:
 
     100 × m(changes) / m(|changes|), m Wilder's mean as in TA-Lib CMO, or with mean="simple" the
     sum over the window (Chande's own). Null for `window` values; 0 in a flat market. Nulls are
-    passed over. Source: Chande 1994.
+    passed over. Source: Chande 1994. A kernel.
     """
-    moved = change(column(values))
-    left, all_of_it = _both_ways(moved, whole(window), mean)
-    return quotient(left, all_of_it, 0.0) * 100
+    return _strength(column(values), whole(window), mean, 0, 100)
 
 
 @indicator(
@@ -89,16 +85,22 @@ def macd(
     Both EMAs start at the same bar, the `slow`-th, the fast one from the mean of its last `fast`
     values; all outputs begin with the signal: null for slow + signal − 2 values. seed="first"
     starts each from its first value. 0 in a flat market; nulls are passed over. Source: Appel
-    1979, TA-Lib MACD.
+    1979, TA-Lib MACD. A kernel.
     """
-    x = column(values)
-    count = x.cum_count()
-    short = seeded(x, 2 / (whole(fast, "fast") + 1), fast, whole(slow, "slow"), seed)
-    line = share(short - average(x, slow, seed))
-    at = slow + whole(signal, "signal") - 1
-    smoothed = share(seeded(line, 2 / (signal + 1), signal, at, seed, count))
-    begun = pl.when(count >= at)
-    return {"macd": begun.then(line), "signal": smoothed, "hist": line - smoothed}
+    x, at = column(values), whole(slow, "slow") + whole(signal, "signal") - 1
+    if seed == "first":
+        count = x.cum_count()
+        line = share(average(x, whole(fast, "fast"), seed) - average(x, slow, seed))
+        line = share(pl.when(count >= slow).then(line))
+        smoothed = share(seeded(line, 2 / (signal + 1), signal, at, seed, count))
+        return {
+            "macd": pl.when(count >= at).then(line),
+            "signal": smoothed,
+            "hist": line - smoothed,
+        }
+    periods = (whole(fast, "fast"), slow, signal)
+    line, smoothed = (share(kernel(crossing, [x], *periods, wanted)) for wanted in (0, 1))
+    return {"macd": line, "signal": smoothed, "hist": line - smoothed}
 
 
 @indicator(
@@ -118,7 +120,8 @@ def ppo(values: Column, fast: int = 12, slow: int = 26, seed: Seed = "mean") -> 
 def _position(high: Column, low: Column, close: Column, window: int) -> pl.Expr:
     """Where the close lies between the lowest low (0) and the highest high (1) of the window."""
     lowest = share(column(low).rolling_min(whole(window)))
-    return quotient(column(close) - lowest, column(high).rolling_max(window) - lowest, 0.0)
+    span = share(column(high).rolling_max(window) - lowest)
+    return quotient(column(close) - lowest, span, 0.0)
 
 
 @indicator(
@@ -190,7 +193,7 @@ def mfi(high: Column, low: Column, close: Column, volume: Column, window: int = 
     up = pl.when(moved > least).then(flow).when(known).then(0.0)
     down = pl.when(moved < -least).then(flow).when(known).then(0.0)
     rise = share(total(up, whole(window)))
-    return quotient(rise, rise + total(down, window), 0.0) * 100
+    return quotient(rise, share(rise + total(down, window)), 0.0) * 100
 
 
 @indicator("momentum", "oscillator", lambda window: window, (-100.0, 0.0))
@@ -201,7 +204,7 @@ def willr(high: Column, low: Column, close: Column, window: int = 14) -> pl.Expr
     holds a null; 0 where there is no range. Source: TA-Lib WILLR.
     """
     highest = share(column(high).rolling_max(whole(window)))
-    span = highest - column(low).rolling_min(window)
+    span = share(highest - column(low).rolling_min(window))
     return quotient(column(close) - highest, span, 0.0) * 100
 
 
@@ -257,7 +260,7 @@ def ultosc(
     pressure = share(c - floor)
     span = share(pl.max_horizontal(h, before) - floor)
     parts = [
-        weight * quotient(pressure.rolling_sum(whole(n)), total(span, n), 0.0)
+        weight * quotient(pressure.rolling_sum(whole(n)), share(total(span, n)), 0.0)
         for weight, n in zip((4, 2, 1), sorted((fast, middle, slow)), strict=True)
     ]
     return (parts[2] + parts[1] + parts[0]) / 7 * 100
@@ -285,6 +288,6 @@ def tsi(values: Column, slow: int = 25, fast: int = 13) -> pl.Expr:
     windows = np.array([float(whole(slow, "slow")), float(whole(fast, "fast"))])
     moved = change(column(values))
     left, all_of_it = (
-        kernel(chained, [one], windows, np.array([0.0, 1.0])) for one in (moved, moved.abs())
+        share(kernel(chained, [one], windows, np.array([0.0, 1.0]))) for one in (moved, moved.abs())
     )
     return quotient(left, all_of_it, 0.0) * 100

@@ -6,6 +6,8 @@ from typing import Literal
 
 import polars as pl
 
+from cq.indicators.kernels import exponential, kernel
+
 Seed = Literal["mean", "first"]
 """What an exponential mean starts from: the mean of its first window (as TA-Lib), or its first
 value."""
@@ -44,9 +46,14 @@ def average(x: pl.Expr, window: int, seed: Seed = "mean") -> pl.Expr:
     return seeded(x, 2 / (window + 1), window, window, seed)
 
 
-def wilder(x: pl.Expr, window: int) -> pl.Expr:
-    """Wilder's mean, of weight 1 / window."""
-    return seeded(x, 1 / window, window, window)
+def wilder(x: pl.Expr, window: int, at: int | None = None) -> pl.Expr:
+    """Wilder's mean, of weight 1 / window (a kernel); it begins at the `at`-th value."""
+    return exponential_mean(x, 1 / window, window, at)
+
+
+def exponential_mean(x: pl.Expr, alpha: float, window: int, at: int | None = None) -> pl.Expr:
+    """What `seeded` is for values that took work: a kernel, in which x stands once."""
+    return kernel(exponential, [x], alpha, window, at or window)
 
 
 def quotient(above: pl.Expr, below: pl.Expr, flat: float | None) -> pl.Expr:

@@ -150,7 +150,7 @@ def kama(values: Column, window: int = 10, fast: int = 2, slow: int = 30) -> pl.
     kernel. The warm-up is for the slowest market there can be.
     """
     x = column(values)
-    moved, path = change(x, whole(window)).abs(), change(x).abs().rolling_sum(window)
+    moved, path = change(x, whole(window)).abs(), share(change(x).abs().rolling_sum(window))
     least = 2 / (slow + 1)
     efficiency = quotient(moved, path, 1.0).clip(upper_bound=1.0)
     return kernel(adaptive, [x, (efficiency * (2 / (fast + 1) - least) + least) ** 2])
@@ -205,7 +205,7 @@ def vwma(values: Column, volume: Column, window: int = 20) -> pl.Expr:
     """
     v = column(volume)
     money = (column(values) * v).rolling_sum(whole(window))
-    return quotient(money, total(v, window), None)
+    return quotient(money, share(total(v, window)), None)
 
 
 @indicator("trend", "change", lambda window: window)

@@ -8,8 +8,9 @@ from typing import Literal
 import polars as pl
 
 from cq.indicators.columns import Column, column, fixed_point
+from cq.indicators.kernels import kernel, mean_range
 from cq.indicators.registry import forgets, indicator, whole
-from cq.indicators.smoothing import quotient, smooth, wilder
+from cq.indicators.smoothing import quotient, smooth
 
 First = Literal["null", "range"]
 """The true range of the first bar: none (as TA-Lib), or its range (as Lean and TradingView)."""
@@ -72,12 +73,12 @@ def atr(
 
     Null for `window` bars, one less with first="range", which counts the first bar's high − low;
     0 in a flat market; nulls are passed over (by the plain one: null while one is in sight).
-    Source: Wilder 1978, TA-Lib ATR.
+    Source: Wilder 1978, TA-Lib ATR. A kernel.
     """
-    size = true_range(high, low, close, first)
     if mean == "simple":
-        return size.rolling_mean(whole(window))
-    return wilder(size, whole(window))
+        return true_range(high, low, close, first).rolling_mean(whole(window))
+    inputs = [column(high), column(low), column(close)]
+    return kernel(mean_range, inputs, whole(window), first == "range")
 
 
 @indicator(

@@ -9,7 +9,7 @@ import polars as pl
 from cq.indicators.columns import Column, column
 from cq.indicators.kernels import kernel, running_mean
 from cq.indicators.registry import FOREVER, forgets, indicator, whole
-from cq.indicators.smoothing import average, change, quotient, seeded, total
+from cq.indicators.smoothing import change, exponential_mean, quotient, seeded, total
 from cq.indicators.stages import share
 from cq.utils.time import interval_ns
 
@@ -65,7 +65,7 @@ def rolling_vwap(
     v = column(volume)
     money = _typical(high, low, close) * v
     if isinstance(window, int):
-        return quotient(money.rolling_sum(whole(window)), total(v, window), None)
+        return quotient(money.rolling_sum(whole(window)), share(total(v, window)), None)
     ts, length = pl.col("ts"), interval_ns(window)
     above, below = (one.rolling_sum_by("ts", window_size=f"{length}i") for one in (money, v))
     return pl.when(ts - ts.cum_min() >= length).then(quotient(above, below, None))
@@ -125,7 +125,7 @@ def cmf(high: Column, low: Column, close: Column, volume: Column, window: int = 
     CMF.
     """
     flow = _flow(high, low, close, volume).rolling_sum(whole(window))
-    return quotient(flow, total(column(volume), window), 0.0)
+    return quotient(flow, share(total(column(volume), window)), 0.0)
 
 
 @indicator(
@@ -137,7 +137,7 @@ def force(close: Column, volume: Column, window: int = 13) -> pl.Expr:
     Null for `window` bars; 0 in a flat market; nulls are passed over. Source: Elder 1993, TA-Lib
     EFI.
     """
-    return average(change(column(close)) * column(volume), whole(window))
+    return exponential_mean(change(column(close)) * column(volume), 2 / (whole(window) + 1), window)
 
 
 @indicator("volume", "oscillator", lambda window: window + 1, (0.0, None))
@@ -148,4 +148,4 @@ def relative_volume(volume: Column, window: int = 20) -> pl.Expr:
     Source: TA-Lib RVOL.
     """
     v = column(volume)
-    return quotient(v, total(v.shift(1), whole(window)) / window, None)
+    return quotient(v, share(total(v.shift(1), whole(window)) / window), None)
