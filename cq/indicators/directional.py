@@ -96,8 +96,8 @@ def vortex(high: Column, low: Column, close: Column, window: int = 14) -> dict[s
     h, low_ = column(high), column(low)
     size = share(total(true_range(high, low, close), whole(window)))
     return {
-        "plus": quotient((h - low_.shift(1)).abs().rolling_sum(window), size, 0.0),
-        "minus": quotient((low_ - h.shift(1)).abs().rolling_sum(window), size, 0.0),
+        "plus": quotient(total((h - low_.shift(1)).abs(), window), size, 0.0),
+        "minus": quotient(total((low_ - h.shift(1)).abs(), window), size, 0.0),
     }
 
 
@@ -108,6 +108,6 @@ def choppiness(high: Column, low: Column, close: Column, window: int = 14) -> pl
     100 × log₁₀(Σ true range / (highest − lowest)) / log₁₀(window). Null for `window` bars, while a
     null is in sight, and in a flat window, which does neither. Source: Dreiss 1993.
     """
-    path = true_range(high, low, close).rolling_sum(whole(window, least=2))
+    path = total(true_range(high, low, close), whole(window, least=2))
     span = column(high).rolling_max(window) - column(low).rolling_min(window)
     return quotient(path, span, None).log(window) * 100

@@ -267,6 +267,32 @@ def crossing(x: Any, fast: int, slow: int, signal: int, wanted: int) -> Any:
     return found
 
 
+def window_total(x: Any, window: int) -> Any:
+    """The sum of the last `window` values; exactly 0 where all of them are.
+
+    Added up afresh once a window, so that the rounding of what has left does not stay.
+    """
+    n = len(x)
+    found = np.full(n, np.nan)
+    total, there, busy = 0.0, 0, 0
+    for i in range(n):
+        if x[i] == x[i]:
+            total += x[i]
+            there += 1
+            busy += x[i] != 0.0
+        if i >= window and x[i - window] == x[i - window]:
+            total -= x[i - window]
+            there -= 1
+            busy -= x[i - window] != 0.0
+        if i % window == 0:
+            total = 0.0
+            for k in range(max(0, i - window + 1), i + 1):
+                total += x[k] if x[k] == x[k] else 0.0
+        if there == window:
+            found[i] = total if busy > 0 else 0.0
+    return found
+
+
 def chained(x: Any, windows: Any, shares: Any) -> Any:
     """Exponential means of exponential means, each begun with the mean of its first window.
 

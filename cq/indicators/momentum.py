@@ -260,7 +260,7 @@ def ultosc(
     pressure = share(c - floor)
     span = share(pl.max_horizontal(h, before) - floor)
     parts = [
-        weight * quotient(pressure.rolling_sum(whole(n)), share(total(span, n)), 0.0)
+        weight * quotient(total(pressure, whole(n)), share(total(span, n)), 0.0)
         for weight, n in zip((4, 2, 1), sorted((fast, middle, slow)), strict=True)
     ]
     return (parts[2] + parts[1] + parts[0]) / 7 * 100

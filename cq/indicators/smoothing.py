@@ -6,7 +6,7 @@ from typing import Literal
 
 import polars as pl
 
-from cq.indicators.kernels import exponential, kernel
+from cq.indicators.kernels import exponential, kernel, window_total
 
 Seed = Literal["mean", "first"]
 """What an exponential mean starts from: the mean of its first window (as TA-Lib), or its first
@@ -62,12 +62,12 @@ def quotient(above: pl.Expr, below: pl.Expr, flat: float | None) -> pl.Expr:
 
 
 def total(x: pl.Expr, window: int) -> pl.Expr:
-    """The sum of the last `window` values, none of them below 0: exactly 0 where all are.
+    """The sum of the last `window` values: exactly 0 where all of them are (a kernel).
 
     A rolling sum of floats keeps a rest of what has left the window, and a quotient of two rests
     is noise.
     """
-    return pl.when(x.rolling_max(window) == 0).then(0.0).otherwise(x.rolling_sum(window))
+    return kernel(window_total, [x], window)
 
 
 def change(x: pl.Expr, bars: int = 1) -> pl.Expr:

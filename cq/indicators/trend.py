@@ -150,7 +150,7 @@ def kama(values: Column, window: int = 10, fast: int = 2, slow: int = 30) -> pl.
     kernel. The warm-up is for the slowest market there can be.
     """
     x = column(values)
-    moved, path = change(x, whole(window)).abs(), share(change(x).abs().rolling_sum(window))
+    moved, path = change(x, whole(window)).abs(), share(total(change(x).abs(), window))
     least = 2 / (slow + 1)
     efficiency = quotient(moved, path, 1.0).clip(upper_bound=1.0)
     return kernel(adaptive, [x, (efficiency * (2 / (fast + 1) - least) + least) ** 2])
@@ -204,7 +204,7 @@ def vwma(values: Column, volume: Column, window: int = 20) -> pl.Expr:
     Source: TA-Lib VWMA.
     """
     v = column(volume)
-    money = (column(values) * v).rolling_sum(whole(window))
+    money = total(column(values) * v, whole(window))
     return quotient(money, share(total(v, window)), None)
 
 

@@ -65,7 +65,7 @@ def rolling_vwap(
     v = column(volume)
     money = _typical(high, low, close) * v
     if isinstance(window, int):
-        return quotient(money.rolling_sum(whole(window)), share(total(v, window)), None)
+        return quotient(total(money, whole(window)), share(total(v, window)), None)
     ts, length = pl.col("ts"), interval_ns(window)
     above, below = (one.rolling_sum_by("ts", window_size=f"{length}i") for one in (money, v))
     return pl.when(ts - ts.cum_min() >= length).then(quotient(above, below, None))
@@ -124,7 +124,7 @@ def cmf(high: Column, low: Column, close: Column, volume: Column, window: int = 
     until the window is full, and while it holds a null; 0 where nothing was traded. Source: TA-Lib
     CMF.
     """
-    flow = _flow(high, low, close, volume).rolling_sum(whole(window))
+    flow = total(_flow(high, low, close, volume), whole(window))
     return quotient(flow, share(total(column(volume), window)), 0.0)
 
 

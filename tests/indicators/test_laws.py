@@ -35,6 +35,7 @@ LOOPS = [
     (kernels.comoment, 2, (7, 2)),
     (kernels.exponential, 1, (0.2, 7, 9)),
     (kernels.mean_range, 3, (7, True)),
+    (kernels.window_total, 1, (7,)),
     (kernels.strength, 1, (7, 50.0, 50.0)),
     (kernels.crossing, 1, (3, 6, 4, 1)),
     (kernels.chained, 1, (np.full(3, 7.0), np.array([3.0, -3.0, 1.0]))),
