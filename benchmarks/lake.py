@@ -47,10 +47,11 @@ missed: list[str] = []
 
 
 def generated(seed: int, minutes: int) -> pl.DataFrame:
-    """One symbol's minutes: a walk, its range around it, volumes; prices on a tick of 0.01."""
+    """One symbol's minutes: a walk from a few reais or many thousands, on a tick of 0.01."""
     random = np.random.default_rng(seed)
-    close = 30_000 * np.exp(np.cumsum(random.normal(0, 0.0008, minutes)))
-    opened = np.concatenate([[30_000], close[:-1]])
+    first = 10 ** random.uniform(0.7, 5.5)  # what the exchange's symbols cost
+    close = first * np.exp(np.cumsum(random.normal(0, 0.0008, minutes)))
+    opened = np.concatenate([[first], close[:-1]])
     high = np.maximum(opened, close) * (1 + abs(random.normal(0, 0.0003, minutes)))
     low = np.minimum(opened, close) * (1 - abs(random.normal(0, 0.0003, minutes)))
     prices = {"open": opened, "high": high, "low": low, "close": close}

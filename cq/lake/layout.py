@@ -157,6 +157,12 @@ class Layout:
             edge = self._next(edge)
         return found
 
+    def span(self, when: tuple[int, ...]) -> tuple[int, int]:
+        """When a calendar folder begins, and when the next one does."""
+        year, month, day, hour = (*when, *(1, 1, 1, 0)[len(when) :])
+        begun = to_ns(datetime(year, month, day, hour, tzinfo=UTC))
+        return begun, self._next(begun)
+
     def _next(self, ts: int) -> int:
         moment = from_ns(ts)
         if self.depth == 1:

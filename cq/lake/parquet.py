@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from cq.lake import disk
 
-ROW_GROUP = 131_072
+ROW_GROUP = 65_536
 TEMPORARY = ".parquet.tmp"
 FEW = 16
 """Rows that are turned into Arrow one by one."""

@@ -12,7 +12,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from cq.errors import DataError, NoBars, UnknownSymbol
-from cq.lake.datasets import OHLCV
+from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.known import covered
 from cq.lake.layout import OWNERS, Layout, Part
 from cq.lake.resample import ceiling, divides, floor, resampled
@@ -154,8 +154,8 @@ class Bars:
             until = min(ceiling(end, interval), closed)
 
             def plan(parts: Sequence[Part]) -> pl.LazyFrame:
-                finer = self._rows(series, start, until, parts)
-                return resampled(finer, interval).select(COLUMNS)
+                finer = self._unnamed(series, start, until, parts)
+                return self._named(series, resampled(finer, interval, ()))
 
             return self.parts(series, start, until), plan
 
@@ -178,10 +178,12 @@ class Bars:
 
         def sought(parts: Sequence[Part]) -> int | None:
             for when in sorted({part.when for part in parts}, reverse=newest):
-                paths = [part.path for part in parts if part.when == when]
-                found: int | None = (
-                    self._mine(scan(paths, OHLCV), series).select(what).collect().item()
-                )
+                here = [part for part in parts if part.when == when]
+                paths = [part.path for part in here]
+                rows = self._mine(scan(paths, OHLCV), series).select("ts")
+                if len(here) == 1 and here[0].is_ours:
+                    rows = rows.tail(1) if newest else rows.head(1)
+                found: int | None = rows.select(what).collect().item()
                 if found is not None:
                     return found
             return None
@@ -192,21 +194,37 @@ class Bars:
         return extreme
 
     def _rows(self, series: Series, start: int, end: int, parts: Sequence[Part]) -> pl.LazyFrame:
-        """Stored bars in [start, end), oldest first; names are constants, not read from files."""
+        """Stored bars in [start, end), oldest first."""
+        return self._named(series, self._unnamed(series, start, end, parts))
+
+    def _named(self, series: Series, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Names are constants, not read from files."""
+        names = {name: pl.lit(series.owner[name], pl.String) for name in COLUMNS[6:]}
+        return rows.with_columns(**names).select(COLUMNS)
+
+    def _unnamed(self, series: Series, start: int, end: int, parts: Sequence[Part]) -> pl.LazyFrame:
+        """A filter costs as much as reading does; folders that lie within the range need none."""
+        inside = all(part.is_ours and self._lies_in(part.when, start, end) for part in parts)
 
         def mine(paths: list[Path]) -> pl.LazyFrame:
             rows = self._mine(scan(paths, OHLCV), series)
-            return rows.filter(pl.col("ts") >= start, pl.col("ts") < end).select(READ)
+            if not inside:
+                rows = rows.filter(pl.col("ts") >= start, pl.col("ts") < end)
+            return rows.select(READ)
 
-        names = {name: pl.lit(series.owner[name], pl.String) for name in COLUMNS[6:]}
-        return by_time(mine, parts).with_columns(**names)
+        return by_time(mine, parts)
+
+    def _lies_in(self, when: tuple[int, ...], start: int, end: int) -> bool:
+        """Whether a calendar folder holds nothing outside [start, end)."""
+        if not when:
+            return False
+        begun, over = self.layout.span(when)
+        return start <= begun and over <= end
 
     def _mine(self, rows: pl.LazyFrame, series: Series) -> pl.LazyFrame:
         """Only the series' own rows, where folders do not tell them apart."""
-        return rows.filter(
-            pl.lit(value=True),
-            *(pl.col(n) == v for n, v in series.owner.items() if n not in self.layout.fields),
-        )
+        unnamed = [n for n in series.owner if n not in self.layout.fields]
+        return rows.filter(pl.col(n) == series.owner[n] for n in unnamed) if unnamed else rows
 
     def _closed(self, interval: str, now_ns: int) -> int:
         """The first instant at which a bar may open that is not closed at `now_ns`."""
@@ -215,6 +233,8 @@ class Bars:
     def _known_until(self, series: Series) -> int:
         """Up to where the stored bars are known: the newest one's end, or what coverage adds."""
         until = bar_end(self.last_ts(series), series.interval)
+        if not self.layouts[COVERAGE.name].paths(self.root, series.owner):
+            return until
         known = covered(
             self.root, self.layouts, OHLCV.name, series.exchange, series.symbol, series.interval
         )
