@@ -25,8 +25,8 @@ SHOWN = 40
 
 
 @click.command()
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a")
+@click.argument("b")
 @click.option("--dataset", "datasets", multiple=True, help="Only this one; may be given often.")
 @click.option("--symbol", "symbols", multiple=True, help="Only this one; may be given often.")
 @click.option("--interval", help="Only bars of this interval.")
@@ -36,8 +36,8 @@ SHOWN = 40
 @click.pass_obj
 def diff(
     app: App,
-    a: Path,
-    b: Path,
+    a: str,
+    b: str,
     datasets: tuple[str, ...],
     symbols: tuple[str, ...],
     interval: str | None,
@@ -75,17 +75,18 @@ def diff(
     note(f"{a} and {b} hold the same rows")
 
 
-def opened(path: Path) -> Lake | Fingerprint:
-    """The lake or the fingerprint at a path."""
+def opened(address: str) -> Lake | Fingerprint:
+    """The lake or the fingerprint at a path, or the lake at an address."""
     from cq.lake import DATASETS, Lake
     from cq.lake.fingerprint import load
 
+    path = Path(address.removeprefix("file://"))
     if path.is_file():
         return load(path)
     if (path / "data.json").is_file():
         return load(path / "data.json")
-    if any((path / name).exists() for name in ("lake.json", *DATASETS)):
-        return Lake(path)
+    if "://" in address or any((path / name).exists() for name in ("lake.json", *DATASETS)):
+        return Lake(address)
     raise DataError(
         f"{path} is no lake, no fingerprint and no run; expected a folder with a lake.json or a "
         "data.json, or a file that `cq lake fingerprint --out FILE` wrote"

@@ -30,6 +30,7 @@ def files(
     Who brought them, which range was asked for, when they were landed and by which cq, as each
     file says of itself, e.g. `cq lake files BTC-BRL --interval 1h`.
     """
+    from cq.lake.places import relative
     from cq.lake.status import files as found_in
 
     root = app.lake.root
@@ -41,7 +42,7 @@ def files(
             COLUMNS,
             [
                 (
-                    one.path.relative_to(root).as_posix(),
+                    relative(root, one.path),
                     minute(one.first),
                     minute(one.last),
                     one.rows,

@@ -15,6 +15,9 @@
     │   ├── NoBars
     │   ├── LakeBusy
     │   ├── CompactionFailed
+    │   ├── MissingExtra
+    │   ├── StorageUnreachable
+    │   ├── CannotDo
     │   ├── Unreadable
     │   ├── LakeUnwritable
     │   │   ├── CannotExchange
@@ -40,14 +43,17 @@ A message is one line: what was found, what was expected, what to type next.
 """
 
 from cq.errors.data import (
+    CannotDo,
     CannotExchange,
     CatalogUnwritable,
     CompactionFailed,
     EmptyDataset,
     LakeBusy,
     LakeUnwritable,
+    MissingExtra,
     NoBars,
     NoSuchFile,
+    StorageUnreachable,
     Stumbled,
     UnknownLayout,
     UnknownSymbol,
@@ -84,6 +90,7 @@ from cq.errors.roots import (
 )
 
 __all__ = [
+    "CannotDo",
     "CannotExchange",
     "CatalogUnwritable",
     "CheckFailed",
@@ -100,6 +107,7 @@ __all__ = [
     "LakeBusy",
     "LakeUnwritable",
     "LoginRefused",
+    "MissingExtra",
     "NeverConnected",
     "NoBars",
     "NoJournal",
@@ -109,6 +117,7 @@ __all__ = [
     "RateLimited",
     "Refused",
     "RiskStopped",
+    "StorageUnreachable",
     "StrategyError",
     "Stumbled",
     "TradesMissing",

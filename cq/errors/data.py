@@ -132,3 +132,33 @@ class CatalogUnwritable(LakeUnwritable):
             f"{path} cannot be written ({reason}); it holds views only: move it away, "
             "or see to its permissions and free space, and run the same command again",
         )
+
+
+class MissingExtra(DataError):
+    """A package that an optional part of cq needs is not installed."""
+
+    def __init__(self, what: str, extra: str, package: str) -> None:
+        self.what, self.extra, self.package = what, extra, package
+        super().__init__(
+            f"{what} needs the package {package}, which is not installed; "
+            f"type `pip install 'cq[{extra}]'`"
+        )
+
+
+class StorageUnreachable(DataError):
+    """The storage that a lake lies on does not answer."""
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        self.endpoint, self.reason = endpoint, reason
+        super().__init__(
+            f"the storage at {endpoint} does not answer ({reason}); "
+            "check the network and AWS_ENDPOINT_URL, AWS_REGION and the other AWS_ variables"
+        )
+
+
+class CannotDo(DataError):
+    """Something that object storage cannot do without losing the lake's promises."""
+
+    def __init__(self, root: Path, what: str, instead: str) -> None:
+        self.root, self.what, self.instead = root, what, instead
+        super().__init__(f"{what} is not possible on {root}: {instead}")

@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from cq.errors import CatalogUnwritable, ConfigError, CqError, DataError, UsageError
 from cq.lake.damage import damage, found_in
 from cq.lake.file_views import file_views
+from cq.lake.places import filesystem, is_remote
 from cq.lake.raw import anchor_equity, has_equity, is_bound, raw_views, stubs
 from cq.lake.scan import frame, patiently
 from cq.lake.views import View, in_order, macros, quoted, text, views, words
@@ -76,7 +77,7 @@ class Catalog:
         connection = self._connection()
 
         def opened() -> duckdb.DuckDBPyRelation:
-            return plain(connection.cursor().sql(query))
+            return plain(self._opened(connection).sql(query))
 
         def told(error: BaseException) -> CqError:
             return self.told(error, UsageError(f"{view}: {first_line(error)}"))
@@ -113,8 +114,13 @@ class Catalog:
         return otherwise if found_in(self.root, str(error)) is None else damage(self.root, error)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A fresh cursor on the views in memory."""
-        return self._connection().cursor()
+        """A fresh cursor on the views in memory, which sees the files that there are now."""
+        return self._opened(self._connection())
+
+    def _opened(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+        if is_remote(self.root):
+            filesystem().invalidate_cache()
+        return connection.cursor()
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         """The connection in memory; made again once a dataset that had no file has one."""
@@ -124,6 +130,10 @@ class Catalog:
             if self._made is None or self._made[2] != bound:
                 connection = duckdb.connect(":memory:")
                 connection.execute("set global timezone='UTC'")
+                if is_remote(self.root):
+                    filesystem().invalidate_cache()
+                    connection.register_filesystem(filesystem())
+                    connection.execute("set parquet_metadata_cache=true")
                 self._made = (connection, self._build(connection), bound)
             return self._made[0]
 

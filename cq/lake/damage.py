@@ -11,6 +11,7 @@ import polars as pl
 
 from cq.errors import DataError, Unreadable
 from cq.lake.datasets import DATASETS
+from cq.lake.places import at, readable
 
 MAGIC = b"PAR1"
 ENDS = 12
@@ -55,7 +56,7 @@ def damage(root: Path, error: BaseException) -> DataError:
 def found_in(root: Path, said: str) -> Path | None:
     """The Parquet file below `root` that a message names."""
     found = re.search(rf"{re.escape(str(root))}/[^'\"\n]*?\.parquet", said)
-    return Path(found[0]) if found else None
+    return at(root, found[0]) if found else None
 
 
 def problem(path: Path, *, whole: bool = True) -> str:
@@ -72,7 +73,7 @@ def problem(path: Path, *, whole: bool = True) -> str:
             contract = next((DATASETS[one] for one in path.parts[::-1] if one in DATASETS), None)
             schema = dict(contract.schema) if contract else None
             pl.scan_parquet(
-                path,
+                readable([path]),
                 schema=schema,
                 hive_partitioning=False,
                 missing_columns="insert" if schema else "raise",

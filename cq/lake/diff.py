@@ -216,7 +216,8 @@ def differing(
     """
     values = [name for name in names if name not in key]
     sides = [_numbered(rows.select(names), key, values) for rows in (a, b)]
-    other = sides[1].rename({name: f"{name}:b" for name in values}).with_columns(in_b=True)
+    theirs = (pl.col(name).alias(f"{name}:b") for name in values)
+    other = sides[1].select(*key, "copy", *theirs, in_b=pl.lit(value=True))
     both = (
         sides[0]
         .with_columns(in_a=True)

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cq.errors import CannotExchange, LakeUnwritable
+from cq.lake import places
 
 DOORS = (
     *("make_folder", "create", "append", "sync_file", "sync_folder"),
     *("replace", "link", "copy_mode", "exchange", "remove", "remove_folder"),
+    "put",
 )
 UNABLE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV)
 UNLINKABLE = (errno.EPERM, errno.EMLINK, *UNABLE)
@@ -123,6 +125,11 @@ def _exchanger() -> tuple[Any, Any]:
     if sys.platform == "darwin":
         return getattr(library, "renamex_np", None), lambda one, other: (one, other, SWAP)
     return getattr(library, "renameat2", None), lambda one, other: (HERE, one, HERE, other, SWAP)
+
+
+def put(path: Path, content: Any, *, only_new: bool = False) -> None:
+    """An object of remote storage, whole at once; FileExistsError where `only_new` says so."""
+    places.put(path, content, only_new=only_new)
 
 
 def remove(path: Path) -> None:

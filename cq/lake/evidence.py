@@ -16,6 +16,7 @@ from cq.lake.damage import collected
 from cq.lake.datasets import DATASETS, OHLCV, Dataset
 from cq.lake.fingerprint import PERIODS, Block, File, Fingerprint, Owner, cut, merged
 from cq.lake.layout import Part, is_ours
+from cq.lake.places import readable, relative
 from cq.lake.resample import divides
 from cq.lake.rowhash import row_hashes
 from cq.lake.source import look
@@ -219,7 +220,7 @@ def described(root: Path, naming: Callable[[], Iterable[Path]]) -> tuple[File, .
 def _described(root: Path, paths: Sequence[Path]) -> tuple[File, ...]:
     return tuple(
         File(
-            path.relative_to(root).as_posix(),
+            relative(root, path),
             rows,
             path.stat().st_size,
             path.stem[-12:] if is_ours(path.name) else file_digest(path),
@@ -231,7 +232,7 @@ def _described(root: Path, paths: Sequence[Path]) -> tuple[File, ...]:
 def _rows(paths: Sequence[Path]) -> list[int]:
     """How many rows files hold; pyarrow, which is slow to load, is worth it for many only."""
     if len(paths) <= FEW:
-        counts = [pl.scan_parquet(path, glob=False).select(pl.len()) for path in paths]
+        counts = [pl.scan_parquet(readable([path]), glob=False).select(pl.len()) for path in paths]
         return [one.item() for one in pl.collect_all(counts)]
     from cq.lake.status import rows_of
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cq.errors import EmptyDataset, UsageError
-from cq.lake import manifest, swap
+from cq.lake import manifest, places, swap
 from cq.lake.datasets import OHLCV, dataset
 from cq.lake.filling import FILLED, FORWARD, check_fill, forward_filled
 from cq.lake.layout import Layout
@@ -33,7 +33,8 @@ class Lake:
     `partitions` says where each dataset's files lie; a lake that exists remembers its own in
     `lake.json`. Views come from the SQL files of the package, and from those in `sql_root` (by
     default the folder `sql` beside the lake), which win where names are equal. `runs` is where
-    backtests keep their results (by default the folder `runs` beside the lake).
+    backtests keep their results (by default the folder `runs` beside the lake). `root` may be an
+    address such as `s3://bucket/prefix`; then they are looked for in the folder one stands in.
     """
 
     def __init__(
@@ -44,10 +45,10 @@ class Lake:
         sql_root: str | Path | None = None,
         runs: str | Path | None = None,
     ) -> None:
-        self.root = Path(root).expanduser().resolve()
-        self.catalog = self.root.with_name(f"{self.root.name}.db")
-        self.sql_root = Path(sql_root).resolve() if sql_root else self.root.parent / "sql"
-        self.runs = Path(runs).resolve() if runs else self.root.parent / "runs"
+        self.root = places.place(root)
+        self.catalog = places.beside(self.root, f"{self.root.name}.db")
+        self.sql_root = Path(sql_root).resolve() if sql_root else places.beside(self.root, "sql")
+        self.runs = Path(runs).resolve() if runs else places.beside(self.root, "runs")
         self.layouts: dict[str, Layout] = manifest.layouts(self.root, partitions)
 
     def __repr__(self) -> str:
@@ -249,7 +250,7 @@ class Lake:
     def refresh_catalog(self) -> bool:
         """Bring the views in `lake.db` up to date; False while somebody else has it open."""
         self.prepare()
-        return self.views.refresh()
+        return places.is_remote(self.root) or self.views.refresh()
 
 
 def moment(value: Moment, default: int) -> int:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cq.errors import ConfigError, Unreadable
+from cq.lake.places import at, is_remote, names_in
 from cq.utils.time import from_ns, to_ns
 
 DEFAULT_PARTITIONS: dict[str, str] = {
@@ -182,7 +183,7 @@ class Layout:
     ) -> list[Part]:
         """Files that may hold rows of `owner` in [start, end), oldest calendar folder first."""
         return [
-            Part(when, Path(folder, name))
+            Part(when, at(root, f"{folder}{os.sep}{name}"))
             for when, folder, names in self._folders(root, owner, start, end)
             for name in names
         ]
@@ -329,6 +330,8 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 def _names(folder: str, *, files: bool) -> list[str]:
     """Names in a folder, of files or of folders; again where the folder was exchanged meanwhile."""
+    if is_remote(folder):
+        return names_in(folder, files=files)
     try:
         while True:
             with _opened(folder) as handle, os.scandir(handle) as entries:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cq.errors import LakeBusy, LakeUnwritable
+from cq.lake import places
 from cq.lake.layout import Layout, safe
 
 LOCKS = ".locks"
@@ -36,7 +37,7 @@ def held(path: Path, what: str, wait_s: float, doing: str = "written") -> Iterat
             raise LakeBusy(what, owner(path), doing)
         time.sleep(POLL_S)
     try:
-        _sign(handle, path)
+        _sign(handle, _local(path))
         yield
     finally:
         os.close(handle)
@@ -55,6 +56,7 @@ def tried(path: Path) -> Iterator[bool]:
 
 def _taken(path: Path) -> int | None:
     """The lock, or None while somebody has it; a file that was just removed is no lock."""
+    path = _local(path)
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +75,11 @@ def _taken(path: Path) -> int | None:
         os.close(handle)
 
 
+def _local(path: Path) -> Path:
+    """The lock itself; storage has none, so that its writers are held apart a machine at a time."""
+    return places.lock_file(path) if places.is_remote(path) else path
+
+
 def _sign(handle: int, path: Path) -> None:
     name = f"{os.getpid()}\n".encode()
     try:
@@ -86,7 +93,7 @@ def _sign(handle: int, path: Path) -> None:
 def owner(path: Path) -> str:
     """Who wrote itself into the lock file."""
     try:
-        pid = path.read_text(encoding="ascii", errors="replace").strip()
+        pid = _local(path).read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
         pid = ""
     return f"process {pid}" if pid else "another process"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
 
 from cq.errors import ConfigError, DataError, LakeUnwritable, Unreadable
-from cq.lake import disk
+from cq.lake import disk, places
 from cq.lake.datasets import DATASETS
 from cq.lake.layout import DEFAULT_PARTITIONS, Layout
 from cq.lake.locks import LOCKS, held
@@ -90,7 +91,10 @@ def _remember(root: Path, templates: Mapping[str, str]) -> None:
     text = json.dumps({"format": FORMAT, "partitions": templates}, indent=2) + "\n"
     beside = root / f"{MANIFEST}.{get_ident()}.{os.getpid()}.tmp"
     with disk.writing(root), held(root / LOCKS / f"{MANIFEST}.lock", str(root), WAIT_S):
-        if not (root / MANIFEST).exists():
+        if places.is_remote(root):
+            with suppress(FileExistsError):
+                disk.put(root / MANIFEST, text.encode(), only_new=True)
+        elif not (root / MANIFEST).exists():
             with disk.create(beside) as file:
                 disk.append(file, text.encode())
                 disk.sync_file(file)

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cq.lake import disk
+from cq.lake import disk, places
 
 ROW_GROUP = 65_536
 TEMPORARY = ".parquet.tmp"
@@ -153,6 +153,10 @@ def digest(content: pa.Buffer) -> str:
 def place(content: pa.Buffer, folder: Path, name: str) -> Path:
     """Put `content` at `folder/name`: written beside, synced, then renamed."""
     target = folder / name
+    if places.is_remote(folder):
+        with disk.writing(folder):
+            disk.put(target, content)
+        return target
     writer = f"{get_ident()}.{os.getpid()}"
     beside = folder / f"{name.removesuffix('.parquet')}.{writer}{TEMPORARY}"
     with disk.writing(folder):

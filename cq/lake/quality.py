@@ -20,6 +20,7 @@ from cq.lake.catalog import Catalog, first_line
 from cq.lake.completeness import Calendar, calendars
 from cq.lake.inspection import SMALL, Inspection, inspection
 from cq.lake.lake import Lake
+from cq.lake.places import is_remote
 from cq.lake.quality_page import page
 from cq.lake.suspects import SERIES
 from cq.lake.views import SEVERITIES, View, quoted
@@ -161,8 +162,12 @@ def write_report(report: QualityReport, now_ns: int) -> Path:
         target: json.dumps(report.as_dict(), indent=2) + "\n",
     }
     with disk.writing(folder):
-        disk.make_folder(folder)
+        if not is_remote(folder):
+            disk.make_folder(folder)
         for path, text in texts.items():
+            if is_remote(path):
+                disk.put(path, text.encode())
+                continue
             beside = folder / f"{path.name}.{os.getpid()}.tmp"
             with disk.create(beside) as file:
                 disk.append(file, text.encode())

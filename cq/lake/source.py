@@ -23,6 +23,7 @@ from cq.errors import CqError, DataError, Unreadable
 from cq.lake.damage import BROKEN, problem
 from cq.lake.datasets import Dataset
 from cq.lake.layout import Layout, Part
+from cq.lake.places import readable
 
 BATCH_BYTES = 32 * 1024 * 1024
 """Compressed bytes that are read before rows are handed on; folders are not divided."""
@@ -178,7 +179,7 @@ def restless() -> DataError:
 def scan(paths: list[str] | list[Path], contract: Dataset) -> pl.LazyFrame:
     """The rows of these files, typed as the contract says."""
     return pl.scan_parquet(
-        paths,
+        readable(paths),
         schema=dict(contract.schema),
         hive_partitioning=False,
         missing_columns="insert",

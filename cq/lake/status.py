@@ -17,6 +17,7 @@ from cq.lake.datasets import DATASETS, dataset
 from cq.lake.lake import Lake
 from cq.lake.layout import Part
 from cq.lake.origin import Origin
+from cq.lake.places import is_remote, relative
 from cq.lake.source import look
 from cq.utils.time import SECOND, bar_end
 
@@ -60,7 +61,7 @@ class FileStatus:
         """For JSON; what is not known of its origin is None."""
         names = [one.name for one in fields(Origin)]
         return {
-            "path": self.path.relative_to(root).as_posix(),
+            "path": relative(root, self.path),
             **dict(zip(("exchange", "symbol", "interval"), self.owner, strict=True)),
             "first_ts": self.first,
             "newest_ts": self.last,
@@ -160,6 +161,9 @@ def rows_of(path: Path) -> int:
 
 def _metadata(path: Path) -> pq.FileMetaData:
     try:
+        if is_remote(path):
+            with path.open("rb") as file:
+                return pq.read_metadata(file)
         return pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
         raise Unreadable(path, problem(path) or str(error)) from error

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cq.errors import LakeUnwritable
-from cq.lake import disk, locks
+from cq.lake import disk, locks, places
 
 WORK = ".work"
 CONTENT = "content"
@@ -104,6 +104,11 @@ class Bench:
 @contextmanager
 def bench(root: Path) -> Iterator[Bench]:
     """A bench for a piece of work; it goes in the end, with what was replaced."""
+    places.refuse(
+        root,
+        "changing what lies in a folder (compaction among others)",
+        "object storage cannot exchange folders in one step; compact a local copy and upload it",
+    )
     name = f"{os.getpid()}-{secrets.token_hex(6)}"
     lock = _lock(root, name)
     with locks.held(lock, f"{root}/{WORK}/{name}", 0):
@@ -123,6 +128,8 @@ def bench(root: Path) -> Iterator[Bench]:
 
 def heal(root: Path) -> int:
     """Remove the work of processes that are no longer alive; how many had left some."""
+    if places.is_remote(root):
+        return 0
     healed = 0
     for name in filter(_BENCH.fullmatch, listing(root / WORK)):
         lock = _lock(root, name)

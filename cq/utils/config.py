@@ -92,13 +92,20 @@ def _checked(project: Path, layers: Sequence[Document]) -> Loaded:
     except ValidationError as error:
         raise _one_line(error, origins) from None
     found = {
-        "data_root": (project / settings.data_root).resolve(),
+        "data_root": _root(project, settings.data_root),
         "log_file": settings.log_file and (project / settings.log_file).resolve(),
         "live": settings.live.model_copy(
             update={"journal": (project / settings.live.journal).resolve()}
         ),
     }
     return Loaded(settings.model_copy(update=found), origins)
+
+
+def _root(project: Path, root: Path | str) -> Path | str:
+    """The lake's folder, absolute; an address such as s3://bucket/prefix stays what it is."""
+    if isinstance(root, str):
+        return root
+    return (project / root).resolve()
 
 
 def _put(into: dict[str, Any], keys: Keys, value: Any, layer: Document) -> None:

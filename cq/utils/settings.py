@@ -251,7 +251,7 @@ class Settings(_Frozen):
 
     env: Literal["dev", "test", "prod"]
     timezone: str
-    data_root: Path
+    data_root: Path | str
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
     log_file: Path | None
     paper_trading: bool
@@ -281,6 +281,17 @@ class Settings(_Frozen):
             if not (dash and base and quote and symbol == symbol.upper()):
                 raise ValueError(f"{symbol!r} is not a symbol; expected BASE-QUOTE such as BTC-BRL")
         return symbols
+
+    @field_validator("data_root", mode="before")
+    @classmethod
+    def _folder_or_address(cls, value: object) -> object:
+        """A folder's path, unless it is an address on S3-compatible storage."""
+        if not isinstance(value, str) or value.startswith("s3://"):
+            return value
+        folder = value.removeprefix("file://")
+        if "://" in folder:
+            raise ValueError(f"{value}: expected a folder, or s3://bucket/prefix")
+        return Path(folder)
 
     @field_validator("timezone")
     @classmethod
