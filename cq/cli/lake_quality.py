@@ -15,7 +15,12 @@ from cq.utils.time import parse_time
 @click.command()
 @click.argument("symbols", nargs=-1)
 @click.option("--symbol", "more", multiple=True, help="The same as an argument; may be repeated.")
-@click.option("--check", "checks", multiple=True, help="Run this check only; may be repeated.")
+@click.option(
+    "--check",
+    "checks",
+    multiple=True,
+    help="Run this check only, keeping no report; may be repeated.",
+)
 @click.option("--since", help="First day (or instant) to look at, UTC.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -49,7 +54,7 @@ def quality(
     )
     path, problem = None, ""
     try:
-        path = write_report(report, now)
+        path = None if checks else write_report(report, now)
     except LakeUnwritable as error:
         problem = f"cq: the report was not kept: {error}"
     if as_json:
@@ -62,9 +67,9 @@ def quality(
                 for one in report.checks
             ],
         )
-    if path is None:
+    if problem:
         note(problem)
-    else:
+    elif path:
         if not as_json:
             note(f"written to {path}")
         refresh(app)

@@ -111,7 +111,7 @@ def run_checks(
     """Run every check, over all symbols or only these, from `since` on; nothing is written.
 
     A row without a time (a refused one, say) counts whatever `since` is. `settings` may change
-    severities and thresholds; `only` names checks to run instead of all. Up to `small` bars are
+    severities and thresholds; `only` names checks to run instead of all, without calendars. Up to `small` bars are
     all looked at by every check.
     """
     names = tuple(sorted(set(symbols or ())))
@@ -123,7 +123,7 @@ def run_checks(
     with inspection(lake, [view for view, _ in checks], names, since, variables, small) as looked:
         asked = _Asked(lake.views, looked, names, since)
         found = [asked.result(view, severity) for view, severity in checks]
-        days = calendars(looked.everything, looked.blocks)
+        days = () if only else calendars(looked.everything, looked.blocks)
     return QualityReport(
         lake=lake.root,
         checked_at=iso(now_ns),
