@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from cq.errors import ConfigError, UnknownSymbol, UsageError
+from cq.errors import ConfigError, UnknownSymbol, Unreadable, UsageError
 from cq.lake import disk
 from cq.lake.catalog import Catalog, first_line
 from cq.lake.completeness import Calendar, calendars
@@ -23,6 +23,7 @@ from cq.lake.lake import Lake
 from cq.lake.places import is_remote
 from cq.lake.quality_page import page
 from cq.lake.suspects import SERIES
+from cq.lake.verify import changed
 from cq.lake.views import SEVERITIES, View, quoted
 from cq.utils.settings import Quality
 from cq.utils.time import from_ns, iso
@@ -117,6 +118,8 @@ def run_checks(
     names = tuple(sorted(set(symbols or ())))
     for name in names:
         _known(lake, name)
+    for one in changed(lake):
+        raise Unreadable(one.path, one.problem)
     settings = settings or Quality()
     checks = _chosen(lake, settings, only)
     variables = {"now_ns": now_ns, **settings.thresholds.model_dump()}

@@ -8,8 +8,10 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from cq.errors import Unreadable
 from cq.lake import Lake
 from cq.lake.datasets import OHLCV
+from cq.lake.quality import run_checks
 from cq.lake.verified import STATE
 from cq.lake.verify import changed, verify
 
@@ -163,6 +165,15 @@ def test_a_record_that_cannot_be_read_is_made_again(full, text):
     (full.root / STATE).write_text(text)
     assert changed(full) == []
     assert len(json.loads((full.root / STATE).read_text())["files"]) == 6 + len(full.layouts)
+
+
+def test_checks_do_not_run_over_a_file_that_changed_since_it_was_verified(full):
+    assert run_checks(full, now_ns=1).checks
+    path = files(full)[0]
+    flipped(path, 500)
+    with pytest.raises(Unreadable, match="--quarantine") as caught:
+        run_checks(full, now_ns=1)
+    assert caught.value.path == path
 
 
 def test_flipped_bits_in_pages_are_values_to_every_reader_but_not_to_checksums(lake, bars):
