@@ -31,6 +31,7 @@ from cq.ingest.closing import Closing
 from cq.ingest.rolling import Rolling, Rotation
 from cq.ingest.trade_fill import fill_trades
 from cq.lake import Lake, disk, parquet
+from cq.lake.compaction import compact
 from cq.lake.datasets import ORDERBOOK_L2
 from cq.lake.quarantine import quarantine
 from cq.lake.verify import verify
@@ -196,8 +197,14 @@ class LakeModel(RuleBasedStateMachine):
     def rebuilds(self, symbol: str) -> None:
         self.done(self.rebuild(symbol))
 
+    @rule(large=st.booleans())
+    def compacts(self, large: bool) -> None:
+        self.done(self.compaction(large))
+
     @rule(
-        which=st.sampled_from(("import", "ingest", "ingest_trades", "stream", "rebuild")),
+        which=st.sampled_from(
+            ("import", "ingest", "ingest_trades", "stream", "rebuild", "compact", "compact")
+        ),
         symbol=symbols,
         start=minutes,
         length=st.integers(1, 6),
@@ -211,6 +218,7 @@ class LakeModel(RuleBasedStateMachine):
             "ingest_trades": lambda: self.ingest_trades(symbol, start, length),
             "stream": lambda: self.stream(symbol, start, length, 3),
             "rebuild": lambda: self.rebuild(symbol),
+            "compact": lambda: self.compaction(length > 3),
         }[which]()
         before = {name: dict(rows) for name, rows in self.held.items()}
         self.doors.left = doors
@@ -312,6 +320,11 @@ class LakeModel(RuleBasedStateMachine):
         inside = [any(low <= ts < high for low, high in spans) for ts in CANDLES[symbol]["ts"]]
         rows = CANDLES[symbol].filter(pl.Series(inside, dtype=pl.Boolean))
         return (lambda: self.write("ohlcv", rows, "trades"), {"ohlcv": keyed("ohlcv", rows)})
+
+    def compaction(self, large: bool) -> Any:
+        """Every folder becomes one file, or files of about a kilobyte: the rows stay."""
+        small_mb, large_mb = (50.0, 200.0) if large else (0.004, 0.004)
+        return (lambda: compact(self.lake, small_mb=small_mb, large_mb=large_mb), {})
 
     def done(self, work: Any) -> None:
         """Do it; a key that is there keeps its values."""
