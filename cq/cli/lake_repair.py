@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from cq.utils.time import parse_time
 
 if TYPE_CHECKING:
     from cq.ingest.repair import Repaired
+    from cq.lake.quarantine import Quarantined
 
 COLUMNS = ("exchange", "symbol", "interval", "from", "to", "bars", "class", "what to do")
 
@@ -40,12 +42,15 @@ def repair(
 ) -> None:
     """Mend missing bars of SYMBOLS (all by default), e.g. `cq lake repair BTC-BRL --dry-run`.
 
-    Bars that were never fetched, or are lost, are made of the lake's trades where all of theirs are
-    there, else fetched again. Nothing is made up: what cannot be mended stays missing, with its
+    Damaged files are moved to quarantine/ first, so that what they held can come back. Bars that
+    were never fetched, or are lost, are made of the lake's trades where all of theirs are there,
+    else fetched again. Nothing is made up: what cannot be mended stays missing, with its
     class (`cq lake gaps`). The same command again completes an interrupted one.
     """
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
     from cq.ingest.repair import repair as repaired
+    from cq.lake.quarantine import quarantine
+    from cq.lake.verify import verify
     from cq.utils import log
 
     settings, now = app.settings, now_ns()
@@ -57,6 +62,7 @@ def repair(
         return
     log.configure(settings)
     app.lake.prepare()
+    moved = quarantine(app.lake, verify(app.lake, symbols).damaged, now_ns=now)
     with ExitStack() as stack:
         market = None
         if not no_fetch:
@@ -70,7 +76,7 @@ def repair(
             now_ns=now,
             page_bars=settings.ingestion.page_bars,
         )
-    say(done, as_json=as_json)
+    say(done, moved, as_json=as_json)
     refresh(app)
     if done.error is not None:
         raise done.error
@@ -110,12 +116,13 @@ def plan(
         note("no bar is missing that could be mended")
 
 
-def say(done: Repaired, *, as_json: bool) -> None:
+def say(done: Repaired, moved: Sequence[Quarantined], *, as_json: bool) -> None:
     """What was done, and what is left by class."""
     before, after = summary(done.before), summary(done.after)
     if as_json:
         print_json(
             {
+                "quarantined": [one.as_dict() for one in moved],
                 "rebuilt": done.rebuilt,
                 "fetched": done.fetched,
                 "requests": done.requests,
@@ -129,8 +136,10 @@ def say(done: Repaired, *, as_json: bool) -> None:
         ("class", "missing before", "missing now"),
         [(name, before[name]["bars"], after[name]["bars"]) for name in before],
     )
+    for one in moved:
+        note(f"cq: {one.file} was damaged ({one.problem}) and is in quarantine/ now")
     note(f"{done.rebuilt:,} bars made of trades, {done.fetched:,} fetched")
-    for one in done.refused:
-        note(f"cq: {one}")
+    for refusal in done.refused:
+        note(f"cq: {refusal}")
     if left := sum(after[name]["bars"] for name in OURS):
         note(f"{left:,} bars could not be mended; `cq lake gaps` says why")

@@ -11,7 +11,7 @@ with spells as materialized (
     from stg_spells
 ),
 
--- What was asked for of bars, in slots.
+-- What was asked for of bars, and what damaged files held (the span of a series reaches over that too), in slots.
 
 asked as (
     select
@@ -24,9 +24,22 @@ asked as (
             greatest(asked_ts, coalesce(getvariable('now_ns')::bigint, epoch_ns(now() at time zone 'UTC')))
         ) as end_ts,
         rows,
-        asked_ts
+        asked_ts,
+        false as is_lost
     from stg_coverage
     where dataset = 'ohlcv'
+    union all
+    select
+        exchange,
+        symbol,
+        interval,
+        start_ts,
+        least(end_ts, lost_ts) as end_ts,
+        rows,
+        lost_ts as asked_ts,
+        true as is_lost
+    from stg_lost
+    where dataset = 'ohlcv' and exchange is not null and symbol is not null and interval is not null
 ),
 
 asked_steps as (
@@ -61,9 +74,10 @@ edges_asked as (
     from asked_grids
 ),
 
-ranges as materialized (
+spans as materialized (
     select
         row_number() over () as range_id,
+        is_lost,
         exchange,
         symbol,
         interval,
@@ -85,6 +99,12 @@ ranges as materialized (
         asked_ts
     from edges_asked
     where end_ts > start_ts
+),
+
+ranges as materialized (
+    select * exclude (is_lost)
+    from spans
+    where not is_lost
 ),
 
 -- The span of each series, and the holes in it.
@@ -109,7 +129,7 @@ series as materialized (
         select
             exchange, symbol, interval, step_ns, phase_ns, from_slot, to_slot,
             null as bar_slot, 0 as bars
-        from ranges
+        from spans
         where to_slot > from_slot
     )
     group by exchange, symbol, interval

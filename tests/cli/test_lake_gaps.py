@@ -64,6 +64,21 @@ def test_a_plan_says_what_a_repair_would_do(lake, capsys):
     assert one["do"] == "nothing: not without fetching"
 
 
+def test_a_repair_moves_damaged_files_away_first(lake, capsys):
+    path = next(
+        p for p in lake.root.rglob("*.parquet") if "ohlcv/" in str(p) and "none" not in str(p)
+    )
+    path.write_bytes(path.read_bytes()[:100])
+    assert run(["lake", "repair", "--no-fetch", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    (moved,) = told["quarantined"]
+    assert path.name in moved["file"]
+    assert not path.exists()
+    assert told["left"]["lost"]["bars"] >= 4  # all that the file may have held
+    assert run(["lake", "repair", "--no-fetch", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["quarantined"] == []
+
+
 def test_a_repair_without_a_network_says_what_is_left(lake, capsys):
     assert run(["lake", "repair", "--no-fetch"]) == 0
     shown = capsys.readouterr()
