@@ -88,6 +88,7 @@ def compact(
     A second run finds nothing to do. With `dry_run` nothing is changed, and the sizes afterwards
     are guesses. LakeBusy while another process compacts the same lake.
     """
+    swap.refuse_storage(lake.root)
     limits = int(small_mb * MEGABYTE), int(large_mb * MEGABYTE)
     tasks = [task for name in datasets or DATASETS for task in _tasks(lake, name, symbols, limits)]
     if dry_run:

@@ -99,14 +99,22 @@ class Source:
             return [(start, end)]
         return windows(lake, contract, self.stored, start, end)
 
-    def rows(self, lake: Lake, contract: Dataset, asked: Question, window: Window) -> pl.DataFrame:
-        """The rows in a window."""
+    def rows(
+        self,
+        lake: Lake,
+        contract: Dataset,
+        asked: Question,
+        window: Window,
+        columns: Sequence[str] = (),
+    ) -> pl.DataFrame:
+        """The rows in a window; with these columns and the time, where some are named."""
         if self.owner != self.stored:
             symbol, interval = str(self.owner.symbol), str(self.owner.interval)
             bars = lake.bars(symbol, interval, *window, exchange=self.owner.exchange)
             return collected(bars, lake.root)
-        rows = rows_in(lake, contract, self.stored, window)
         inside = [n for n in asked.wanted() if n not in named(self.stored, contract)]
+        needed = list(dict.fromkeys([*columns, *inside, contract.time])) if columns else None
+        rows = rows_in(lake, contract, self.stored, window, columns=needed)
         return rows.filter(*(pl.col(name).is_in(asked.wanted()[name]) for name in inside))
 
 
@@ -131,7 +139,7 @@ def take(
     ]
 
     def one(task: tuple[Source, Window]) -> tuple[Block, ...]:
-        rows = task[0].rows(lake, contract, asked, task[1])
+        rows = task[0].rows(lake, contract, asked, task[1], names)
         return blocks_of(rows, names, by, contract.time)
 
     with ThreadPoolExecutor(WORKERS) as pool:

@@ -113,7 +113,7 @@ def _paths(lake: Lake, asked: Question, contract: Dataset) -> list[Path]:
 
 def behind(lake: Lake, view: str) -> set[str]:
     """The datasets that a view builds on, by the names in its text."""
-    texts = {one.name: one.text for one in lake.views.views}
+    texts = {one.name: one.text for one in (*lake.views.views, *lake.views.macros)}
     seen: set[str] = set()
     waiting, found = [view.removeprefix("raw.")], set()
     while waiting:

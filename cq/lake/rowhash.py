@@ -30,7 +30,7 @@ import numpy.typing as npt
 import polars as pl
 
 RECIPE: Final = "cq-rows-1"
-CHUNK: Final = 32_768
+CHUNK: Final = 65_536
 """Rows at a time: what is being mixed stays in the processor's own memory."""
 
 Words = npt.NDArray[np.uint64]

@@ -104,11 +104,7 @@ class Bench:
 @contextmanager
 def bench(root: Path) -> Iterator[Bench]:
     """A bench for a piece of work; it goes in the end, with what was replaced."""
-    places.refuse(
-        root,
-        "changing what lies in a folder (compaction among others)",
-        "object storage cannot exchange folders in one step; compact a local copy and upload it",
-    )
+    refuse_storage(root)
     name = f"{os.getpid()}-{secrets.token_hex(6)}"
     lock = _lock(root, name)
     with locks.held(lock, f"{root}/{WORK}/{name}", 0):
@@ -124,6 +120,15 @@ def bench(root: Path) -> Iterator[Bench]:
         finally:
             with suppress(OSError):
                 disk.remove(lock)
+
+
+def refuse_storage(root: Path) -> None:
+    """Say in one line that nothing can be exchanged on object storage."""
+    places.refuse(
+        root,
+        "changing what lies in a folder (compaction among others)",
+        "object storage cannot exchange folders in one step; compact a local copy and upload it",
+    )
 
 
 def heal(root: Path) -> int:

@@ -63,10 +63,11 @@ def rows_in(
     owner: Owner,
     window: Window,
     files: Sequence[Part] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """The rows of `owner` in a window, in no order, whatever compaction does meanwhile.
 
-    Of these `files`, where some are named.
+    Of these `files` and with these `columns`, where some are named.
     """
     layout, fixed = lake.layouts[contract.name], named(owner, contract)
     told_apart = layout.fields if files is None else ()
@@ -80,8 +81,9 @@ def rows_in(
 
     def read(parts: Sequence[Part]) -> pl.DataFrame:
         if not parts:
-            return contract.empty()
-        return scan([part.path for part in parts], contract).filter(*conditions).collect()
+            return contract.empty().select(columns or pl.all())
+        rows = scan([part.path for part in parts], contract).filter(*conditions)
+        return (rows if columns is None else rows.select(columns)).collect()
 
     if files is not None:
         return attempt(lambda: read(files), files)

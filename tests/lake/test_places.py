@@ -14,6 +14,7 @@ import pytest
 from cq.cli.main import run
 from cq.errors import CannotDo, LakeUnwritable, MissingExtra, StorageUnreachable, UsageError
 from cq.lake import Lake, disk, places, swap
+from cq.lake.compaction import compact
 from cq.lake.diff import between_lakes
 from cq.lake.evidence import Question
 from cq.lake.quality import run_checks, write_report
@@ -200,8 +201,9 @@ def test_what_storage_cannot_do_is_refused(s3):
     lake = Lake(s3)
     with pytest.raises(CannotDo, match="cannot exchange folders"), swap.bench(lake.root):
         pass
-    with pytest.raises(CannotDo):
-        verify(lake)
+    for work in (verify, compact):
+        with pytest.raises(CannotDo):
+            work(lake)
     assert lake.heal() == 0
     assert lake.refresh_catalog()
 
