@@ -107,7 +107,7 @@ def _serve(module: str) -> None:
     spec = importlib.util.spec_from_file_location("works", module)
     assert spec
     assert spec.loader
-    works = importlib.util.module_from_spec(spec)
+    works = sys.modules["works"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(works)
     for line in sys.stdin:
         order = json.loads(line)
