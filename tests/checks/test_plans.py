@@ -9,7 +9,7 @@ BARS = pl.LazyFrame(schema=BAR_SCHEMA)
 C = pl.col("close")
 
 
-@pytest.mark.parametrize("name", LEAKS.keys() - UNREADABLE)
+@pytest.mark.parametrize("name", sorted(LEAKS.keys() - UNREADABLE))
 def test_every_leak_that_a_plan_can_tell_is_told(name):
     assert suspicions(LEAKS[name](BARS))
 
