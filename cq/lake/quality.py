@@ -112,8 +112,8 @@ def run_checks(
     """Run every check, over all symbols or only these, from `since` on; nothing is written.
 
     A row without a time (a refused one, say) counts whatever `since` is. `settings` may change
-    severities and thresholds; `only` names checks to run instead of all, without calendars. Up to `small` bars are
-    all looked at by every check.
+    severities and thresholds; `only` names checks to run instead of all, without calendars. Up to
+    `small` bars are all looked at by every check.
     """
     names = tuple(sorted(set(symbols or ())))
     for name in names:
