@@ -34,6 +34,11 @@ def write(root: str, first: int, count: int, symbol: str = "BTC-BRL") -> None:
     Lake(root).write("ohlcv", bars(first, count, symbol), source=f"at {first}", now_ns=first)
 
 
+def replace(root: str, first: int, count: int) -> None:
+    """Other bars of these hours, in the place of those that are there."""
+    Lake(root).replace("ohlcv", bars(first, count, price=3.0), source="better", now_ns=1)
+
+
 def compact(root: str) -> None:
     compacting(Lake(root), small_mb=1, large_mb=4)
 

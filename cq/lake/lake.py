@@ -76,6 +76,30 @@ class Lake:
         origin = Origin.of(source, now_ns, asked)
         return write(target, rejects, rows, origin=origin, wait_s=wait_s)
 
+    def replace(
+        self,
+        dataset: str,
+        rows: pl.DataFrame,
+        *,
+        source: str,
+        now_ns: int,
+        asked: tuple[int, int] | None = None,
+        wait_s: float = 10,
+    ) -> WriteReport:
+        """Like `write`, but rows that contradict stored ones take their place.
+
+        What they replace goes to `rejected` with the rule `replaced`. The files of a folder change
+        in one step: whenever it ends, each key is there once, with its old or its new values. A row
+        in a file that cq did not write, and one whose new time lies in another calendar folder,
+        stays; what contradicts it is rejected, as in `write`.
+        """
+        from cq.lake.replacing import replace
+
+        target, rejects = self._target(dataset), self._target("rejected")
+        self.prepare()
+        origin = Origin.of(source, now_ns, asked)
+        return replace(target, rejects, rows, origin=origin, wait_s=wait_s)
+
     def prepare(self) -> None:
         """Make the folder a lake: its `lake.json` and the empty files that views bind to."""
         manifest.prepare(self.root, self.layouts)

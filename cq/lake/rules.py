@@ -18,6 +18,8 @@ PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 STATUSES = ("new", "open", "partial", "filled", "canceled", "rejected", "unknown")
 
 CONFLICT = "same_key_other_values"
+REPLACED = "replaced"
+"""Not a fault of the row, but why it is not where it was: another took its place."""
 
 
 def positive(*values: pl.Expr) -> pl.Expr:

@@ -31,10 +31,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class WriteReport:
-    """What became of the rows handed in: `read == landed + already_there + rejected`.
+    """What became of the rows: `read == landed + already_there + rejected + replaced`.
 
     Of those already there, `repeated` repeat others that were handed in with them; of the rejected,
-    `contradicting` have a key that the lake held before, with other values.
+    `contradicting` have a key that the lake held before, with other values. Those counted as
+    `replaced` took the place of what was stored, which only `Lake.replace` lets them do.
     """
 
     read: int = 0
@@ -44,6 +45,7 @@ class WriteReport:
     by_rule: Mapping[str, int] = field(default_factory=dict)
     repeated: int = 0
     contradicting: int = 0
+    replaced: int = 0
 
     @property
     def conflicts(self) -> int:
@@ -61,6 +63,7 @@ class WriteReport:
             {name: self.by_rule.get(name, 0) + other.by_rule.get(name, 0) for name in names},
             self.repeated + other.repeated,
             self.contradicting + other.contradicting,
+            self.replaced + other.replaced,
         )
 
 
@@ -82,19 +85,33 @@ class Landing:
     conflicts: pl.DataFrame
     repeated: int
     contradicting: int
+    replaced: int = 0
+
+
+Settling = Callable[[Mapping[str, Any], pl.DataFrame], pl.DataFrame]
+"""Given an owner and rows that contradict stored ones, under its lock: those that still do then."""
 
 
 def write(
-    target: Target, rejects: Target, rows: pl.DataFrame, *, origin: Origin, wait_s: float
+    target: Target,
+    rejects: Target,
+    rows: pl.DataFrame,
+    *,
+    origin: Origin,
+    wait_s: float,
+    settling: Settling | None = None,
 ) -> WriteReport:
-    """Land what keeps the rules and is new; keep the rest, with its reasons, in `rejects`."""
+    """Land what keeps the rules and is new; keep the rest, with its reasons, in `rejects`.
+
+    What contradicts stored rows is given to `settling` first.
+    """
     contract = target.contract
     typed = contract.conform(rows)
     fine = rules.keeps(typed, contract.rules)
     all_fine = bool(fine.all())
     good = typed if all_fine else typed.filter(fine)
     landings = _together(
-        lambda one: _land(target, one, origin, wait_s),
+        lambda one: _land(target, one, origin, wait_s, settling),
         good.partition_by(contract.owner, maintain_order=True) if good.height else [],
         WORKERS if good.height > LITTLE else WAITING,
     )
@@ -109,7 +126,7 @@ def write(
         if one.conflicts.height
     ]
     for original, reasons in bad:
-        _keep(rejects, contract, original, reasons, origin, wait_s)
+        keep(rejects, contract, original, reasons, origin, wait_s)
     return WriteReport(
         read=rows.height,
         landed=sum(one.landed for one in landings),
@@ -118,6 +135,7 @@ def write(
         by_rule=_counts(reasons for _, reasons in bad),
         repeated=sum(one.repeated for one in landings),
         contradicting=sum(one.contradicting for one in landings),
+        replaced=sum(one.replaced for one in landings),
     )
 
 
@@ -128,7 +146,7 @@ def _counts(reasons: Iterable[pl.DataFrame]) -> dict[str, int]:
     return {str(n): int(k) for n, k in pl.concat(names).value_counts(sort=True).rows()}
 
 
-def _keep(
+def keep(
     rejects: Target,
     contract: Dataset,
     original: pl.DataFrame,
@@ -168,7 +186,13 @@ def as_text(schema: Mapping[str, pl.DataType]) -> pl.Expr:
     )
 
 
-def _land(target: Target, rows: pl.DataFrame, origin: Origin, wait_s: float) -> Landing:
+def _land(
+    target: Target,
+    rows: pl.DataFrame,
+    origin: Origin,
+    wait_s: float,
+    settling: Settling | None = None,
+) -> Landing:
     """Land the rows of one owner that are new, under the owner's lock."""
     contract = target.contract
     owner = {name: rows.item(0, name) for name in contract.owner}
@@ -179,9 +203,13 @@ def _land(target: Target, rows: pl.DataFrame, origin: Origin, wait_s: float) -> 
             first = first.sort(contract.time, maintain_order=True)
         stored = _stored(target, owner, first)
         fresh, there, conflicts = _compare(contract, first, stored)
+        found = conflicts.height
+        if settling is not None and found:
+            conflicts = settling(owner, conflicts)
         _store(target, owner, fresh, origin)
+    replaced = found - conflicts.height
     both = pl.concat([clash, conflicts]) if clash.height else conflicts
-    return Landing(fresh.height, again + there, both, again, conflicts.height)
+    return Landing(fresh.height, again + there, both, again, conflicts.height, replaced)
 
 
 def _distinct(contract: Dataset, rows: pl.DataFrame) -> tuple[pl.DataFrame, int, pl.DataFrame]:
@@ -200,19 +228,28 @@ def _distinct(contract: Dataset, rows: pl.DataFrame) -> tuple[pl.DataFrame, int,
     return first, same, conflicts
 
 
-def _stored(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFrame | None:
-    """The rows in the lake whose keys may equal some of `rows`; None where no file may hold any."""
-    contract, layout = target.contract, target.layout
+def files_for(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> list[str]:
+    """The files of the lake that may hold keys of some of `rows`; ask under the owner's lock."""
+    contract = target.contract
     last_key = contract.own_key[-1]
     values = rows.get_column(last_key)
     low: Any = values.min()
     high: Any = values.max()
     ranged = {"start": low, "end": high + 1} if last_key == contract.time else {}
-    there = layout.paths(target.root, owner, **ranged)
+    there = target.layout.paths(target.root, owner, **ranged)
     wanted = keys.ranges_of(rows, last_key)
-    paths = keys.candidates(target.root, contract, owner, there, wanted)
+    return keys.candidates(target.root, contract, owner, there, wanted)
+
+
+def _stored(target: Target, owner: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFrame | None:
+    """The rows in the lake whose keys may equal some of `rows`; None where no file may hold any."""
+    contract, layout = target.contract, target.layout
+    last_key = contract.own_key[-1]
+    values = rows.get_column(last_key)
+    paths = files_for(target, owner, rows)
     if not paths:
         return None
+    low, high = values.min(), values.max()
     named = () if contract.free_form else layout.fields
     return collected(
         scan(paths, contract)

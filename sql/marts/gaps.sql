@@ -456,7 +456,9 @@ trades_refused as (
         and refused.symbol = trade_ranges.symbol
         and refused.ts >= trade_ranges.start_ts
         and refused.ts < trade_ranges.end_ts
-    where refused.dataset = 'trades' and not list_contains(refused.broken, 'same_key_other_values')
+    where
+        refused.dataset = 'trades'
+        and not list_has_any(refused.broken, ['same_key_other_values', 'replaced'])
     group by trade_ranges.range_id
 ),
 
