@@ -33,7 +33,8 @@ from cq.ingest.trade_fill import fill_trades
 from cq.lake import Lake, disk, parquet
 from cq.lake.compaction import compact
 from cq.lake.datasets import ORDERBOOK_L2
-from cq.lake.quarantine import quarantine
+from cq.lake.quarantine import FAR, quarantine
+from cq.lake.vacuum import vacuum
 from cq.lake.verify import verify
 from cq.utils.time import MINUTE, SECOND, parse_time
 
@@ -259,6 +260,21 @@ class LakeModel(RuleBasedStateMachine):
             if not moved.saved:
                 self.held[name] = {k: v for k, v in self.held[name].items() if k not in gone}
         self.check_coverage(str(moved.symbol))
+
+    @rule(doors=st.integers(0, 20))
+    def vacuums(self, doors: int) -> None:
+        """Leftovers go, killed or not; rows stay."""
+        before = {name: self.stored(name) for name in DATA}
+        self.doors.left = doors
+        try:
+            vacuum(self.lake, now_ns=FAR)
+        except Killed:
+            pass
+        finally:
+            self.doors.left = None
+        vacuum(self.lake, now_ns=FAR)
+        assert vacuum(self.lake, now_ns=FAR) == []
+        assert {name: self.stored(name) for name in DATA} == before
 
     # what they do, and which rows they bring
 

@@ -144,6 +144,13 @@ class Layout:
             told |= found.groupdict() if found else {}
         return told
 
+    def is_level(self, folder: Path) -> bool:
+        """Whether a folder of the lake is one that the template makes, on whichever level."""
+        return len(folder.parts) <= len(self.folders) and all(
+            _regex(pattern.replace("{dataset}", self.dataset)).fullmatch(name)
+            for name, pattern in zip(folder.parts, self.folders, strict=False)
+        )
+
     def anchor(self) -> Path:
         """An empty file that lets a view over the dataset bind before the first row is there."""
         return self.folder(dict.fromkeys(OWNERS, NOBODY), None) / ANCHOR_FILE

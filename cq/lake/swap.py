@@ -147,6 +147,21 @@ def heal(root: Path) -> int:
     return healed
 
 
+def dead(root: Path) -> list[Path]:
+    """The benches that killed processes left; nothing is changed."""
+    return [root / WORK / name for name in sorted(listing(root / WORK)) if _is_dead(root, name)]
+
+
+def _is_dead(root: Path, name: str) -> bool:
+    if not _BENCH.fullmatch(name):
+        return False
+    lock = _lock(root, name)
+    if not lock.exists():
+        return True
+    with locks.tried(lock) as is_free:
+        return is_free
+
+
 def _lock(root: Path, name: str) -> Path:
     """Held by whoever works there from before the folder is made until after it is removed."""
     return root / locks.LOCKS / f"work-{name}.lock"

@@ -155,6 +155,12 @@ class Compaction(_Frozen):
         return self
 
 
+class Retention(_Frozen):
+    """How long things are kept; null is for ever."""
+
+    quarantine_days: float | None = Field(30, gt=0)
+
+
 class Fees(_Frozen):
     """What the exchange takes, as fractions of the traded notional."""
 
@@ -261,6 +267,7 @@ class Settings(_Frozen):
     ingestion: Ingestion
     partitions: dict[str, Partition]
     compaction: Compaction = Compaction()
+    retention: Retention = Retention()
     backtest: Backtest
     live: Live
     quality: Quality = Quality()
