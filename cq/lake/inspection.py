@@ -7,6 +7,7 @@ what the check needs around them, and only what is found inside them counts.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from cq.lake.lake import Lake
 from cq.lake.parquet import ROW_GROUP
 from cq.lake.raw import raw
 from cq.lake.suspects import EVER, SERIES, Blocks, Suspicion, block_ns, blocks_of, suspected
-from cq.lake.views import View
+from cq.lake.views import View, text
 from cq.utils.time import interval_ns
 
 MEMORY = "1GB"
@@ -36,6 +37,14 @@ FEW = 0.4
 SPAN = (*SERIES, "from_ts", "to_ts")
 FAR = 4 * ROW_GROUP
 """Suspect bars that lie further apart than so many bars are read apart."""
+TORN = """
+union all
+select bars.* from raw.ohlcv as bars
+asof join torn_blocks as torn
+on bars.exchange = torn.exchange and bars.symbol = torn.symbol
+and bars.interval = torn.interval and bars.ts >= torn.from_ts
+where bars.ts < torn.to_ts
+"""
 SEEN = f"""
 create or replace view raw.ohlcv as
 select bars.* from memory.main.looked_at as bars
@@ -123,6 +132,7 @@ def inspection(
         everything.execute("set memory_limit = ?", [MEMORY])
         _set(everything, variables)
         spans, blocks = _passed(lake, everything, suspicions, symbols, since)
+        _hold_gaps(lake, everything, views, None if symbols or since is not None else blocks)
         bars = sum(int(one.facts["bars"].sum()) for one in blocks)
         few = int(bars * FEW) if bars >= small else -1
         found = Inspection(lake, everything, variables, folder, spans, blocks, few)
@@ -131,6 +141,53 @@ def inspection(
         finally:
             found.close()
             everything.execute("set memory_limit = ?", [before])
+
+
+def _hold_gaps(
+    lake: Lake,
+    cursor: duckdb.DuckDBPyConnection,
+    views: Sequence[View],
+    blocks: Sequence[Blocks] | None,
+) -> None:
+    """Class the gaps once for all checks that tell of them.
+
+    A temporary table is of this cursor alone, and views see it in place of the view of its name.
+    """
+    every = {view.name: view for view in lake.views.views}
+    if "gaps" not in every or not any(re.search(r"\bfrom gaps\b", view.text) for view in views):
+        return
+    try:
+        if blocks is not None and "stg_spells" in every:
+            _hold_spells(cursor, every["stg_spells"], blocks)
+        cursor.execute("create temp table gaps as from memory.main.gaps")
+    except duckdb.Error as error:
+        problem = ConfigError(str(every["gaps"].path), first_line(error))
+        raise lake.views.told(error, problem) from error
+
+
+def _hold_spells(cursor: duckdb.DuckDBPyConnection, view: View, every: Sequence[Blocks]) -> None:
+    """Which bars are neighbours: known of whole blocks, so the view is asked of others alone."""
+    asked = re.sub(r"\braw\.ohlcv\b", "bars_to_place", view.text)
+    asked = asked.replace("create or replace view stg_spells", "create temp view other_spells")
+    if "bars_to_place" not in asked or "other_spells" not in asked:
+        return
+    torn = pl.concat([one.torn() for one in every]) if every else pl.DataFrame()
+    cursor.execute("create temp table torn_blocks (exchange varchar, symbol varchar, "
+                   "interval varchar, from_ts bigint, to_ts bigint)")  # fmt: skip
+    if len(torn):
+        cursor.register("rows_to_put", torn)
+        cursor.execute("insert into torn_blocks from rows_to_put order by from_ts")
+        cursor.unregister("rows_to_put")
+    passed = ", ".join(text(one.interval) for one in every) or "''"
+    few = f"from raw.ohlcv where interval not in ({passed})"
+    cursor.execute(f"create temp view bars_to_place as {few}{TORN if len(torn) else ''}")
+    cursor.execute(asked)
+    cursor.execute("create temp table spells_found as from other_spells")
+    for one in every:
+        cursor.register("rows_to_put", one.whole_runs())
+        cursor.execute("insert into spells_found by name from rows_to_put")
+        cursor.unregister("rows_to_put")
+    cursor.execute("create temp view stg_spells as from spells_found")
 
 
 def _set(connection: duckdb.DuckDBPyConnection, variables: Mapping[str, Any]) -> None:

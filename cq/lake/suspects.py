@@ -178,6 +178,31 @@ class Blocks:
             to_ts=pl.Series(ends[hits[lasts]], dtype=pl.Int64),
         )
 
+    def whole_runs(self) -> pl.DataFrame:
+        """Runs of whole blocks as stretches of neighbouring bars, as `stg_spells` has them."""
+        facts = self.facts.filter("whole")
+        step = pl.col("step_ns").cast(pl.Int64)
+        follows = (pl.col("series").diff() == 0) & (pl.col("block").diff() == 1)
+        runs = facts.with_columns(run=(~follows.fill_null(value=False)).cum_sum())
+        return runs.group_by("run", "exchange", "symbol", maintain_order=True).agg(
+            interval=pl.lit(self.interval),
+            step_ns=step.first(),
+            phase_ns=pl.lit(0, pl.Int64),
+            from_slot=pl.col("block").min() * self.length // step.first(),
+            to_slot=(pl.col("block").max() + 1) * self.length // step.first(),
+        ).drop("run")  # fmt: skip
+
+    def torn(self) -> pl.DataFrame:
+        """exchange, symbol, interval and span of the blocks that are not whole."""
+        begins = pl.col("block") * self.length
+        return self.facts.filter(~pl.col("whole")).select(
+            "exchange",
+            "symbol",
+            interval=pl.lit(self.interval),
+            from_ts=begins,
+            to_ts=begins + self.length,
+        )
+
 
 def blocks_of(
     cursor: duckdb.DuckDBPyConnection,

@@ -114,7 +114,9 @@ def slip_in(lake: Lake, rows: pl.DataFrame) -> None:
 
 
 def agree(lake: Lake, *args, **more) -> None:
-    more["only"] = [view.name for view in lake.views.views if "\n-- suspect: " in view.text]
+    more["only"] = ["missing_bars", "silent_bars"] + [
+        view.name for view in lake.views.views if "\n-- suspect: " in view.text
+    ]
     quick = run_checks(lake, *args, now_ns=NOW, small=0, **more)
     assert quick.checks == plain_views(lake, *args, **more).checks
 
@@ -123,12 +125,13 @@ def plain_views(lake: Lake, *args, **more):
     """The same with nothing suspected, so that each view is asked over everything."""
     from cq.lake import inspection, suspects
 
-    of = suspects.Suspicion.of
+    of, hold = suspects.Suspicion.of, inspection._hold_gaps
     try:
         inspection.Suspicion.of = staticmethod(lambda _: None)
+        inspection._hold_gaps = lambda *_: None
         return run_checks(lake, *args, now_ns=NOW, **more)
     finally:
-        inspection.Suspicion.of = of
+        inspection.Suspicion.of, inspection._hold_gaps = of, hold
 
 
 planted = st.lists(
