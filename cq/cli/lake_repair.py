@@ -40,12 +40,13 @@ def repair(
     no_fetch: bool,
     as_json: bool,
 ) -> None:
-    """Mend missing bars of SYMBOLS (all by default), e.g. `cq lake repair BTC-BRL --dry-run`.
+    """Mend the bars of SYMBOLS (all by default), e.g. `cq lake repair BTC-BRL --dry-run`.
 
     Damaged files are moved to quarantine/ first, so that what they held can come back. Bars that
     were never fetched, or are lost, are made of the lake's trades where all of theirs are there,
     else fetched again. Nothing is made up: what cannot be mended stays missing, with its
-    class (`cq lake gaps`). The same command again completes an interrupted one.
+    class (`cq lake gaps`). Bars that cq made, and that a late trade spoilt, are made again.
+    The same command again completes an interrupted one.
     """
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
     from cq.ingest.repair import repair as repaired
@@ -94,6 +95,7 @@ def plan(
     """Say of each run of missing bars that is ours to mend what a repair would do."""
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
     from cq.ingest.repair import FROM_TRADES
+    from cq.ingest.spoilt import spoilt
 
     with MercadoBitcoin(Rest(app.settings.ingestion)) as market:
         name, intervals = market.name, market.intervals
@@ -108,9 +110,15 @@ def plan(
     runs = app.lake.gaps(
         symbols or None, None, start, end, classes=OURS, now_ns=now_ns()
     ).to_dicts()
+    wrong = spoilt(app.lake, symbols, start, end)
+    again = wrong.filter("ours").height
     if as_json:
-        print_json({"plan": [plain(one) | {"do": what(one)} for one in runs]})
-    elif runs:
+        does = [plain(one) | {"do": what(one)} for one in runs]
+        print_json({"plan": does, "spoilt": again, "disagreeing": wrong.height - again})
+        return
+    if again:
+        note(f"{again:,} bars that late trades have spoilt would be made again")
+    if runs:
         print_table(COLUMNS, [(*row(one)[:-1], what(one)) for one in runs])
     else:
         note("no bar is missing that could be mended")
@@ -124,6 +132,8 @@ def say(done: Repaired, moved: Sequence[Quarantined], *, as_json: bool) -> None:
             {
                 "quarantined": [one.as_dict() for one in moved],
                 "rebuilt": done.rebuilt,
+                "corrected": done.corrected,
+                "disagreeing": done.disagreeing,
                 "fetched": done.fetched,
                 "requests": done.requests,
                 "refused": list(done.refused),
@@ -139,6 +149,13 @@ def say(done: Repaired, moved: Sequence[Quarantined], *, as_json: bool) -> None:
     for one in moved:
         note(f"cq: {one.file} was damaged ({one.problem}) and is in quarantine/ now")
     note(f"{done.rebuilt:,} bars made of trades, {done.fetched:,} fetched")
+    if done.corrected:
+        note(f"{done.corrected:,} bars that late trades had spoilt made again")
+    if done.disagreeing:
+        note(
+            f"{done.disagreeing:,} bars differ from their trades and are not our making, so they "
+            "stay; `cq lake sql 'from trades_disagree'` shows them"
+        )
     for refusal in done.refused:
         note(f"cq: {refusal}")
     if left := sum(after[name]["bars"] for name in OURS):

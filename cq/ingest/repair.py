@@ -1,4 +1,4 @@
-"""Missing bars mended: made of trades that are here, else fetched; what is left stays classed.
+"""Bars mended: missing ones made of trades that are here, else fetched; spoilt ones put right.
 
 Nothing is guessed and nothing is noted beside the lake: what to do follows from the view `gaps`
 each time, so a repair that is stopped anywhere is completed by the next one.
@@ -18,6 +18,7 @@ from cq.exchanges.pages import Range
 from cq.ingest.backfill import Progress, backfill
 from cq.ingest.built_bars import bars_of
 from cq.ingest.resume import trades_in
+from cq.ingest.spoilt import corrected, spoilt
 from cq.lake import Lake, collected
 from cq.lake.datasets import OHLCV
 from cq.lake.gaps import LOST, NEVER_FETCHED
@@ -47,6 +48,10 @@ class Repaired:
     requests: int = 0
     refused: tuple[str, ...] = ()
     error: CqError | None = None
+    corrected: int = 0
+    """Bars of ours that did not fit their trades and do now."""
+    disagreeing: int = 0
+    """Bars that differ from their trades and are not ours to change."""
 
 
 def repair(
@@ -64,6 +69,7 @@ def repair(
 
     Bars that nobody fetched, or that are lost, are made of trades where coverage has every trade
     of theirs, and fetched otherwise, where `market` is their exchange and serves their interval.
+    Bars that cq made and that differ from what all of their trades make are replaced by that.
     """
 
     def missing(*, ours: bool) -> pl.DataFrame:
@@ -71,7 +77,14 @@ def repair(
         return lake.gaps(symbols, None, since_ns, until_ns, classes=classes, now_ns=now_ns)
 
     before = missing(ours=False)
-    done = Repaired(before, before, rebuilt=rebuilt(lake, before, now_ns))
+    wrong = spoilt(lake, symbols, since_ns, until_ns)
+    done = Repaired(
+        before,
+        before,
+        rebuilt=rebuilt(lake, before, now_ns),
+        corrected=corrected(lake, wrong, now_ns),
+        disagreeing=wrong.filter(~pl.col("ours")).height,
+    )
     if market is not None:
         runs = missing(ours=True) if done.rebuilt else before.filter(pl.col("class").is_in(OURS))
         for symbol, interval, stretch in to_fetch(runs, market, page_bars):
