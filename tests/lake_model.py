@@ -30,7 +30,7 @@ from cq.ingest.built_bars import bars_of
 from cq.ingest.closing import Closing
 from cq.ingest.rolling import Rolling, Rotation
 from cq.ingest.trade_fill import fill_trades
-from cq.lake import Lake, disk, parquet
+from cq.lake import Lake, disk, parquet, swap
 from cq.lake.compaction import compact
 from cq.lake.datasets import ORDERBOOK_L2
 from cq.lake.quarantine import FAR, quarantine
@@ -104,11 +104,13 @@ class Doors:
         for name, real in self.real.items():
             setattr(disk, name, self._through(real if not name.startswith("sync") else _nothing))
         self.alive, parquet.alive = parquet.alive, lambda _: False
+        self.linger, swap.LINGER_S = swap.LINGER_S, 0
 
     def close(self) -> None:
         for name, real in self.real.items():
             setattr(disk, name, real)
         parquet.alive = self.alive
+        swap.LINGER_S = self.linger
 
     def _through(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any) -> Any:

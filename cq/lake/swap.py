@@ -26,8 +26,9 @@ from cq.lake import disk, locks, places
 WORK = ".work"
 CONTENT = "content"
 PLAN = "plan.json"
-LINGER_S = 0.1
-"""A replaced folder stays so long for those who have opened it and not listed it yet."""
+LINGER_S = 1.0
+"""A replaced folder stays so long for those who have opened it and not listed it yet: DuckDB, that
+does not look again, on a machine that is busy with other things."""
 
 _BENCH = re.compile(r"\d+-[0-9a-f]{12}")
 _HALF_WRITTEN = re.compile(r"\.\d+\.\d+\.parquet\.tmp$")

@@ -234,7 +234,8 @@ seen = 0
 
 def watch(event, arguments):
     global seen
-    if event in ("os.rename", "os.link") and "symbol=" in str(arguments[1]):
+    path = str(arguments[1]) if event in ("os.rename", "os.link") else ""
+    if "symbol=" in path and "symbol=none" not in path:
         seen += 1
         if seen == after:
             os.kill(os.getpid(), stop)
