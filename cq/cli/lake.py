@@ -21,7 +21,7 @@ COMMANDS = {
     "fingerprint": ("cq.cli.lake_diff:fingerprint", "Name exactly what a query reads."),
     "diff": ("cq.cli.lake_diff:diff", "Say which rows differ between lakes or fingerprints."),
     "compact": ("cq.cli.lake_compact:compact", "Merge small files into large ones."),
-    "vacuum": ("cq.cli.lake_vacuum:vacuum", "Remove leftovers, and what is kept no longer."),
+    "vacuum": ("cq.cli.lake_vacuum:vacuum", "Remove what killed runs and moved files left."),
     "sql": ("cq.cli.lake_sql:sql", "Ask anything in SQL."),
 }
 
