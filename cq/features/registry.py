@@ -12,7 +12,8 @@ import polars as pl
 
 from cq.errors import UsageError
 from cq.indicators import log_returns
-from cq.indicators.registry import REGISTRY, Indicator
+from cq.indicators.registry import REGISTRY, Indicator, whole
+from cq.indicators.windows import deviation
 from cq.utils.names import among
 from cq.utils.time import DAY, HOUR
 
@@ -127,7 +128,7 @@ def lag(values: pl.Expr, bars: int = 1) -> pl.Expr:
 @feature(warmup=lambda window: window + 1)
 def volatility(values: pl.Expr, window: int = 24) -> pl.Expr:
     """Sample deviation of the last `window` log returns, of one bar."""
-    return log_returns(values).rolling_std(window)
+    return deviation(log_returns(values), whole(window, least=2), 1)
 
 
 @feature()

@@ -9,9 +9,10 @@ import polars as pl
 from cq.indicators.columns import Column, column
 from cq.indicators.kernels import kernel, parabolic, trailing_band
 from cq.indicators.registry import forgets, indicator, whole
-from cq.indicators.smoothing import exponential_mean, wilder
+from cq.indicators.smoothing import seeded, wilder
 from cq.indicators.stages import share
 from cq.indicators.volatility import First, atr, true_range
+from cq.indicators.windows import deviation, highest, lowest, mean_of
 
 _BANDS = ("mid", "upper", "lower")
 
@@ -28,8 +29,8 @@ def bollinger(
     the band width, (x − lower) / (upper − lower) is %B.
     """
     x = column(values)
-    mid = share(x.rolling_mean(whole(window)))
-    band = share(x.rolling_std(window, ddof=ddof) * k)
+    mid = share(mean_of(x, whole(window)))
+    band = share(deviation(x, window, ddof) * k)
     return {"mid": mid, "upper": mid + band, "lower": mid - band}
 
 
@@ -61,10 +62,10 @@ def keltner(
     typical = (column(high) + column(low) + column(close)) / 3
     size = true_range(high, low, close)
     if mean == "simple":
-        mid, band = typical.rolling_mean(whole(window)), size.rolling_mean(whole(atr_window))
+        mid, band = mean_of(typical, whole(window)), mean_of(size, whole(atr_window))
     else:
         begin = max(whole(window), whole(atr_window, "atr_window") + 1)
-        mid = exponential_mean(typical, 2 / (window + 1), window, begin)
+        mid = seeded(typical, 2 / (window + 1), window, begin)
         band = wilder(size, atr_window, begin - 1)
     mid, band = share(mid), share(band * k)
     both = pl.when(band.is_not_null())
@@ -78,8 +79,8 @@ def donchian(high: Column, low: Column, window: int = 20) -> dict[str, pl.Expr]:
     The current bar is in the window. Null until it is full, and while it holds a null. Source:
     Donchian, TA-Lib DONCHIAN.
     """
-    upper = share(column(high).rolling_max(whole(window)))
-    lower = share(column(low).rolling_min(window))
+    upper = share(highest(column(high), whole(window)))
+    lower = share(lowest(column(low), window))
     return {"mid": (upper + lower) / 2, "upper": upper, "lower": lower}
 
 
@@ -107,8 +108,7 @@ def ichimoku(
     """
 
     def middle(window: int) -> pl.Expr:
-        highest = column(high).rolling_max(whole(window))
-        return share((highest + column(low).rolling_min(window)) / 2)
+        return share((highest(column(high), whole(window)) + lowest(column(low), window)) / 2)
 
     turning, standard = middle(conversion), middle(base)
     later = whole(displacement, "displacement", least=0)

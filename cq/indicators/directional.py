@@ -9,9 +9,11 @@ import polars as pl
 from cq.indicators.columns import Column, column
 from cq.indicators.kernels import bars_since_highest, directional, kernel
 from cq.indicators.registry import forgets, indicator, whole
-from cq.indicators.smoothing import quotient, total
+from cq.indicators.smoothing import quotient
 from cq.indicators.stages import share
+from cq.indicators.steps import vortices
 from cq.indicators.volatility import true_range
+from cq.indicators.windows import highest, lowest, total, windowed
 
 _PERCENT = (0.0, 100.0)
 _RATIO = 1e-3
@@ -93,11 +95,10 @@ def vortex(high: Column, low: Column, close: Column, window: int = 14) -> dict[s
     window. Null for `window` bars, and while a null is in sight. Source: Botes and Siepman 2010,
     TA-Lib VORTEX.
     """
-    h, low_ = column(high), column(low)
-    size = share(total(true_range(high, low, close), whole(window)))
+    inputs, rows = [column(high), column(low), column(close)], whole(window) + 1
     return {
-        "plus": quotient(total((h - low_.shift(1)).abs(), window), size, 0.0),
-        "minus": quotient(total((low_ - h.shift(1)).abs(), window), size, 0.0),
+        "plus": windowed(vortices, inputs, rows, True),
+        "minus": windowed(vortices, inputs, rows, False),
     }
 
 
@@ -109,5 +110,5 @@ def choppiness(high: Column, low: Column, close: Column, window: int = 14) -> pl
     null is in sight, and in a flat window, which does neither. Source: Dreiss 1993.
     """
     path = total(true_range(high, low, close), whole(window, least=2))
-    span = column(high).rolling_max(window) - column(low).rolling_min(window)
+    span = highest(column(high), window) - lowest(column(low), window)
     return quotient(path, span, None).log(window) * 100

@@ -8,18 +8,19 @@ import numpy as np
 import polars as pl
 
 from cq.indicators.columns import Column, column
-from cq.indicators.kernels import chained, channel_index, crossing, kernel, strength
-from cq.indicators.registry import forgets, indicator, whole
-from cq.indicators.smoothing import (
-    Seed,
-    average,
-    change,
-    quotient,
-    seeded,
-    together,
-    total,
+from cq.indicators.kernels import (
+    chained,
+    channel_index,
+    crossing,
+    kernel,
+    strength,
+    true_strength,
 )
+from cq.indicators.registry import forgets, indicator, whole
+from cq.indicators.smoothing import Seed, average, change, quotient, seeded, together
 from cq.indicators.stages import share
+from cq.indicators.steps import pressures
+from cq.indicators.windows import highest, lowest, mean_of, total, windowed
 
 Average = Literal["wilder", "simple"]
 _PERCENT = (0.0, 100.0)
@@ -41,7 +42,7 @@ def _strength(x: pl.Expr, window: int, mean: Average, flat: float, scale: float)
     if mean == "wilder":
         return kernel(strength, [x], window, float(flat), float(scale))
     moved = share(change(x))
-    return flat + quotient(moved.rolling_sum(window), total(moved.abs(), window), 0.0) * scale
+    return flat + quotient(total(moved, window), total(moved.abs(), window), 0.0) * scale
 
 
 @indicator("momentum", "oscillator", _wilder_bars, _PERCENT)
@@ -87,18 +88,15 @@ def macd(
     starts each from its first value. 0 in a flat market; nulls are passed over. Source: Appel
     1979, TA-Lib MACD. A kernel.
     """
-    x, at = column(values), whole(slow, "slow") + whole(signal, "signal") - 1
+    x, periods = column(values), (whole(fast, "fast"), whole(slow, "slow"), whole(signal, "signal"))
     if seed == "first":
-        count = x.cum_count()
-        line = share(average(x, whole(fast, "fast"), seed) - average(x, slow, seed))
-        line = share(pl.when(count >= slow).then(line))
-        smoothed = share(seeded(line, 2 / (signal + 1), signal, at, seed, count))
+        line = share(average(x, fast, seed) - average(x, slow, seed))
+        smoothed = share(seeded(line, 2 / (signal + 1), signal, signal, seed))
         return {
-            "macd": pl.when(count >= at).then(line),
+            "macd": pl.when(smoothed.is_not_null()).then(line),
             "signal": smoothed,
             "hist": line - smoothed,
         }
-    periods = (whole(fast, "fast"), slow, signal)
     line, smoothed = (share(kernel(crossing, [x], *periods, wanted)) for wanted in (0, 1))
     return {"macd": line, "signal": smoothed, "hist": line - smoothed}
 
@@ -119,9 +117,9 @@ def ppo(values: Column, fast: int = 12, slow: int = 26, seed: Seed = "mean") -> 
 
 def _position(high: Column, low: Column, close: Column, window: int) -> pl.Expr:
     """Where the close lies between the lowest low (0) and the highest high (1) of the window."""
-    lowest = share(column(low).rolling_min(whole(window)))
-    span = share(column(high).rolling_max(window) - lowest)
-    return quotient(column(close) - lowest, span, 0.0)
+    bottom = share(lowest(column(low), whole(window)))
+    span = share(highest(column(high), window) - bottom)
+    return quotient(column(close) - bottom, span, 0.0)
 
 
 @indicator(
@@ -141,8 +139,8 @@ def stoch(
     as 0. Source: Lane, TA-Lib STOCH.
     """
     raw = _position(high, low, close, window) * 100
-    k = share(raw.rolling_mean(whole(smooth, "smooth")))
-    return together(k=k, d=k.rolling_mean(whole(signal, "signal")))
+    k = share(mean_of(raw, whole(smooth, "smooth")))
+    return together(k=k, d=mean_of(k, whole(signal, "signal")))
 
 
 @indicator(
@@ -160,11 +158,11 @@ def stochrsi(values: Column, window: int = 14, k: int = 5, d: int = 3) -> dict[s
     Chande and Kroll 1994, TA-Lib STOCHRSI.
     """
     strength = share(rsi(values, window))
-    lowest, highest = share(strength.rolling_min(whole(k, "k"))), strength.rolling_max(k)
-    span = share(highest - lowest)
+    bottom = share(lowest(strength, whole(k, "k")))
+    span = share(highest(strength, k) - bottom)
     still = pl.when(span <= _STILL).then(0.0)
-    raw = share(still.when(span > _STILL).then((strength - lowest) / span * 100))
-    return together(k=raw, d=raw.rolling_mean(whole(d, "d")))
+    raw = share(still.when(span > _STILL).then((strength - bottom) / span * 100))
+    return together(k=raw, d=mean_of(raw, whole(d, "d")))
 
 
 @indicator("momentum", "oscillator", lambda window: window)
@@ -175,7 +173,8 @@ def cci(high: Column, low: Column, close: Column, window: int = 14) -> pl.Expr:
     unbounded; 0 in a flat window. Null until the window is full, and while it holds a null.
     Source: Lambert 1980, TA-Lib CCI. Each window is weighed afresh (a kernel).
     """
-    return kernel(channel_index, [column(high), column(low), column(close)], whole(window))
+    typical = (column(high) + column(low) + column(close)) / 3
+    return kernel(channel_index, [typical], whole(window))
 
 
 @indicator("momentum", "ratio", lambda window: window + 1, _PERCENT)
@@ -203,9 +202,9 @@ def willr(high: Column, low: Column, close: Column, window: int = 14) -> pl.Expr
     −100 × (highest − close) / (highest − lowest). Null until the window is full, and while it
     holds a null; 0 where there is no range. Source: TA-Lib WILLR.
     """
-    highest = share(column(high).rolling_max(whole(window)))
-    span = share(highest - column(low).rolling_min(window))
-    return quotient(column(close) - highest, span, 0.0) * 100
+    top = share(highest(column(high), whole(window)))
+    span = share(top - lowest(column(low), window))
+    return quotient(column(close) - top, span, 0.0) * 100
 
 
 @indicator("momentum", "ratio", lambda window: window + 1)
@@ -254,16 +253,9 @@ def ultosc(
     Σ (close − true low) / Σ true range a window, 0 where there is no range. Null for as many bars
     as the longest window has, and while it holds a null. Source: Williams 1985, TA-Lib ULTOSC.
     """
-    h, low_, c = column(high), column(low), column(close)
-    before = c.shift(1)
-    floor = pl.when(before.is_not_null()).then(pl.min_horizontal(low_, before))
-    pressure = share(c - floor)
-    span = share(pl.max_horizontal(h, before) - floor)
-    parts = [
-        weight * quotient(total(pressure, whole(n)), share(total(span, n)), 0.0)
-        for weight, n in zip((4, 2, 1), sorted((fast, middle, slow)), strict=True)
-    ]
-    return (parts[2] + parts[1] + parts[0]) / 7 * 100
+    short, long, longest = sorted(map(whole, (fast, middle, slow)))
+    inputs = [column(high), column(low), column(close)]
+    return windowed(pressures, inputs, longest + 1, short, long)
 
 
 @indicator(
@@ -285,9 +277,4 @@ def tsi(values: Column, slow: int = 25, fast: int = 13) -> pl.Expr:
     market that never moved; nulls are passed over. Source: Blau 1991, TA-Lib TSI.
     A kernel.
     """
-    windows = np.array([float(whole(slow, "slow")), float(whole(fast, "fast"))])
-    moved = change(column(values))
-    left, all_of_it = (
-        share(kernel(chained, [one], windows, np.array([0.0, 1.0]))) for one in (moved, moved.abs())
-    )
-    return quotient(left, all_of_it, 0.0) * 100
+    return kernel(true_strength, [column(values)], whole(slow, "slow"), whole(fast, "fast"))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
+from operator import add
 
 import polars as pl
 
 from cq.indicators.columns import Column, column
-from cq.indicators.kernels import comoment, kernel, lower_share
+from cq.indicators.kernels import kernel, lower_share
 from cq.indicators.registry import indicator, whole
 from cq.indicators.smoothing import quotient
 from cq.indicators.stages import share
+from cq.indicators.windows import deviation, mean_of, products, squares
 
 _LAGS = (1, 2, 4, 8, 16)
 
@@ -23,8 +26,8 @@ def zscore(values: Column, window: int = 20, ddof: int = 1) -> pl.Expr:
     null until it is full, and while it holds a null.
     """
     x = column(values)
-    spread = share(x.rolling_std(whole(window, least=2), ddof=ddof))
-    return quotient(x - x.rolling_mean(window), spread, 0.0)
+    spread = share(deviation(x, whole(window, least=2), ddof))
+    return quotient(x - mean_of(x, window), spread, 0.0)
 
 
 @indicator("statistics", "oscillator", lambda window: window, (-1.0, 1.0))
@@ -32,9 +35,12 @@ def correlation(one: Column, other: Column, window: int = 30) -> pl.Expr:
     """Pearson's correlation of two columns over the window, −1 to 1.
 
     0 where one of them does not move; null until the window is full, and while it holds a null.
-    Source: TA-Lib CORREL. Each window is weighed afresh (a kernel).
+    Source: TA-Lib CORREL.
     """
-    return kernel(comoment, [column(one), column(other)], whole(window, least=2), 1)
+    x, y = column(one), column(other)
+    both = products(x, y, whole(window, least=2))
+    sizes = share(squares(x, window).sqrt() * squares(y, window).sqrt())
+    return quotient(both, sizes, 0.0).clip(-1.0, 1.0)
 
 
 @indicator("statistics", "variance", lambda window: window)
@@ -42,10 +48,9 @@ def covariance(one: Column, other: Column, window: int = 30, ddof: int = 1) -> p
     """The covariance of two columns over the window, of a sample or with ddof=0 of all there is.
 
     Σ (x − x̄)(y − ȳ) / (window − ddof). 0 where one of them does not move; null until the window is
-    full, and while it holds a null. Each window is weighed afresh (a kernel).
+    full, and while it holds a null.
     """
-    mean = kernel(comoment, [column(one), column(other)], whole(window, least=ddof + 1), 0)
-    return mean * (window / (window - ddof))
+    return products(column(one), column(other), whole(window, least=ddof + 1)) / (window - ddof)
 
 
 @indicator("statistics", "ratio", lambda window: window + 1)
@@ -54,10 +59,10 @@ def beta(values: Column, market: Column, window: int = 30) -> pl.Expr:
 
     cov(r, m) / var(m) over `window` simple returns. 0 where the market does not move; null for
     `window` bars, and while a null is in sight. Source: TA-Lib BETA, which takes the market first.
-    Each window is weighed afresh (a kernel).
     """
-    returns = [one / one.shift(1) - 1 for one in (column(market), column(values))]
-    return kernel(comoment, returns, whole(window, least=2), 2)
+    whole(window, least=2)
+    theirs, ours = (share(one / one.shift(1) - 1) for one in (column(market), column(values)))
+    return quotient(products(theirs, ours, window), share(squares(theirs, window)), 0.0)
 
 
 @indicator("statistics", "oscillator", lambda window: window)
@@ -102,7 +107,7 @@ def hurst(values: Column, window: int = 100) -> pl.Expr:
     spread = sum((place - middle) ** 2 for place in places)
     terms = []
     for lag, place in zip(_LAGS, places, strict=True):
-        moved = (x - x.shift(lag)).rolling_std(whole(window, least=2))
+        moved = deviation(x - x.shift(lag), whole(window, least=2), 1)
         moved = pl.when(moved > 0).then(moved.log())
         terms.append(moved * ((place - middle) / spread))
-    return pl.sum_horizontal(*terms, ignore_nulls=False)
+    return reduce(add, terms)

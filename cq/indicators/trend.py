@@ -10,8 +10,10 @@ import polars as pl
 from cq.indicators.columns import Column, column, fixed_point
 from cq.indicators.kernels import adaptive, chained, kernel, weighted
 from cq.indicators.registry import forgets, indicator, whole
-from cq.indicators.smoothing import Seed, average, change, quotient, seeded, total, wilder
+from cq.indicators.smoothing import Seed, average, quotient, wilder
 from cq.indicators.stages import share
+from cq.indicators.steps import aging, efficiencies, hulls, means_of_means
+from cq.indicators.windows import line, mean_of, total, windowed
 from cq.utils.time import interval_ns
 
 
@@ -25,20 +27,20 @@ def sma(values: Column, window: int | str = 20) -> pl.Expr:
 
     mean = Σ x / window. Null until the window is full, and while it holds a null; a span looks at
     `ts`, takes what is there, and is null until it lies behind the first bar. Source: TA-Lib SMA.
-    Whole numbers are summed exactly. Floats are not: their last bits may depend on engine and
-    threads, so compare averages with `sma_above`.
+    A window of bars is added up afresh: the same bits whatever the history. Two averages of a flat
+    market may still differ by rounding, so compare them with `sma_above`.
     """
     x = column(values)
     if isinstance(window, str):
         return within(x, window)
-    return x.rolling_sum(whole(window)) / window
+    return mean_of(x, whole(window))
 
 
 def within(x: pl.Expr, span: str) -> pl.Expr:
     """The mean over a span of time; null until all of it lies behind the first bar."""
     ts, length = pl.col("ts"), interval_ns(span)
-    mean = x.rolling_mean_by("ts", window_size=f"{length}i")
-    return pl.when(ts - ts.cum_min() >= length).then(mean)
+    average = x.rolling_mean_by("ts", window_size=f"{length}i")
+    return pl.when(ts - ts.cum_min() >= length).then(average)
 
 
 def sma_above(values: Column, fast: int, slow: int) -> pl.Expr:
@@ -77,13 +79,9 @@ def wma(values: Column, window: int = 20) -> pl.Expr:
     """The mean weighted by age: `window` for the newest value, 1 for the oldest.
 
     Σ k x / Σ k. Null until the window is full, and while it holds a null. Source: TA-Lib WMA.
-    Each window is weighed afresh (a kernel): the same bits whatever the history.
+    Each window is weighed afresh: the same bits whatever the history.
     """
-    return _weighted(column(values), np.arange(1.0, whole(window) + 1))
-
-
-def _weighted(x: pl.Expr, weights: np.ndarray[tuple[int], np.dtype[np.float64]]) -> pl.Expr:
-    return kernel(weighted, [x], weights / weights.sum(), 1.0)
+    return line(column(values), whole(window), 1.0, aging(window))
 
 
 @indicator(
@@ -104,10 +102,9 @@ def _chained(values: Column, window: int, shares: list[float], seed: Seed = "mea
     if seed == "mean":
         places, depth = np.array(shares, dtype=float), len(shares)
         return kernel(chained, [x], np.full(depth, float(window)), places)
-    means, count = [x], x.cum_count()
-    for k in range(len(shares)):
-        at = 1 + (k + 1) * (window - 1)
-        means.append(share(seeded(means[-1], 2 / (window + 1), window, at, seed, count)))
+    means = [x]
+    for _ in shares:
+        means.append(share(average(means[-1], window, seed)))
     return pl.sum_horizontal(
         *(part * mean for part, mean in zip(shares, means[1:], strict=True)), ignore_nulls=False
     )
@@ -133,7 +130,7 @@ def trima(values: Column, window: int = 20) -> pl.Expr:
     is full, and while it holds a null. Source: TA-Lib TRIMA.
     """
     one, other = (whole(window) + 1) // 2, window // 2 + 1
-    return sma(sma(values, one), other)
+    return windowed(means_of_means, [column(values)], window, one, other)
 
 
 @indicator(
@@ -150,10 +147,8 @@ def kama(values: Column, window: int = 10, fast: int = 2, slow: int = 30) -> pl.
     kernel. The warm-up is for the slowest market there can be.
     """
     x = column(values)
-    moved, path = change(x, whole(window)).abs(), share(total(change(x).abs(), window))
-    least = 2 / (slow + 1)
-    efficiency = quotient(moved, path, 1.0).clip(upper_bound=1.0)
-    return kernel(adaptive, [x, (efficiency * (2 / (fast + 1) - least) + least) ** 2])
+    efficiency = windowed(efficiencies, [x], whole(window) + 1)
+    return kernel(adaptive, [x, efficiency], 2 / (slow + 1), 2 / (fast + 1))
 
 
 @indicator("trend", "price", lambda window: window + math.isqrt(window) - 1)
@@ -163,8 +158,8 @@ def hma(values: Column, window: int = 16) -> pl.Expr:
     Both halves are rounded down. Null until the windows are full, and while they hold a null.
     Source: Hull 2005, TA-Lib HMA.
     """
-    half = wma(values, whole(window, least=2) // 2)
-    return wma(2 * half - wma(values, window), math.isqrt(window))
+    rows = whole(window, least=2) + math.isqrt(window) - 1
+    return windowed(hulls, [column(values)], rows, window)
 
 
 @indicator(
@@ -193,7 +188,7 @@ def alma(values: Column, window: int = 9, offset: float = 0.85, sigma: float = 6
     """
     places = np.arange(float(whole(window)))
     bell = np.exp(-((places - offset * (window - 1)) ** 2) / (2 * (window / sigma) ** 2))
-    return _weighted(column(values), bell)
+    return kernel(weighted, [column(values)], bell / bell.sum(), 1.0)
 
 
 @indicator("trend", "price", lambda window: window)
@@ -213,10 +208,14 @@ def slope(values: Column, window: int = 14) -> pl.Expr:
     """How much a straight line through the last `window` values rises a bar (least squares).
 
     Σ (k − k̄) x / Σ (k − k̄)². 0 in a flat market; null until the window is full, and while it
-    holds a null. Source: TA-Lib LINEARREG_SLOPE. Fitted afresh at each bar (a kernel).
+    holds a null. Source: TA-Lib LINEARREG_SLOPE. Fitted afresh at each bar.
     """
-    places = np.arange(float(whole(window, least=2))) - (window - 1) / 2
-    return kernel(weighted, [column(values)], places / (places**2).sum(), 0.0)
+    return line(column(values), whole(window, least=2), 0.0, _tilt(window))
+
+
+def _tilt(window: int) -> float:
+    """1 / Σ (k − k̄)² over the places of the window."""
+    return 12 / (window * (window * window - 1))
 
 
 @indicator("trend", "price", lambda window: window)
@@ -224,8 +223,7 @@ def regression(values: Column, window: int = 14) -> pl.Expr:
     """Where a straight line through the last `window` values (least squares) ends.
 
     Null until the window is full, and while it holds a null. Source: TA-Lib LINEARREG. Fitted
-    afresh at each bar (a kernel).
+    afresh at each bar.
     """
-    places = np.arange(float(whole(window, least=2))) - (window - 1) / 2
-    weights = 1 / window + places[-1] * places / (places**2).sum()
-    return kernel(weighted, [column(values)], weights, 1.0)
+    tilt = _tilt(whole(window, least=2)) * (window - 1) / 2
+    return line(column(values), window, 1.0, tilt)

@@ -11,6 +11,7 @@ from cq.indicators.columns import Column, column, fixed_point
 from cq.indicators.kernels import kernel, mean_range
 from cq.indicators.registry import forgets, indicator, whole
 from cq.indicators.smoothing import quotient, smooth
+from cq.indicators.windows import deviation, mean_of, squares
 
 First = Literal["null", "range"]
 """The true range of the first bar: none (as TA-Lib), or its range (as Lean and TradingView)."""
@@ -76,7 +77,7 @@ def atr(
     Source: Wilder 1978, TA-Lib ATR. A kernel.
     """
     if mean == "simple":
-        return true_range(high, low, close, first).rolling_mean(whole(window))
+        return mean_of(true_range(high, low, close, first), whole(window))
     inputs = [column(high), column(low), column(close)]
     return kernel(mean_range, inputs, whole(window), first == "range")
 
@@ -102,7 +103,7 @@ def stddev(values: Column, window: int = 20, ddof: int = 0) -> pl.Expr:
     √(Σ (x − mean)² / (window − ddof)). 0 in a flat window; null until it is full, and while it
     holds a null. Source: TA-Lib STDDEV.
     """
-    return column(values).rolling_std(whole(window), ddof=ddof)
+    return deviation(column(values), whole(window), ddof)
 
 
 @indicator("volatility", "variance", lambda window: window, (0.0, None))
@@ -112,7 +113,7 @@ def variance(values: Column, window: int = 20, ddof: int = 0) -> pl.Expr:
     Σ (x − mean)² / (window − ddof). 0 in a flat window; null until it is full, and while it
     holds a null. Source: TA-Lib VAR.
     """
-    return column(values).rolling_var(whole(window), ddof=ddof)
+    return squares(column(values), whole(window)) / (window - ddof)
 
 
 def _annual(mean_square: pl.Expr, bars_per_year: float) -> pl.Expr:
@@ -127,7 +128,7 @@ def parkinson(high: Column, low: Column, window: int = 20, bars_per_year: float 
     until the window is full, and while it holds a null. Source: Parkinson 1980.
     """
     span = (column(high) / column(low)).log()
-    return _annual((span**2).rolling_mean(whole(window)) / (4 * math.log(2)), bars_per_year)
+    return _annual(mean_of(span**2, whole(window)) / (4 * math.log(2)), bars_per_year)
 
 
 @indicator("volatility", "ratio", lambda window: window, (0.0, None))
@@ -148,7 +149,7 @@ def garman_klass(
     span = (column(high) / column(low)).log()
     body = (column(close) / column(open)).log()
     square = span**2 / 2 - (2 * math.log(2) - 1) * body**2
-    return _annual(square.rolling_mean(whole(window)), bars_per_year)
+    return _annual(mean_of(square, whole(window)), bars_per_year)
 
 
 def _rogers_satchell(open_: Column, high: Column, low: Column, close: Column) -> pl.Expr:
@@ -171,7 +172,7 @@ def rogers_satchell(
     until the window is full, and while it holds a null. Source: Rogers and Satchell 1991.
     """
     square = _rogers_satchell(open, high, low, close)
-    return _annual(square.rolling_mean(whole(window)), bars_per_year)
+    return _annual(mean_of(square, whole(window)), bars_per_year)
 
 
 @indicator("volatility", "ratio", lambda window: window + 1, (0.0, None))
@@ -191,9 +192,9 @@ def yang_zhang(
     """
     k = 0.34 / (1.34 + (whole(window, least=2) + 1) / (window - 1))
     o, c = column(open).log(), column(close).log()
-    night = (o - c.shift(1)).rolling_var(window)
-    day = (c - o).rolling_var(window)
-    drift_free = _rogers_satchell(open, high, low, close).rolling_mean(window)
+    night = squares(o - c.shift(1), window) / (window - 1)
+    day = squares(c - o, window) / (window - 1)
+    drift_free = mean_of(_rogers_satchell(open, high, low, close), window)
     return _annual(night + k * day + (1 - k) * drift_free, bars_per_year)
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import polars as pl
 
 from cq.indicators.columns import Column, column
-from cq.indicators.kernels import kernel, running_mean
+from cq.indicators.kernels import kernel, line_crossing, running_mean
 from cq.indicators.registry import FOREVER, forgets, indicator, whole
-from cq.indicators.smoothing import change, exponential_mean, quotient, seeded, total
+from cq.indicators.smoothing import average, change, quotient
 from cq.indicators.stages import share
+from cq.indicators.windows import mean_of, total
 from cq.utils.time import interval_ns
 
 
@@ -107,13 +108,10 @@ def adosc(
     """Chaikin's oscillator: ema(ad, fast) − ema(ad, slow).
 
     Both start from the first value of the accumulation line, as TA-Lib ADOSC; null for slow − 1
-    bars. Does not depend on where the line began. Nulls are passed over.
+    bars. Does not depend on where the line began. Nulls are passed over. A kernel.
     """
-    line = share(ad(high, low, close, volume))
-    begin = max(whole(fast, "fast"), whole(slow, "slow"))
-    count = column(volume).cum_count()
-    short, long = (seeded(line, 2 / (n + 1), n, begin, "first", count) for n in (fast, slow))
-    return short - long
+    inputs = [column(high), column(low), column(close), column(volume)]
+    return kernel(line_crossing, inputs, whole(fast, "fast"), whole(slow, "slow"))
 
 
 @indicator("volume", "oscillator", lambda window: window, (-1.0, 1.0))
@@ -137,7 +135,7 @@ def force(close: Column, volume: Column, window: int = 13) -> pl.Expr:
     Null for `window` bars; 0 in a flat market; nulls are passed over. Source: Elder 1993, TA-Lib
     EFI.
     """
-    return exponential_mean(change(column(close)) * column(volume), 2 / (whole(window) + 1), window)
+    return average(change(column(close)) * column(volume), whole(window))
 
 
 @indicator("volume", "oscillator", lambda window: window + 1, (0.0, None))
@@ -148,4 +146,4 @@ def relative_volume(volume: Column, window: int = 20) -> pl.Expr:
     Source: TA-Lib RVOL.
     """
     v = column(volume)
-    return quotient(v, share(total(v.shift(1), whole(window)) / window), None)
+    return quotient(v, share(mean_of(v.shift(1), whole(window))), None)

@@ -7,6 +7,8 @@ from math import sqrt
 import polars as pl
 
 from cq.indicators.columns import column
+from cq.indicators.registry import whole
+from cq.indicators.windows import deviation, mean_of
 from cq.utils.time import bars_per_year
 
 
@@ -26,12 +28,12 @@ def cumulative_returns(returns: str | pl.Expr, *, logarithmic: bool = False) -> 
 
 def rolling_mean(returns: str | pl.Expr, window: int) -> pl.Expr:
     """The mean return of the last `window` bars; null until there are as many."""
-    return column(returns).rolling_mean(window)
+    return mean_of(column(returns), whole(window))
 
 
 def rolling_deviation(returns: str | pl.Expr, window: int) -> pl.Expr:
     """The sample deviation (n − 1) of the last `window` returns; null until there are as many."""
-    return column(returns).rolling_std(window, ddof=1)
+    return deviation(column(returns), whole(window, least=2), 1)
 
 
 def rolling_volatility(returns: str | pl.Expr, window: int, interval: str) -> pl.Expr:

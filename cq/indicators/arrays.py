@@ -1,0 +1,61 @@
+"""Functions over a symbol's whole columns, as expressions: arrays in, an array out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def batch(function: Callable[..., Array], inputs: Sequence[pl.Expr], *parameters: Any) -> pl.Expr:
+    """The expression that gives `function(arrays, *parameters)`; NaN in it is null."""
+    return pl.map_batches(list(inputs), Batch(function, parameters), return_dtype=pl.Float64)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A function with its parameters, as a plan holds it; it can be pickled, as plans can."""
+
+    function: Callable[..., Array]
+    parameters: tuple[Any, ...]
+
+    def __call__(self, columns: Sequence[pl.Series]) -> pl.Series:
+        """What the function makes of the columns of one symbol."""
+        return series(self.function([*map(array, columns)], *self.parameters))
+
+
+def array(column: pl.Series) -> Array:
+    """The column as floats, nulls as NaN; read-only, and not copied where it need not be."""
+    column = column.cast(pl.Float64)
+    found = _in_place(column)
+    if found is None:
+        found = np.ascontiguousarray(column.rechunk().to_numpy())
+    found.setflags(write=False)
+    return found
+
+
+def _in_place(column: pl.Series) -> Array | None:
+    """Chunks that lie one behind the other in memory, as those of a sliced frame do, as one array.
+
+    It lives no longer than the column does.
+    """
+    if column.null_count() or column.is_empty():
+        return None
+    pieces = [one.to_numpy(allow_copy=False) for one in column.get_chunks()]
+    end = pieces[0].ctypes.data
+    for piece in pieces:
+        if piece.ctypes.data != end:
+            return None
+        end += piece.nbytes
+    whole = np.lib.stride_tricks.as_strided(pieces[0], (len(column),), (8,), writeable=False)
+    return np.asarray(whole)
+
+
+def series(found: Array) -> pl.Series:
+    """The array as a column, not copied; NaN is null."""
+    return pl.Series("", found, pl.Float64, nan_to_null=True)
