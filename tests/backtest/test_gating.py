@@ -4,6 +4,7 @@ import shutil
 
 import polars as pl
 import pytest
+from gated_strategy import TEXT
 from polars.testing import assert_frame_equal
 
 from cq import backtest, signals
@@ -15,25 +16,6 @@ from cq.lake import Lake
 from cq.strategies import load
 from cq.utils.config import defaults
 
-TEXT = """
-kind: crossover
-symbols: [BTC-USDT, ETH-USDT]
-interval: 1h
-fast: 24
-slow: 120
-features:
-  rsi_14: {use: rsi, window: 14}
-  day_trend: {use: sma, window: 5, interval: 1d}
-  move: {use: log_return, bars: 24}
-  strength: {use: rank, of: move}
-gate:
-  inputs: [rsi_14, move, strength]
-  label: {use: direction, horizon: 24}
-  train_bars: 4000
-  every_bars: 1000
-  embargo_bars: 24
-  threshold: 0.5
-"""
 OWN = """
 import polars as pl
 from cq.features import feature
