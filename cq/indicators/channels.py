@@ -30,7 +30,7 @@ def bollinger(
     """
     x = column(values)
     mid = share(mean_of(x, whole(window)))
-    band = share(deviation(x, window, ddof) * k)
+    band = share(deviation(x, window, ddof, k))
     return {"mid": mid, "upper": mid + band, "lower": mid - band}
 
 

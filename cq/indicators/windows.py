@@ -38,7 +38,7 @@ def total(x: pl.Expr, window: int) -> pl.Expr:
 
 def mean_of(x: pl.Expr, window: int) -> pl.Expr:
     """The mean of the last `window` values."""
-    return total(x, window) / window
+    return windowed(averages, [x], window)
 
 
 def squares(x: pl.Expr, window: int) -> pl.Expr:
@@ -59,9 +59,9 @@ def line(x: pl.Expr, window: int, level: float, tilt: float) -> pl.Expr:
     return windowed(lines, [x], window, level, tilt)
 
 
-def deviation(x: pl.Expr, window: int, ddof: int) -> pl.Expr:
-    """The standard deviation of the last `window` values; exactly 0 where all are equal."""
-    return (squares(x, window) / (window - ddof)).sqrt()
+def deviation(x: pl.Expr, window: int, ddof: int, times: float = 1.0) -> pl.Expr:
+    """`times` the standard deviation of the last `window` values; exactly 0 where all are equal."""
+    return windowed(deviations, [x], window, ddof, times)
 
 
 def highest(x: pl.Expr, window: int) -> pl.Expr:
@@ -110,6 +110,11 @@ def sums(x: Array, window: int) -> Array:
     return found
 
 
+def averages(x: Array, window: int) -> Array:
+    """The mean of each run."""
+    return sums(x, window) / window
+
+
 def maxima(x: Array, window: int) -> Array:
     """The highest of each run: of two that overlap, their lengths a power of two."""
     return _of_two(x, window, np.maximum)
@@ -129,6 +134,14 @@ def _of_two(x: Array, window: int, join: Callable[[Array, Array], Array]) -> Arr
 def spreads(x: Array, window: int) -> Array:
     """The sum of squared deviations of each run."""
     return runs_of(Runs(1, x, x, x - x), window).product
+
+
+def deviations(x: Array, window: int, ddof: int, times: float) -> Array:
+    """`times` the standard deviation of each run."""
+    found = spreads(x, window)
+    found *= times * times / (window - ddof) if window > ddof else np.nan
+    np.sqrt(found, out=found)
+    return found if times >= 0 else -found
 
 
 def comoments(x: Array, y: Array, window: int) -> Array:
