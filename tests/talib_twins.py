@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import talib
+import talib.abstract
 
 from cq import indicators as ind
+from cq.indicators.candles import PATTERNS
 
-H, L, C, V = "high", "low", "close", "volume"
+OPEN, H, L, C, V = "open", "high", "low", "close", "volume"
 HLC = (H, L, C)
 Arrays = Mapping[str, np.ndarray]
 
@@ -53,6 +55,17 @@ def one(name: str) -> Callable[[Any], Mapping[str, np.ndarray]]:
 
 def only(name: str, made: Callable[[], Any]) -> Callable[[], dict[str, pl.Expr]]:
     return lambda: {name: made()[name]}
+
+
+def candle(name: str) -> Twin:
+    """A pattern; TA-Lib's 0 in the bars that it skips is no value."""
+    function = PATTERNS[name][1]
+    skipped = talib.abstract.Function(function).lookback
+
+    def pick(found: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: np.where(np.arange(len(found)) < skipped, np.nan, found)}
+
+    return Twin(lambda: {name: getattr(ind, name)(OPEN, *HLC)}, function, (OPEN, *HLC), pick=pick)
 
 
 BANDS = named("upper", "mid", "lower")
@@ -137,5 +150,5 @@ TWINS = {
     "correlation": Twin(lambda: ind.correlation(H, L, 8), "CORREL", (H, L), 8),
     "beta": Twin(lambda: ind.beta(L, H, 8), "BETA", (H, L), 8),
     "percent_rank": Twin(lambda: ind.percent_rank(C, 10), "PERCENTRANK", (C,), 10),
-}  # fmt: skip
+} | {name: candle(name) for name in PATTERNS}  # fmt: skip
 """By our name, or that of the output or case that is compared."""
