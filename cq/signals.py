@@ -13,7 +13,8 @@ from cq.strategies import Strategy
 def with_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
     """`bars` with features, `signal` (−1, 0, 1) and `target` (fraction of equity, null until warm).
 
-    Rows stay as they are, in their order. A target below 0 is 0: spot markets know no shorts.
+    Rows stay as they are, in their order. A target below 0 is a short position, for research only:
+    wherever shorts are not allowed it counts as 0. Columns `order_…` hold the prices of orders.
     """
     signals = ungated(bars, strategy)
     if strategy.config.gate is not None:
@@ -23,7 +24,8 @@ def with_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
         _check_columns(sized, strategy)
     return sized.with_columns(
         signal=pl.col("signal").cast(pl.Int8),
-        target=pl.col("target").cast(pl.Float64).clip(lower_bound=0.0),
+        target=pl.col("target").cast(pl.Float64),
+        **{name: one.cast(pl.Float64) for name, one in strategy.config.orders.columns().items()},
     )
 
 

@@ -115,10 +115,10 @@ def own(generate, size=None):
     return made if size is None else Strategy(config, generate, size, code=Path("own.py"))
 
 
-def test_a_short_signal_holds_nothing():
+def test_a_short_signal_is_a_target_below_zero_which_only_research_trades():
     found = rows(makers.hourly("A-B", [1.0, 2.0]), own(short))
     assert found["signal"].to_list() == [-1, -1]
-    assert found["target"].to_list() == [0.0, 0.0]
+    assert found["target"].to_list() == [-1.0, -1.0]
 
 
 def test_a_users_own_sizing_is_used():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from cq.backtest.arithmetic import FRACTION, allowed, desired
 from cq.backtest.costs import Costs, Side
 
 __all__ = [
@@ -47,7 +48,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A trade that happened; `slippage` is what the price cost against the reference, in quote."""
+    """A trade that happened; `slippage` is what the price cost against the reference, in quote.
+
+    `reason` is what made it: a signal, a stop (`stop_loss`, `trailing_stop`), `take_profit`, or
+    the end of its time (`max_bars`).
+    """
 
     ts: int
     symbol: str
@@ -56,6 +61,7 @@ class Fill:
     price: float
     fee: float
     slippage: float
+    reason: str = "signal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,10 @@ class Account:
 
     def equity(self, marks: Mapping[str, float]) -> float:
         """Cash plus every position at its mark, added in the order of the symbols' names."""
-        return self.cash + sum(self.positions[one] * marks[one] for one in sorted(self.positions))
+        worth = 0.0
+        for symbol in sorted(self.positions):
+            worth += self.positions[symbol] * marks[symbol]
+        return self.cash + worth
 
     def after(self, fill: Fill, costs: Costs) -> Account:
         """The account once `fill` is settled; a buy leaves no cash below zero."""
@@ -116,43 +125,21 @@ def sized(
     `equity` is that of the moment before the first order of the group; `marks` price the other
     positions for the cap on gross exposure. A target of 0 sells everything, uncut.
     """
-    held = account.held(intent.symbol)
-    delta = intent.target * equity / reference - held
-    side: Side = "sell" if intent.target == 0 or delta < 0 else "buy"
-    if intent.target == 0:
-        qty = held
-    elif delta < 0:
-        qty = costs.cut(-delta)
-    else:
-        room = _room(intent, account, equity, reference, marks, costs)
-        qty = costs.cut(min(delta, room))
-    if qty <= 0 or qty * reference < costs.min_notional:
+    held, whole = account.held(intent.symbol), intent.target == 0
+    wanted = desired(intent.target, FRACTION, equity, reference, 0.0)
+    delta = -held if whole else wanted - held
+    side: Side = "buy" if delta > 0 else "sell"
+    others = 0.0
+    for symbol in sorted(account.positions):
+        if symbol != intent.symbol:
+            others += abs(account.positions[symbol]) * marks[symbol]
+    signed = allowed(
+        delta, whole, held, account.cash, equity, others, reference, costs.price(side, reference),
+        costs.taker, costs.minimum_fee, costs.scale, costs.max_gross_exposure, costs.min_notional,
+    )  # fmt: skip
+    if signed == 0:
         return None
-    order = Order(intent.symbol, side, qty, reference, intent.target)
-    return order if side == "buy" or _pays_its_fee(order, account, costs) else None
-
-
-def _room(
-    intent: Intent,
-    account: Account,
-    equity: float,
-    reference: float,
-    marks: Mapping[str, float],
-    costs: Costs,
-) -> float:
-    """The most that cash pays and the cap on gross exposure leaves to buy."""
-    others = sum(
-        abs(account.positions[one]) * marks[one]
-        for one in sorted(account.positions)
-        if one != intent.symbol
-    )
-    exposed = (costs.max_gross_exposure * equity - others) / reference - account.held(intent.symbol)
-    return min(costs.payable(account.cash, costs.price("buy", reference)), exposed)
-
-
-def _pays_its_fee(order: Order, account: Account, costs: Costs) -> bool:
-    price = costs.price("sell", order.reference)
-    return costs.fee(order.qty, price) <= account.cash + order.qty * price
+    return Order(intent.symbol, side, abs(signed), reference, intent.target)
 
 
 def filled(order: Order, ts: int, costs: Costs) -> Fill:

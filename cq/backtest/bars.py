@@ -16,7 +16,7 @@ import polars as pl
 from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol
 from cq.indicators import one_market
 from cq.lake import reading
-from cq.signals import collected, targets, with_targets
+from cq.signals import collected, with_targets
 from cq.strategies import Strategy, resolve
 from cq.utils.time import interval_ns, iso
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cq.utils.settings import Backtest
 
 READ = ("ts", "open", "close")
-"""What the engine and cq's own strategies read of a bar."""
+"""What the engine reads of a bar at least, and all that cq's own strategies read."""
 
 ALL = ("ts", "open", "high", "low", "close", "volume")
 """What a user's own strategy may have read."""
@@ -115,7 +115,8 @@ class Reading:
 
                 self.bars = self.bars.collect().lazy()
                 self.strategy = with_gate(self.strategy, self.bars.collect())
-            return parts_of(self.bars, self.symbols, self.strategy)
+            columns = needed(self.strategy, self.settings)
+            return parts_of(self.bars, self.symbols, self.strategy, columns)
 
     def parts(self) -> list[Part]:
         """The rows of each symbol with their targets, once read and found to hold some."""
@@ -168,11 +169,24 @@ def bars_of(
     return pl.concat(frames)
 
 
-def parts_of(bars: pl.LazyFrame, symbols: Sequence[str], strategy: Strategy) -> list[Part]:
+def needed(strategy: Strategy, settings: Backtest) -> list[str]:
+    """What the engine reads of a bar under these rules."""
+    orders = strategy.config.orders
+    columns = list(READ)
+    if orders.within_bars:
+        columns += ["high", "low"]
+    if settings.slippage.by_volume:
+        columns.append("volume")
+    return columns + list(orders.columns())
+
+
+def parts_of(
+    bars: pl.LazyFrame, symbols: Sequence[str], strategy: Strategy, columns: Sequence[str] = READ
+) -> list[Part]:
     """What was read of each symbol, with its targets, oldest first; by symbol."""
     if strategy.code is not None:
         return _by_symbol(_own_targets(bars.collect(), strategy))
-    columns = [*READ, "target"]
+    columns = [*columns, "target"]
     if len(symbols) == 1:
         with one_market():
             plan = with_targets(bars, strategy).select(columns)
@@ -183,7 +197,8 @@ def parts_of(bars: pl.LazyFrame, symbols: Sequence[str], strategy: Strategy) -> 
 def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
     """The lake's bars beside what a user's own strategy decides: prices are never its own."""
     key = ["symbol", "ts"]
-    decided = collected(targets(bars.lazy(), strategy).select(*key, "signal", "target"), strategy)
+    made = ["signal", "target", *strategy.config.orders.columns()]
+    decided = collected(with_targets(bars.lazy(), strategy).select(*key, *made), strategy)
     bars, decided = bars.select("symbol", *ALL).sort(key), decided.sort(key)
     if not decided.select(key).equals(bars.select(key)):
         raise StrategyError(
@@ -191,7 +206,7 @@ def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
             f"its frame has {decided.height} rows for {bars.height} bars, or other ones; "
             "keep every bar, once",
         )
-    return bars.hstack(decided.select("signal", "target"))
+    return bars.hstack(decided.select(made))
 
 
 def _by_symbol(frame: pl.DataFrame) -> list[Part]:

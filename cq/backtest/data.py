@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 
 from cq.backtest.bars import ALL, Part
-from cq.backtest.engine import Market
+from cq.backtest.market import LEVELS, Market
 from cq.errors import DataError, StrategyError
 from cq.lake.evidence import BARS, Question, blocks_of, described
 from cq.lake.fingerprint import Fingerprint, Owner
@@ -18,18 +20,52 @@ from cq.utils.time import iso
 if TYPE_CHECKING:
     from cq.lake import Lake
 
+PRICES: Final = ("open", "high", "low", "close")
+COLUMNS: Final = (*PRICES, "volume", "target")
 
-def markets_of(parts: Sequence[Part], strategy: Strategy) -> list[Market]:
-    """Each symbol's rows as arrays; a target that is no number is refused."""
+
+def markets_of(
+    parts: Sequence[Part], strategy: Strategy, say: Callable[[str], None]
+) -> list[Market]:
+    """Each symbol's rows as arrays; a target that is no number is refused.
+
+    A bar without prices above zero is none: it is left out, and `say` is told.
+    """
     found = []
     for part in parts:
         _check_targets(part, strategy)
-        ts = part.rows["ts"].to_numpy()
+        rows = _priced(part, say)
+        ts = rows["ts"].to_numpy()
         if not bool(np.all(ts[1:] > ts[:-1])):
             raise DataError(f"bars of {part.symbol} repeat; look with `cq lake quality`")
-        columns = (part.rows[one].to_numpy() for one in ("open", "close", "target"))
-        found.append(Market(part.symbol, ts, *columns))
+        columns: dict[str, Any] = {
+            name: rows[name].to_numpy() for name in COLUMNS if name in rows.columns
+        }
+        levels = {
+            name: rows[f"order_{name}"].to_numpy()
+            for name in LEVELS
+            if f"order_{name}" in rows.columns
+        }
+        if ts.size:
+            found.append(Market(symbol=part.symbol, ts=ts, **columns, levels=levels))
     return found
+
+
+def _priced(part: Part, say: Callable[[str], None]) -> pl.DataFrame:
+    """The rows whose prices are ordinary numbers above zero."""
+    columns = [part.rows[name].to_numpy() for name in ("open", "close")]
+    if all(one.size == 0 or 0 < one.min() <= one.max() < math.inf for one in columns):
+        return part.rows
+    good = pl.all_horizontal(
+        (pl.col(name) > 0) & pl.col(name).is_finite()
+        for name in PRICES
+        if name in part.rows.columns
+    ).fill_null(False)
+    kept = part.rows.filter(good)
+    if lost := part.rows.height - kept.height:
+        first = iso(part.rows.filter(~good).item(0, "ts"))
+        say(f"{part.symbol}: {lost} bars have no price above zero and are left out, first {first}")
+    return kept
 
 
 def _check_targets(part: Part, strategy: Strategy) -> None:

@@ -1,62 +1,35 @@
 """The engine: targets in, fills and an equity curve out; nothing but arrays and one account.
 
-Time is vectorised: decisions are found by comparing columns, the curve is built in steps between
-fills. Only the moments at which something is filled are visited one by one, since each needs the
-cash that the one before left.
+One semantics (docs/engine.md), two executions that the tests hold equal: visiting only the moments
+of fills, and the loop over bars for rules whose outcome depends on the path.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from cq.backtest.account import Account, Costs, Fill, Intent, settle
-from cq.backtest.intents import Floats, Ints, changes
-from cq.utils.time import bar_end
+from cq.backtest.account import Account, Fill
+from cq.backtest.events import count_decisions, visit_fills
+from cq.backtest.grid import impact_of
+from cq.backtest.intents import Floats, Ints
+from cq.backtest.market import Market, Rules
+from cq.backtest.stepping import Carried, step_through
 
-
-@dataclass(frozen=True)
-class Market:
-    """One symbol's bars and targets, oldest first; NaN where there is no target."""
-
-    symbol: str
-    ts: Ints
-    open: Floats
-    close: Floats
-    target: Floats
-
-    def at_or_before(self, moments: Ints) -> Ints:
-        """For each moment the row of the newest bar that has opened by then; −1 before all."""
-        if self.ts is moments:
-            return np.arange(moments.size)
-        return np.searchsorted(self.ts, moments, side="right") - 1
-
-    def last_close(self, moments: Ints) -> Floats:
-        """The newest close at each moment; 0 before the first bar."""
-        if self.ts is moments:
-            return self.close
-        rows = self.at_or_before(moments)
-        return np.where(rows >= 0, self.close[rows], 0.0)
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How decisions become fills."""
-
-    cash: float
-    costs: Costs
-    interval: str
-    fill: str = "next_open"
-    max_position: float = 1.0
-    band: float = 0.0
+MANY: Final = 20_000
+"""Decisions from which the loop over bars is the faster one."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What happened: fills in order, and the account at the close of every bar."""
+    """What happened: fills in order, and the account at the close of every bar.
+
+    `carried` is what a run over later bars goes on from; only the loop over bars leaves it.
+    """
 
     fills: list[Fill]
     account: Account
@@ -64,26 +37,64 @@ class Simulation:
     equity: Floats
     cash: Floats
     exposure: Floats
+    carried: Carried | None = None
+    borrowed: float = 0.0
 
 
-def simulate(markets: Sequence[Market], rules: Rules, start: int) -> Simulation:
+def simulate(
+    markets: Sequence[Market],
+    rules: Rules,
+    start: int,
+    carried: Carried | None = None,
+    *,
+    by: Literal["auto", "events", "loop", "machine", "python"] = "auto",
+) -> Simulation:
     """Trade the targets of bars that open from `start` on; earlier rows are history only.
 
-    `markets` come sorted by symbol.
+    `carried` goes on where another run over earlier bars of the
+    same symbols ended. `by` chooses the execution: all give the same, at different speeds.
     """
-    groups = _groups(markets, rules, start)
-    moments = np.array(list(groups), dtype=np.int64)
-    marks = _marks(markets, moments, rules.fill)
-    account, fills = Account(rules.cash), []
-    states = [account]
-    for row, (moment, intents) in enumerate(groups.items()):
-        known = {one.symbol: float(marks[i, row]) for i, one in enumerate(markets)}
-        references = {intent.symbol: known[intent.symbol] for intent in intents}
-        ts = moment if rules.fill == "next_open" else bar_end(moment, rules.interval)
-        account, made = settle(account, intents, references, known, ts, rules.costs)
-        states.append(account)
-        fills += made
-    return _curve(markets, start, moments, states, fills)
+    markets = sorted(markets, key=lambda one: one.symbol)
+    ts = moments_of(markets, start)
+    looping = rules.path_dependent or carried is not None or by not in ("auto", "events")
+    if not looping and by == "auto":
+        looping = len(markets) > 1 and count_decisions(markets, rules, start) > MANY
+    if not looping:
+        seen = visit_fills(markets, rules, start, ts)
+        return Simulation(seen.fills, seen.account, ts, seen.equity, seen.cash, seen.exposure)
+    machine = {"machine": True, "python": False}.get(by)
+    inside = [_since(_with_impact(one, rules), start) for one in markets]
+    made = step_through(inside, rules, ts, carried, by_machine=machine)
+    return Simulation(
+        made.fills, made.carried.account, ts, made.equity, made.cash, made.exposure,
+        made.carried, made.carried.borrowed,
+    )  # fmt: skip
+
+
+def _with_impact(market: Market, rules: Rules) -> Market:
+    costs = rules.costs
+    if costs.impact is None or market.impact is not None:
+        return market
+    assert market.volume is not None
+    window = costs.impact_window or 2
+    found = impact_of(market.close, market.volume, costs.impact, window)
+    return replace(market, impact=found)
+
+
+def _since(market: Market, start: int) -> Market:
+    """The bars that open from `start` on."""
+    first = int(np.searchsorted(market.ts, start))
+    if first == 0:
+        return market
+    columns = ("ts", "open", "close", "target", "high", "low", "volume", "impact")
+    cut = {
+        name: column[first:] for name in columns if (column := getattr(market, name)) is not None
+    }
+    levels = {name: column[first:] for name, column in market.levels.items()}
+    fine = market.fine
+    if fine is not None:
+        fine = replace(fine, begin=fine.begin[first:], end=fine.end[first:])
+    return replace(market, **cut, levels=levels, fine=fine)
 
 
 def buy_and_hold(markets: Sequence[Market], start: int, ts: Ints, cash: float) -> Floats:
@@ -103,59 +114,7 @@ def buy_and_hold(markets: Sequence[Market], start: int, ts: Ints, cash: float) -
     return worth
 
 
-def _groups(markets: Sequence[Market], rules: Rules, start: int) -> dict[int, list[Intent]]:
-    """Filling bar's ts → what is to be filled there, in the order of time."""
-    events: list[tuple[int, Intent]] = []
-    for one in markets:
-        first = int(np.searchsorted(one.ts, start))
-        targets = np.minimum(one.target[first:], rules.max_position)
-        for row in (first + changes(targets, rules.band)).tolist():
-            if row + 1 < one.ts.size:  # a decision at the last bar has no bar to be filled at
-                target = min(float(one.target[row]), rules.max_position)
-                decided = bar_end(int(one.ts[row]), rules.interval)
-                events.append((int(one.ts[row + 1]), Intent(one.symbol, target, decided)))
-    events.sort(key=lambda event: (event[0], event[1].symbol))
-    groups: dict[int, list[Intent]] = {}
-    for ts, intent in events:
-        groups.setdefault(ts, []).append(intent)
-    return groups
-
-
-def _marks(markets: Sequence[Market], moments: Ints, fill: str) -> Floats:
-    """(symbol × moment): the price of the bar that fills there, else the last close before."""
-    table = np.zeros((len(markets), moments.size))
-    for i, one in enumerate(markets):
-        rows = one.at_or_before(moments)
-        filling = one.open if fill == "next_open" else one.close
-        prices = np.where(one.ts[rows] == moments, filling[rows], one.close[rows])
-        table[i] = np.where(rows >= 0, prices, 0.0)
-    return table
-
-
-def _curve(
-    markets: Sequence[Market],
-    start: int,
-    moments: Ints,
-    states: Sequence[Account],
-    fills: list[Fill],
-) -> Simulation:
-    """The account at the close of every bar: constant between fills, valued at the last closes."""
-    ts = _moments_of(markets, start)
-    lengths = np.diff(np.concatenate(([0], np.searchsorted(ts, moments), [ts.size])))
-    cash = np.repeat(np.array([state.cash for state in states]), lengths)
-    held = np.zeros(ts.size)
-    for one in markets:
-        positions = np.array([state.held(one.symbol) for state in states])
-        if positions.any():
-            worth = np.repeat(positions, lengths)
-            worth *= one.last_close(ts)
-            held += worth
-    equity = cash + held
-    invested = np.divide(held, equity, out=held, where=equity > 0)  # nothing held: 0 stays 0
-    return Simulation(fills, states[-1], ts, equity, cash, invested)
-
-
-def _moments_of(markets: Sequence[Market], start: int) -> npt.NDArray[np.int64]:
+def moments_of(markets: Sequence[Market], start: int) -> npt.NDArray[np.int64]:
     """Every moment from `start` on at which some market has a bar."""
     each = [one.ts[np.searchsorted(one.ts, start) :] for one in markets]
     if len(each) > 1:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cq.backtest.engine import Market, buy_and_hold
+from cq.backtest.engine import buy_and_hold
 from cq.backtest.intents import Floats
+from cq.backtest.market import Market
 from cq.backtest.metrics import Metrics
 from cq.errors import DataError
 from cq.lake.fingerprint import Fingerprint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy.ma  # noqa: F401  # Polars asks it of every array: better while bars are being read
@@ -11,17 +11,19 @@ import polars as pl
 
 from cq.backtest import data
 from cq.backtest.account import Costs, Fill
-from cq.backtest.bars import Background, Part, Period, Reading, description
+from cq.backtest.bars import Background, Period, Reading, description
 from cq.backtest.code import code_version
-from cq.backtest.engine import Rules, Simulation, buy_and_hold, simulate
-from cq.backtest.hindsight import difference
+from cq.backtest.engine import Simulation, buy_and_hold, simulate
+from cq.backtest.market import Level, Orders, Rules
 from cq.backtest.metrics import metrics
 from cq.backtest.result import BacktestResult
+from cq.backtest.warnings import doubts, missed
 from cq.strategies import Strategy
 from cq.utils.time import iso, parse_time
 
 if TYPE_CHECKING:
     from cq.lake import Lake
+    from cq.strategies.orders import OrdersConfig
     from cq.utils.settings import Backtest
 
 TRADES = {
@@ -32,6 +34,7 @@ TRADES = {
     "price": pl.Float64,
     "fee": pl.Float64,
     "slippage": pl.Float64,
+    "reason": pl.String,
 }
 
 
@@ -67,13 +70,15 @@ def traded(asked: Reading) -> BacktestResult:
             asked.lake, parts, strategy.config.interval, strategy.config.exchange, period.start
         )
     )
-    markets = data.markets_of(parts, strategy)
+    warnings: list[str] = []
+    markets = data.markets_of(parts, strategy, warnings.append)
     for absent in sorted(set(asked.symbols) - {one.symbol for one in markets}):
         asked.say(f"{absent}: no bars {period}")
     rules = rules_of(strategy, asked.settings)
     first = period.start if period.start is not None else min(int(one.ts[0]) for one in markets)
     made = simulate(markets, rules, first)
-    warnings = _warnings(asked.bars, parts, strategy)
+    warnings += doubts(asked.bars, parts, markets, rules, strategy)
+    warnings += missed(markets, made, rules.interval)
     for warning in warnings:
         asked.say(f"warning: {warning}")
     config = configuration(asked)
@@ -104,20 +109,8 @@ def traded(asked: Reading) -> BacktestResult:
     )
 
 
-def _warnings(bars: pl.LazyFrame, parts: Sequence[Part], strategy: Strategy) -> list[str]:
-    """What makes the result of a user's own strategy doubtful; cq's own are held by its tests."""
-    if strategy.code is None:
-        return []
-    found = []
-    if doubt := difference(bars.collect(), parts, strategy):
-        found.append(doubt)
-    if any((part.rows["signal"] == -1).any() for part in parts):
-        found.append(f"{strategy.code}: a signal of −1 holds nothing: spot markets know no shorts")
-    return found
-
-
 def rules_of(strategy: Strategy, settings: Backtest) -> Rules:
-    """The engine's rules, from settings and from what the strategy says of its size."""
+    """The engine's rules, from settings and from what the strategy says of size and orders."""
     return Rules(
         cash=settings.cash,
         costs=Costs.of(settings),
@@ -125,6 +118,23 @@ def rules_of(strategy: Strategy, settings: Backtest) -> Rules:
         fill=settings.fill,
         max_position=settings.max_position,
         band=strategy.rebalance,
+        latency=settings.latency_bars,
+        allow_short=settings.allow_short,
+        borrow=settings.borrow_rate if settings.allow_short else 0.0,
+        orders=orders_of(strategy.config.orders),
+    )
+
+
+def orders_of(config: OrdersConfig) -> Orders:
+    """The engine's orders, from what a strategy's file says."""
+    levels: dict[str, Any] = {name: Level(*said) for name, said in config.levels().items()}
+    return Orders(
+        entry=config.entry,
+        expires=config.expires_bars,
+        max_bars=config.max_bars,
+        cooldown=config.cooldown_bars,
+        reentry=config.reentry,
+        **levels,
     )
 
 

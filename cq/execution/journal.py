@@ -233,10 +233,11 @@ class Journal:
         rows = self.rows(
             "select ts, symbol, side, quantity, price, fee, slippage from fills order by id"
         )
-        return [
-            Fill(ts, symbol, side, *(float(Decimal(text)) for text in amounts))
-            for ts, symbol, side, *amounts in rows
-        ]
+        found = []
+        for ts, symbol, side, *amounts in rows:
+            qty, price, fee, slippage = (float(Decimal(text)) for text in amounts)
+            found.append(Fill(ts, symbol, side, qty, price, fee, slippage))
+        return found
 
     def unanswered(self) -> list[Order]:
         """Orders whose end is not known, oldest first."""

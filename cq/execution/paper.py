@@ -37,4 +37,4 @@ class PaperBroker:
 
     def submit(self, order: Order) -> Report:
         """The whole quantity, at the filling bar's time."""
-        return Report("filled", filled(order.sized(), order.fill_ts, self.costs))
+        return Report("filled", filled(order.sized(), order.fill_ts, self.costs.at(order.fill_ts)))

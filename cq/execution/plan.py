@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from cq.backtest.account import Account, Costs, Fill, Intent, filled, in_order, sized
+from cq.errors import StrategyError
 from cq.execution.orders import Order, exact
 from cq.execution.risk import Prospect, Rule, verdict
 from cq.utils.ids import client_id
@@ -30,7 +31,15 @@ class Terms:
 
     @classmethod
     def of(cls, strategy: Strategy, backtest: Backtest) -> Terms:
-        """The terms of `strategy` under the settings of its backtest."""
+        """The terms of `strategy` under the settings of its backtest.
+
+        StrategyError where they ask for what only a backtest can do.
+        """
+        if found := research_only(strategy, backtest):
+            raise StrategyError(
+                strategy.where(()) if strategy.code is None else str(strategy.code),
+                f"{found} is for backtests only so far; leave it out to trade on paper or live",
+            )
         return cls(
             interval=strategy.config.interval,
             cash=backtest.cash,
@@ -43,6 +52,18 @@ class Terms:
     def fill_ts(self, ts: int) -> int:
         """When an order that the bar at `ts` fills is filled: at its open, or at its end."""
         return ts if self.fill == "next_open" else bar_end(ts, self.interval)
+
+
+def research_only(strategy: Strategy, backtest: Backtest) -> str | None:
+    """The first setting under which a paper session could not repeat the backtest; None without."""
+    orders = strategy.config.orders
+    asked = {
+        "orders": orders != type(orders)(),
+        "backtest.latency_bars": backtest.latency_bars,
+        "backtest.allow_short": backtest.allow_short,
+        "backtest.slippage.kind: " + backtest.slippage.kind: backtest.slippage.by_volume,
+    }
+    return next((name for name, found in asked.items() if found), None)
 
 
 @dataclass
@@ -69,16 +90,17 @@ def planned(
     `references` are the filling bars' prices, `marks` those and the last closes of the others.
     """
     group, equity = Group(), account.equity(marks)
+    costs = terms.costs.at(terms.fill_ts(ts))
     for intent in in_order(due, account, equity, references):
-        order = sized(intent, account, equity, references[intent.symbol], marks, terms.costs)
+        order = sized(intent, account, equity, references[intent.symbol], marks, costs)
         if order is None:
             group.nothing.append(intent)
             continue
-        fill = filled(order, terms.fill_ts(ts), terms.costs)
+        fill = filled(order, terms.fill_ts(ts), costs)
         if found := verdict(rules, prospect_of(fill, account, equity, marks)):
             group.blocked.append((intent, *found))
             continue
-        account = account.after(fill, terms.costs)
+        account = account.after(fill, costs)
         group.orders.append(
             Order(
                 client_id=client_id(session, intent.decided_ts, intent.symbol, order.side),

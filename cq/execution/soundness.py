@@ -106,8 +106,10 @@ def session_problem(session: Mapping[str, Any]) -> str | None:
     if lost := [name for name in NEEDED if name not in session]:
         return f"its session lacks {', '.join(lost)}"
     try:
-        numbers = [session["cash"], session["started_ts"], *session["costs"].values()]
-        Costs(**session["costs"])
+        costs = {**session["costs"]}
+        dated = [one for row in costs.pop("dated", None) or () for one in row]
+        numbers = [session["cash"], session["started_ts"], *costs.values(), *dated]
+        Costs(**costs)
         readable = all(isfinite(one) for one in numbers if one is not None)
         readable = readable and bool(session["strategy"]["name"])
     except (TypeError, KeyError, AttributeError, OverflowError):

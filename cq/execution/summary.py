@@ -32,7 +32,7 @@ def summary(journal: Journal, *, recent: int = 5) -> dict[str, Any]:
     `blocked` counts, by rule, how often it said no.
     """
     session = journal.session()
-    account = journal.account(session["cash"], Costs(**session["costs"]))
+    account = journal.account(session["cash"], Costs.said(session["costs"]))
     bars = journal.last_bars()
     closes = {symbol: close for symbol, (_, close) in bars.items()}
     worth = account.equity(closes)

@@ -97,4 +97,4 @@ class Windows:
                 f"the target of {row['symbol']} at {iso(row['ts'])} is {target}; "
                 "expected a fraction of equity, or null",
             )
-        return Wish(row["signal"], target)
+        return Wish(row["signal"], target if target is None else max(target, 0.0))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -153,10 +154,10 @@ def _trades(result: BacktestResult) -> str:
     rows = _trade_rows(trades if whole else trades.head(SHOWN_TRADES))
     if not whole:
         left = trades.height - 2 * SHOWN_TRADES
-        rows.append([f'<td colspan="7" class="more">… {left:,} more in trades.csv …</td>'])
+        rows.append([f'<td colspan="8" class="more">… {left:,} more in trades.csv …</td>'])
         rows += _trade_rows(trades.tail(SHOWN_TRADES))
     return _table(
-        ("time (UTC)", "symbol", "side", "qty", "price", "fee", "slippage"), rows, "trades"
+        ("time (UTC)", "symbol", "side", "qty", "price", "fee", "slippage", "why"), rows, "trades"
     )
 
 
@@ -170,8 +171,9 @@ def _trade_rows(trades: pl.DataFrame) -> list[list[str]]:
             _cell(f"{price:,.8g}", "n"),
             _cell(number(fee), "n"),
             _cell(number(slippage), "n"),
+            _cell(reason.replace("_", " ")),
         ]
-        for ts, symbol, side, qty, price, fee, slippage in trades.rows()
+        for ts, symbol, side, qty, price, fee, slippage, reason in trades.rows()
     ]
 
 
@@ -183,8 +185,7 @@ def _conventions(result: BacktestResult) -> str:
         f"A decision is taken at a bar's close and filled at the next bar's {fill}; that of the "
         "last bar is not filled.",
         f"Every fill pays a fee of {percent(said['fees']['taker'])}, at least "
-        f"{said['fees']['minimum']:g}, and slippage of {said['slippage']['bps']:g} basis points "
-        "against it.",
+        f"{said['fees']['minimum']:g}, and slippage of {_slippage(said['slippage'])} against it.",
         "Sells come before buys; a buy that cash cannot pay is cut, never made on credit.",
         f"One symbol takes at most {percent(said['max_position'])} of equity, all together "
         f"{percent(said['max_gross_exposure'])}.",
@@ -194,6 +195,18 @@ def _conventions(result: BacktestResult) -> str:
         "Buy and hold splits the same cash evenly at each symbol's first open, without costs.",
     ]
     return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+
+
+def _slippage(said: dict[str, Any]) -> str:
+    match said["kind"]:
+        case "half_spread":
+            return f"half a spread of {said['spread_bps']:g} basis points"
+        case "participation" | "square_root" as kind:
+            more = ", and more for large orders" if kind == "square_root" else ""
+            part = percent(said["participation"])
+            return f"{said['bps']:g} basis points, at most {part} of a bar's volume{more},"
+        case _:
+            return f"{said['bps']:g} basis points"
 
 
 def _origin(result: BacktestResult) -> str:

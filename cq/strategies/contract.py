@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from cq.errors import StrategyError, UsageError
+from cq.strategies.orders import MARKET_ORDERS, OrdersConfig
 from cq.strategies.sizing import FixedFraction, Sizing
 from cq.utils.time import interval_ns
 
@@ -48,6 +49,9 @@ class StrategyConfig(BaseModel, ABC):
     )
     interval: str = Field(description="length of a bar: 1m, 15m, 1h, 1d, …")
     sizing: Sizing = Field(FixedFraction(), description="how much of the equity a signal is worth")
+    orders: OrdersConfig = Field(
+        MARKET_ORDERS, description="how decisions are sent, and stops: see docs/engine.md"
+    )
     features: dict[str, Any] = Field(
         {}, description="columns beside the bars: NAME: {use: rsi, window: 14}; see `cq indicators`"
     )
@@ -177,7 +181,8 @@ class Strategy:
         It then equals the last row over all history.
         """
         below = self.config.pipeline.warmup if self.config.features else 1
-        return max(self._own_warmup(), self.config.sizing.warmup) + below - 1
+        own = max(self._own_warmup(), self.config.sizing.warmup, self.config.orders.warmup)
+        return own + below - 1
 
     @property
     def reads_all(self) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from cq.errors import UsageError
+from cq.utils.time import parse_time
 
 DATASETS = (
     *("ohlcv", "trades", "orderbook_l2", "orders", "fills"),
@@ -161,19 +165,59 @@ class Retention(_Frozen):
     quarantine_days: float | None = Field(30, gt=0)
 
 
+class FeesSince(_Frozen):
+    """Other fees from a day on."""
+
+    since: str = Field(description="first day, UTC, such as 2025-01-31")
+    taker: float = Field(ge=0, lt=1)
+    maker: float = Field(ge=0, lt=1)
+    minimum: float = Field(0.0, ge=0)
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _a_day(cls, value: Any) -> Any:
+        """YAML makes a date of what looks like one."""
+        said = value.isoformat() if isinstance(value, date) else value
+        if isinstance(said, str):
+            try:
+                parse_time(said)
+            except UsageError as error:
+                raise ValueError(str(error)) from None
+        return said
+
+
 class Fees(_Frozen):
     """What the exchange takes, as fractions of the traded notional."""
 
     taker: float = Field(ge=0, lt=1)
     maker: float = Field(ge=0, lt=1)
     minimum: float = Field(ge=0)
+    dated: tuple[FeesSince, ...] = ()
+
+    @field_validator("dated")
+    @classmethod
+    def _one_after_the_other(cls, dated: tuple[FeesSince, ...]) -> tuple[FeesSince, ...]:
+        days = [parse_time(one.since) for one in dated]
+        if days != sorted(set(days)):
+            raise ValueError("dated: days must come one after the other, the oldest first")
+        return dated
 
 
 class Slippage(_Frozen):
-    """How far a fill is from the bar's price."""
+    """How far a fill is from the bar's price, and how much of a bar's volume is to be had."""
 
-    kind: Literal["fixed_bps"]
-    bps: float = Field(ge=0, lt=10_000)
+    kind: Literal["fixed_bps", "half_spread", "participation", "square_root"]
+    bps: float = Field(0.0, ge=0, lt=10_000)
+    spread_bps: float = Field(0.0, ge=0, lt=10_000)
+    spread_ticks: float = Field(0.0, ge=0)
+    participation: float = Field(0.1, gt=0, le=1)
+    impact: float = Field(1.0, ge=0)
+    window: int = Field(24, ge=2)
+
+    @property
+    def by_volume(self) -> bool:
+        """Whether a bar's volume limits what is filled there."""
+        return self.kind in ("participation", "square_root")
 
 
 class Caps(_Frozen):
@@ -199,8 +243,13 @@ class Backtest(Caps):
     fill: Literal["next_open", "next_close"]
     fees: Fees
     slippage: Slippage
+    latency_bars: int = Field(0, ge=0, le=1_000)
     quantity_decimals: int | None = Field(ge=0, le=12)
+    tick: float | None = Field(None, gt=0)
     min_notional: float = Field(ge=0)
+    allow_short: bool = False
+    borrow_rate: float = Field(0.0, ge=0)
+    detail_interval: str | None = None
     warmup: int | Literal["auto"]
     seed: int
 
@@ -210,6 +259,12 @@ class Backtest(Caps):
         if isinstance(value, int) and value < 1:
             raise ValueError("warmup must be a number of bars above 0, or auto")
         return value
+
+    @model_validator(mode="after")
+    def _ticks_need_a_tick(self) -> Backtest:
+        if self.slippage.kind == "half_spread" and self.slippage.spread_ticks and not self.tick:
+            raise ValueError("slippage.spread_ticks needs `tick`, the step of a price")
+        return self
 
 
 class Live(Caps):

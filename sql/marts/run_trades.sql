@@ -27,6 +27,7 @@ select
     cell[5]::double as price,
     cell[6]::double as fee,
     cell[7]::double as slippage,
+    coalesce(cell[8], 'signal') as reason,
     number,
     run
 from cells;

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cq.backtest.account import Costs
-from cq.backtest.engine import Market, Rules, buy_and_hold, simulate
+from cq.backtest.engine import buy_and_hold, simulate
+from cq.backtest.market import Market, Rules
 
 HOUR = makers.HOUR
 

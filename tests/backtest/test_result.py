@@ -64,7 +64,7 @@ def test_what_has_no_value_is_null_in_json(lake, tmp_path):
     said = json.loads((tmp_path / "metrics.json").read_text())
     assert said["hit_rate"] is said["payoff"] is said["sharpe"] is None
     assert said["total_return"] == 0.0
-    assert (tmp_path / "trades.csv").read_text() == "ts,symbol,side,qty,price,fee,slippage\n"
+    assert (tmp_path / "trades.csv").read_text() == "ts,symbol,side,qty,price,fee,slippage,reason\n"
 
 
 def test_the_digest_follows_what_the_result_follows_from(lake):

@@ -48,7 +48,7 @@ def test_an_alert_before_any_bar_has_no_date(journal: Journal) -> None:
 
 
 def test_positions_are_worth_their_last_close(journal: Journal) -> None:
-    fill = Fill(HOUR, "BTC-BRL", "buy", 2.0, 100.0, 2.0, 0.5)
+    fill = Fill(HOUR, "BTC-BRL", "buy", 2.0, 100.0, 2.0, 0.5, "signal")
     order = Order("a", "BTC-BRL", "buy", exact(2.0), exact(100.0), 0.2, 0, HOUR)
     with journal.transaction():
         journal.record_decisions(
@@ -73,4 +73,4 @@ def test_positions_are_worth_their_last_close(journal: Journal) -> None:
     )
     assert found["blocked"] == {"max_position": 1}
     assert equity(journal).rows() == [(HOUR, 1018.0, 798.0)]
-    assert trades(journal).rows() == [(HOUR, "BTC-BRL", "buy", 2.0, 100.0, 2.0, 0.5)]
+    assert trades(journal).rows() == [(HOUR, "BTC-BRL", "buy", 2.0, 100.0, 2.0, 0.5, "signal")]

@@ -114,7 +114,7 @@ def test_a_wrong_type_says_what_was_found(project):
         ("timezone=Mars/Base", "is not a time zone"),
         ("symbols=BTC", "'BTC' is not a symbol; expected BASE-QUOTE"),
         ("backtest.warmup=0", "above 0, or auto"),
-        ("backtest.fees=3", "expected keys (taker, maker, minimum)"),
+        ("backtest.fees=3", "expected keys (taker, maker, minimum, dated)"),
         ("backtest.cash.more=3", "holds a value, no keys"),
         ("nonsense", "expected KEY=VALUE"),
         ("credentials.client_id=x", "secrets come from the environment only"),

@@ -1,0 +1,105 @@
+"""Bars of several symbols as flat arrays over (symbol × moment), as the loop reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from cq.backtest.intents import Floats, Ints
+from cq.backtest.market import Market, Rules
+
+
+def fixed(values: Any) -> Any:
+    """A view that nobody writes through: one kind of array, so that one compiled form serves."""
+    view = np.ascontiguousarray(values).view()
+    view.flags.writeable = False
+    return view
+
+
+NOTHING: Final = fixed(np.full(1, np.nan))
+NOWHERE: Final = fixed(np.zeros(2, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Markets, sorted by symbol, over the moments `ts` at which some of them has a bar."""
+
+    markets: tuple[Market, ...]
+    ts: Ints
+
+    @cached_property
+    def rows(self) -> list[Ints | None]:
+        """For each market the moments of its bars; None where it has one at each."""
+        return [
+            None if one.ts.size == self.ts.size else np.searchsorted(self.ts, one.ts)
+            for one in self.markets
+        ]
+
+    def flat(self, columns: Sequence[Floats]) -> Any:
+        """One column of each market, one after the other; NaN where there is no bar."""
+        if len(columns) == 1 and self.rows[0] is None:
+            return fixed(columns[0])
+        size = self.ts.size
+        made = np.full(size * len(columns), np.nan)
+        for s, (column, rows) in enumerate(zip(columns, self.rows, strict=True)):
+            part = made[s * size : (s + 1) * size]
+            part[slice(None) if rows is None else rows] = column
+        return fixed(made)
+
+    def bars(self, rules: Rules) -> dict[str, Any]:
+        """Open, high, low, close, volume and impact; what the rules do not look at is one NaN."""
+        costs, asked = rules.costs, {"open", "close"}
+        if rules.orders.within_bars:
+            asked |= {"high", "low"}
+        if costs.participation is not None:
+            asked.add("volume")
+        if costs.impact is not None:
+            asked.add("impact")
+        return {
+            name: self.flat([_needed(one, name) for one in self.markets])
+            if name in asked
+            else NOTHING
+            for name in ("open", "high", "low", "close", "volume", "impact")
+        }
+
+    def fine(self) -> tuple[Any, Any]:
+        """Four prices of each finer bar of all markets, and where those of each cell lie."""
+        if all(one.fine is None for one in self.markets):
+            return NOTHING, NOWHERE
+        size, before, prices = self.ts.size, 0, []
+        spans = np.zeros((size * len(self.markets), 2), dtype=np.int64)
+        for s, (market, rows) in enumerate(zip(self.markets, self.rows, strict=True)):
+            one = market.fine
+            if one is None:
+                continue
+            cells = s * size + (np.arange(size) if rows is None else rows)
+            spans[cells] = before + np.column_stack((one.begin, one.end))
+            before += one.open.size
+            prices.append(np.column_stack((one.open, one.high, one.low, one.close)))
+        return fixed(np.concatenate(prices).ravel()), fixed(spans.ravel())
+
+
+def _needed(market: Market, name: str) -> Floats:
+    column: Floats | None = getattr(market, name)
+    assert column is not None, f"{market.symbol} comes without {name}"
+    return column
+
+
+def impact_of(close: Floats, volume: Floats, coefficient: float, window: int) -> Floats:
+    """What √quantity is multiplied by at each bar: coefficient × deviation / √(mean volume).
+
+    Both are of the `window` bars before; 0 until there are two returns.
+    """
+    frame = pl.DataFrame({"close": close, "volume": volume}).select(
+        deviation=pl.col("close").log().diff().rolling_std(window, min_samples=2).shift(1),
+        usual=pl.col("volume").rolling_mean(window, min_samples=1).shift(1),
+    )
+    deviation, usual = (frame[one].fill_null(0.0).to_numpy() for one in frame.columns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = coefficient * deviation / np.sqrt(usual)
+    return np.where(np.isfinite(found), found, 0.0)

@@ -1,0 +1,257 @@
+"""The loop over bars: what happens at each moment, in which order.
+
+Plain functions over flat columns. Python runs them as they stand, numba compiles the very same
+lines: the same bits, since compiled arithmetic is not rearranged. docs/engine.md says every rule
+in words; the tests hold the loop against a slow one written from there.
+"""
+
+from __future__ import annotations
+
+import math
+
+from cq.backtest.arithmetic import FRACTION, desired, level, to_tick
+from cq.backtest.fills import market_orders, pull_up, worth_of
+from cq.backtest.levels import bar_again, levels
+from cq.backtest.resting import resting_orders
+from cq.backtest.world import (
+    A_STEP,
+    AT_CLOSE,
+    AT_OPEN,
+    AT_SAME_CLOSE,
+    BY_TIME,
+    LIMIT,
+    MARKET,
+    NONE,
+    SIGNAL,
+    World,
+)
+
+
+def walk(first: int, last: int, w: World) -> int:
+    """Go from moment `first` to before `last`; returns where it stopped.
+
+    It stops early where the next moment's fills might not fit.
+    """
+    terms, purse = w.terms[0], w.purse[0]
+    guarded = terms.stop or terms.take or terms.trail
+    for t in range(first, last):
+        if purse.fills + A_STEP * terms.symbols > terms.capacity:
+            return t
+        if terms.borrow > 0.0:
+            borrow(t, w)
+        busy = at_open(t, w)
+        if busy and terms.fill != AT_SAME_CLOSE:
+            all_take_up(t, w)
+            if terms.fill == AT_OPEN:
+                market_orders(2 * t, w)
+        if guarded:
+            all_levels(t, w)
+        if busy and terms.entry > MARKET:
+            resting_orders(t, w)
+        at_close(t, w)
+        if busy and terms.fill == AT_CLOSE:
+            market_orders(2 * t + 1, w)
+        if at_rest(t, w) == 0:
+            decide(t, w)
+        if terms.fill == AT_SAME_CLOSE:
+            all_take_up(t, w)
+            market_orders(2 * t + 1, w)
+        record(t, w)
+    return last
+
+
+def borrow(t: int, w: World) -> None:
+    """Pay for what is borrowed since the moment before."""
+    terms, owed = w.terms[0], 0.0
+    for s in range(terms.symbols):
+        one = w.book[s]
+        if one.held < 0.0:
+            owed -= one.held * one.mark * terms.borrow * w.years[t]
+    w.purse[0].cash -= owed
+    w.purse[0].borrowed += owed
+
+
+def at_open(t: int, w: World) -> int:
+    """Bring the account to this moment's opens; whether a decision or an order wants something."""
+    terms, busy = w.terms[0], 0
+    for s in range(terms.symbols):
+        i, one = s * terms.moments + t, w.book[s]
+        o = w.open[i]
+        if o != o:
+            continue
+        one.mark = o
+        one.slot += 1
+        if one.slot == terms.slots:
+            one.slot = 0
+        if terms.by_volume:
+            one.room = w.volume[i] * terms.participation
+        due = w.ring[s * terms.slots + one.slot].target
+        if one.kind != NONE or due == due:
+            busy = 1
+    return busy
+
+
+def all_take_up(t: int, w: World) -> None:
+    """Every symbol that has a bar at this moment."""
+    for s in range(w.terms[0].symbols):
+        o = w.open[s * w.terms[0].moments + t]
+        if o == o:
+            take_up(s, w)
+
+
+def take_up(s: int, w: World) -> None:
+    """Make the decision that is due now, if there is one, the working order of `s`."""
+    one, terms = w.book[s], w.terms[0]
+    due = w.ring[s * terms.slots + one.slot]
+    target = due.target
+    if target != target:
+        return
+    due.target = math.nan
+    one.target = target
+    one.left = math.nan
+    one.why = due.why
+    one.fired = 0
+    one.waited = 0
+    if target != 0.0 and one.held * target <= 0.0:  # levels are those that open a position
+        one.its_stop = due.stop
+        one.its_take = due.take
+        one.its_trail = due.trail
+    enters = target != 0.0 and one.held * target >= 0.0
+    if enters and one.held != 0.0 and terms.entry != MARKET:
+        wanted = desired(target, terms.unit, worth_of(w), one.mark, terms.max_position)
+        enters = abs(wanted) > abs(one.held)
+    one.kind = terms.entry if enters else MARKET
+    if one.kind != MARKET:
+        set_prices(s, due.close, due.limit, due.trigger, w)
+
+
+def set_prices(s: int, close: float, limit: float, trigger: float, w: World) -> None:
+    """Where a resting order lies: by the close at which it was decided."""
+    one, terms = w.book[s], w.terms[0]
+    sign = 1.0 if one.target > 0.0 else -1.0
+    up = 0 if one.target > 0.0 else 1
+    if one.kind == LIMIT:
+        one.limit = to_tick(level(terms.offset, limit, close, sign), terms.tick, up)
+        first = one.limit
+    else:
+        first = to_tick(level(terms.offset, trigger, close, -sign), terms.tick, 1 - up)
+        one.trigger = first
+        one.limit = to_tick(level(terms.beyond, limit, first, -sign), terms.tick, 1 - up)
+    if not first > 0.0:
+        one.kind = NONE
+
+
+def all_levels(t: int, w: World) -> None:
+    """Every position against its levels, within this moment's bars, by name."""
+    terms = w.terms[0]
+    for s in range(terms.symbols):
+        i, one = s * terms.moments + t, w.book[s]
+        if one.held == 0.0 or w.open[i] != w.open[i]:
+            continue
+        if one.fresh and not terms.entry_bar:
+            continue
+        h, low = w.high[i], w.low[i]
+        if one.held > 0.0:
+            touched = low <= one.floor or h >= one.take
+        else:
+            touched = h >= one.floor or low <= one.take
+        if touched or terms.by_fine:
+            levels(s, t, w)
+            continue
+        best = h if one.held > 0.0 else low
+        if terms.trail_close:
+            best = w.close[i]
+        if best > one.peak if one.held > 0.0 else best < one.peak:
+            one.peak = best
+            pull_up(one, terms)
+
+
+def at_close(t: int, w: World) -> None:
+    """Mark every position at this moment's closes."""
+    for s in range(w.terms[0].symbols):
+        c = w.close[s * w.terms[0].moments + t]
+        if c == c:
+            w.book[s].mark = c
+
+
+def at_rest(t: int, w: World) -> int:
+    """Whether nobody has anything to decide, as at most closes."""
+    terms = w.terms[0]
+    if terms.max_bars:
+        return 0
+    for s in range(terms.symbols):
+        target, one = w.target[s * terms.moments + t], w.book[s]
+        if (target == target and target != one.acted) or one.fresh or one.cooling or one.barred:
+            return 0
+    return 1
+
+
+def decide(t: int, w: World) -> None:
+    """What each symbol with a bar wants from this close on; it is due a bar and `latency` later."""
+    terms = w.terms[0]
+    for s in range(terms.symbols):
+        i, one = s * terms.moments + t, w.book[s]
+        if w.open[i] != w.open[i]:
+            continue
+        one.fresh = 0
+        cooling = one.cooling > 0
+        if cooling:
+            one.cooling -= 1
+        if one.held != 0.0:
+            one.age += 1
+            if one.age == terms.max_bars:
+                bar_again(s, one.held, w)
+                note(s, i, 0.0, BY_TIME, w)
+                continue
+        target = w.target[i]
+        if target != target:
+            continue
+        if terms.unit == FRACTION:
+            target = max(min(target, terms.max_position), -terms.max_position)
+        if target < 0.0 and not terms.short:
+            target = 0.0
+        if one.barred != 0.0:
+            if target * one.barred > 0.0:
+                continue
+            one.barred = 0.0
+        waits = cooling and one.held == 0.0 and target != 0.0
+        if not waits and arises(target, one.acted, terms.band, terms.unit):
+            one.acted = target
+            note(s, i, target, SIGNAL, w)
+
+
+def arises(target: float, acted: float, band: float, unit: int) -> bool:
+    """Whether `target` is far enough from what was last acted on; a band of units is a share."""
+    if unit != FRACTION:
+        band = band * abs(acted)
+    if (target == 0.0) != (acted == 0.0) or target * acted < 0.0:
+        return True
+    return abs(target - acted) > band
+
+
+def note(s: int, i: int, target: float, why: int, w: World) -> None:
+    """Keep a decision until it is due."""
+    terms = w.terms[0]
+    due = w.ring[s * terms.slots + w.book[s].slot]
+    due.target = target
+    due.close = w.close[i]
+    due.limit = w.levels[terms.at_limit + i * terms.each_limit]
+    due.trigger = w.levels[terms.at_trigger + i * terms.each_trigger]
+    due.stop = w.levels[terms.at_stop + i * terms.each_stop]
+    due.take = w.levels[terms.at_take + i * terms.each_take]
+    due.trail = w.levels[terms.at_trail + i * terms.each_trail]
+    due.why = why
+
+
+def record(t: int, w: World) -> None:
+    """Write down what the account is worth."""
+    terms, net, gross = w.terms[0], 0.0, 0.0
+    for s in range(terms.symbols):
+        one = w.book[s]
+        if one.held != 0.0:
+            net += one.held * one.mark
+            gross += abs(one.held) * one.mark
+    equity = w.purse[0].cash + net
+    w.curves[t] = equity
+    w.curves[t + terms.moments] = w.purse[0].cash
+    w.curves[t + 2 * terms.moments] = gross / equity if equity > 0.0 else 0.0

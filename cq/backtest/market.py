@@ -1,0 +1,147 @@
+"""What the engine is given: bars and wishes of each symbol, and the rules they trade by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+
+from cq.backtest.account import Costs
+from cq.backtest.intents import Floats, Ints
+
+LEVELS: Final = ("limit", "trigger", "stop", "take", "trail")
+"""What may be said at each bar beside the target, where it is not the same for all."""
+
+
+@dataclass(frozen=True)
+class Fine:
+    """Finer bars of the same symbol, oldest first; they say what came first within a bar.
+
+    Those from `begin` on and before `end` lie within each of the market's bars.
+    """
+
+    begin: Ints
+    end: Ints
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+
+
+@dataclass(frozen=True)
+class Market:
+    """One symbol's bars and targets, oldest first; NaN where there is no target.
+
+    `high`, `low` and `volume` are needed by rules that look at them; `impact` is what √quantity
+    moves the price by. `levels` holds what each bar says of an order's prices, by LEVELS.
+    """
+
+    symbol: str
+    ts: Ints
+    open: Floats
+    close: Floats
+    target: Floats
+    high: Floats | None = None
+    low: Floats | None = None
+    volume: Floats | None = None
+    impact: Floats | None = None
+    levels: Mapping[str, Floats] = field(default_factory=dict)
+    fine: Fine | None = None
+
+    def at_or_before(self, moments: Ints) -> Ints:
+        """For each moment the row of the newest bar that has opened by then; −1 before all."""
+        if self.ts is moments:
+            return np.arange(moments.size)
+        return np.searchsorted(self.ts, moments, side="right") - 1
+
+    def last_close(self, moments: Ints) -> Floats:
+        """The newest close at each moment; 0 before the first bar."""
+        if self.ts is moments:
+            return self.close
+        rows = self.at_or_before(moments)
+        return np.where(rows >= 0, self.close[rows], 0.0)
+
+
+class Level(NamedTuple):
+    """How far a price lies from another: a `share` of it, a `distance`, or itself a `price`.
+
+    Without a value each bar says its own, in `Market.levels`.
+    """
+
+    kind: Literal["share", "distance", "price"]
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What is sent for a decision, and what guards the position that it opens.
+
+    An entry by limit lies `limit` below the close of the deciding bar (above it to go short), one
+    by stop `trigger` above; a stop-limit's limit lies `limit` beyond its trigger. `stop`, `take`
+    and `trail` are measured from the fill that opens the position. 0 of a number of bars is none.
+    """
+
+    entry: Literal["market", "limit", "stop", "stop_limit"] = "market"
+    limit: Level | None = None
+    trigger: Level | None = None
+    stop: Level | None = None
+    take: Level | None = None
+    trail: Level | None = None
+    expires: int = 0
+    max_bars: int = 0
+    cooldown: int = 0
+    reentry: Literal["signal", "now"] = "signal"
+
+    @property
+    def guarded(self) -> bool:
+        """Whether positions have levels."""
+        return not (self.stop is self.take is self.trail is None)
+
+    @property
+    def within_bars(self) -> bool:
+        """Whether highs and lows matter."""
+        return self.guarded or self.entry != "market"
+
+
+MARKET_ONLY: Final = Orders()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How decisions become fills.
+
+    `unit` says what a target is of, `latency` how many bars later than the next one a decision is
+    carried out; `borrow` is what a short position costs a year, as a fraction of its worth.
+    `same_close`, `entry_bar` and `trail_by_close` are other engines' habits (see profiles).
+    """
+
+    cash: float
+    costs: Costs
+    interval: str
+    fill: Literal["next_open", "next_close", "same_close"] = "next_open"
+    max_position: float = 1.0
+    band: float = 0.0
+    unit: Literal["fraction", "units", "notional"] = "fraction"
+    latency: int = 0
+    allow_short: bool = False
+    borrow: float = 0.0
+    orders: Orders = MARKET_ONLY
+    entry_bar: bool = True
+    trail_by_close: bool = False
+
+    @property
+    def path_dependent(self) -> bool:
+        """Whether what happens within a bar, or between fills, decides what is traded next."""
+        orders, costs = self.orders, self.costs
+        return bool(
+            orders.within_bars
+            or orders.max_bars
+            or orders.cooldown
+            or costs.participation
+            or costs.impact
+            or self.allow_short
+            or self.unit != "fraction"
+            or self.fill == "same_close"
+        )

@@ -1,0 +1,265 @@
+"""Markets and rules through the loop over bars, by Python or by machine code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Final
+
+import numpy as np
+
+from cq.backtest import world
+from cq.backtest.account import Account, Costs, Fill, Side
+from cq.backtest.compiled import Walk, compiled
+from cq.backtest.grid import Grid, fixed
+from cq.backtest.intents import Floats, Ints
+from cq.backtest.kernel import walk
+from cq.backtest.market import LEVELS, Market, Orders, Rules
+from cq.backtest.world import World
+from cq.utils.time import YEAR, bar_end
+
+LONG: Final = 200_000
+"""Cells (symbols × moments) from which loading machine code is worth its while."""
+REASONS: Final = ("signal", "stop_loss", "take_profit", "trailing_stop", "max_bars")
+ENTRIES: Final = {"market": 1, "limit": 2, "stop": 3, "stop_limit": 4}
+FILLS: Final = {"next_open": 0, "next_close": 1, "same_close": 2}
+UNITS: Final = {"fraction": 0, "units": 1, "notional": 2}
+KINDS: Final = {"share": 1, "distance": 2, "price": 3}
+NO_NUMBER: Final = (
+    *("stop", "take", "trail", "floor", "left"),
+    *("its_stop", "its_take", "its_trail"),
+)
+"""What of a position and its order is NaN to begin with."""
+_LOADED: list[bool] = []
+
+
+@dataclass(frozen=True)
+class Carried:
+    """All that a run leaves to the next one over later bars of the same symbols."""
+
+    symbols: tuple[str, ...]
+    ts: int
+    purse: Any
+    book: Any
+    ring: Any
+
+    @property
+    def account(self) -> Account:
+        """Cash and positions."""
+        held = zip(self.symbols, self.book["held"].tolist(), strict=True)
+        return Account(float(self.purse["cash"][0]), {name: qty for name, qty in held if qty})
+
+    @property
+    def borrowed(self) -> float:
+        """What borrowing has cost so far."""
+        return float(self.purse["borrowed"][0])
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What the loop made of the bars."""
+
+    fills: list[Fill]
+    equity: Floats
+    cash: Floats
+    exposure: Floats
+    carried: Carried
+
+
+def step_through(
+    markets: Sequence[Market],
+    rules: Rules,
+    ts: Ints,
+    carried: Carried | None = None,
+    *,
+    by_machine: bool | None = None,
+) -> Stepped:
+    """Trade the moments `ts`; `markets` come sorted by symbol, with bars of those moments only.
+
+    `by_machine` chooses between machine code and Python; without, the work there is decides.
+    """
+    symbols = tuple(one.symbol for one in markets)
+    before = begun(symbols, int(ts[0]), rules) if carried is None else carried
+    made = world_of(Grid(tuple(markets), ts), rules, before)
+    machine = _machine(len(markets) * ts.size, by_machine)
+    w = _listed(made) if machine is None else made
+    run = machine or walk
+    at, fills = 0, []
+    while at < ts.size:
+        at = run(at, int(ts.size), w)
+        fills += _fills(w, symbols, ts, rules)
+        w.purse[0].fills = 0
+    curves = np.asarray(w.curves, dtype=np.float64).reshape(3, ts.size)
+    after = [_records(one) for one in (w.purse, w.book, w.ring)]
+    for kept, one in zip((made.purse, made.book, made.ring), after, strict=True):
+        kept[:] = one
+    last = Carried(symbols, int(ts[-1]), made.purse, made.book, made.ring)
+    return Stepped(fills, curves[0], curves[1], curves[2], last)
+
+
+def _machine(cells: int, wanted: bool | None) -> Walk | None:
+    """The compiled loop where it is asked for, or worth its while and there."""
+    if wanted is False:
+        return None
+    if wanted or _LOADED or cells >= LONG:
+        found = compiled()
+        if found is not None:
+            _LOADED.append(True)
+        return found
+    return None
+
+
+def _listed(made: World) -> World:
+    """The same over lists, over which Python loops several times faster than over arrays."""
+    return World(*(_objects(one) if one.dtype.names else one.tolist() for one in made))
+
+
+def _objects(records: Any) -> list[SimpleNamespace]:
+    names = records.dtype.names
+    return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in records.tolist()]
+
+
+def _records(found: Any) -> Any:
+    """What `_objects` made, as rows again; records as they are."""
+    return found if isinstance(found, np.ndarray) else [tuple(vars(one).values()) for one in found]
+
+
+def _fills(w: World, symbols: Sequence[str], ts: Ints, rules: Rules) -> list[Fill]:
+    """What was written down, as fills."""
+    count = int(w.purse[0].fills)
+    if isinstance(w.fills, np.ndarray):
+        rows = w.fills[:count].tolist()
+    else:
+        rows = [tuple(vars(one).values()) for one in w.fills[:count]]
+    made = []
+    for when, who, why, signed, price, fee, slippage in rows:
+        opened = int(ts[when // 2])
+        moment = bar_end(opened, rules.interval) if when % 2 else opened
+        side: Side = "buy" if signed > 0 else "sell"
+        made.append(
+            Fill(moment, symbols[who], side, abs(signed), price, fee, slippage, REASONS[why])
+        )
+    return made
+
+
+# ---- what the loop reads and writes
+
+
+def begun(symbols: tuple[str, ...], ts: int, rules: Rules) -> Carried:
+    """An account that has done nothing yet."""
+    purse = np.zeros(1, dtype=world.PURSE)
+    purse["cash"] = rules.cash
+    book = np.zeros(len(symbols), dtype=world.BOOK)
+    for name in NO_NUMBER:
+        book[name] = math.nan
+    ring = np.zeros(len(symbols) * (rules.latency + 1), dtype=world.DECISION)
+    ring["target"] = math.nan
+    return Carried(symbols, ts, purse, book, ring)
+
+
+def world_of(grid: Grid, rules: Rules, before: Carried) -> World:
+    """Everything the loop reads and writes, as arrays."""
+    size, moments = len(grid.markets), int(grid.ts.size)
+    levels, places = _levels(grid, rules.orders)
+    capacity = max(4 * world.A_STEP * size, min(moments, 4_096))
+    terms = np.zeros(1, dtype=world.TERMS)
+    for name, value in (_terms(rules) | places).items():
+        terms[name] = value
+    terms["symbols"], terms["moments"], terms["capacity"] = size, moments, capacity
+    terms["by_fine"] = any(one.fine is not None for one in grid.markets)
+    years = np.diff(grid.ts, prepend=before.ts) / YEAR if rules.borrow else np.zeros(1)
+    fine, spans = grid.fine()
+    return World(
+        **grid.bars(rules),
+        target=grid.flat([one.target for one in grid.markets]),
+        levels=levels,
+        fine=fine,
+        spans=spans,
+        dated=fixed(_rates(rules, grid.ts)),
+        years=fixed(years),
+        curves=np.zeros(3 * moments),
+        terms=_named(terms),
+        purse=_named(before.purse.copy()),
+        book=_named(before.book.copy()),
+        ring=_named(before.ring.copy()),
+        fills=_named(np.zeros(capacity, dtype=world.FILL)),
+    )
+
+
+def _named(records: Any) -> Any:
+    return records.view(np.recarray)
+
+
+def _levels(grid: Grid, orders: Orders) -> tuple[Any, dict[str, int]]:
+    """What is said of prices, once or a cell each, one after the other; and where each stands."""
+    parts, at = [], 0
+    terms: dict[str, int] = {}
+    for name in LEVELS:
+        level = getattr(orders, name)
+        each = level is not None and level.value is None
+        if each:
+            part = grid.flat([one.levels[name] for one in grid.markets])
+        else:
+            part = np.array([math.nan if level is None else float(level.value)])
+        terms |= {f"at_{name}": at, f"each_{name}": int(each)}
+        parts.append(part)
+        at += part.size
+    return fixed(np.concatenate(parts)), terms
+
+
+def _rates(rules: Rules, ts: Ints) -> Floats:
+    """Taker, maker and minimum: once, or for each open and close where they change."""
+    costs = rules.costs
+    if costs.dated is None:
+        return np.array(_rate(costs))
+    ends = [bar_end(one, rules.interval) for one in ts.tolist()]
+    moments = np.column_stack((ts, ends)).ravel()
+    spans = np.searchsorted([one.since_ts for one in costs.dated], moments, side="right")
+    each = np.array([_rate(costs), *(_rate(costs.at(one.since_ts)) for one in costs.dated)])
+    found: Floats = each[spans].ravel()
+    return found
+
+
+def _rate(costs: Costs) -> tuple[float, float, float]:
+    maker = costs.taker if costs.maker is None else costs.maker
+    return costs.taker, maker, costs.minimum_fee
+
+
+def _terms(rules: Rules) -> dict[str, float]:
+    costs, orders = rules.costs, rules.orders
+    modes = {
+        name: 0 if (one := getattr(orders, name)) is None else KINDS[one.kind] for name in LEVELS
+    }
+    return {
+        "unit": UNITS[rules.unit],
+        "fill": FILLS[rules.fill],
+        "slots": rules.latency + 1,
+        "short": rules.allow_short,
+        "borrow": rules.borrow,
+        "max_position": rules.max_position,
+        "max_gross": costs.max_gross_exposure,
+        "band": rules.band,
+        "scale": costs.scale,
+        "min_notional": costs.min_notional,
+        "tick": costs.tick or 0.0,
+        "move": costs.slippage_bps / 10_000,
+        "half_ticks": costs.half_ticks or 0.0,
+        "participation": costs.participation or 1.0,
+        "by_volume": costs.participation is not None,
+        "by_impact": costs.impact is not None,
+        "each_rate": 0 if costs.dated is None else 3,
+        "entry": ENTRIES[orders.entry],
+        "offset": modes["limit" if orders.entry == "limit" else "trigger"],
+        "beyond": modes["limit"],
+        "stop": modes["stop"],
+        "take": modes["take"],
+        "trail": modes["trail"],
+        "expires": orders.expires,
+        "max_bars": orders.max_bars,
+        "cooldown": orders.cooldown,
+        "reentry": orders.reentry == "now",
+        "entry_bar": rules.entry_bar,
+        "trail_close": rules.trail_by_close,
+    }

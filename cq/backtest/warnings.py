@@ -1,0 +1,80 @@
+"""What makes a result doubtful, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cq.backtest.hindsight import difference
+from cq.utils.time import interval_ns, iso
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cq.backtest.bars import Part
+    from cq.backtest.engine import Simulation
+    from cq.backtest.intents import Floats, Ints
+    from cq.backtest.market import Market, Rules
+    from cq.strategies import Strategy
+
+
+def doubts(
+    bars: pl.LazyFrame,
+    parts: Sequence[Part],
+    markets: Sequence[Market],
+    rules: Rules,
+    strategy: Strategy,
+) -> list[str]:
+    """Targets that are not traded as they stand; of a user's own code, also what it cannot know."""
+    found, where = [], str(strategy.code or strategy.name)
+    if strategy.code is not None and (doubt := difference(bars.collect(), parts, strategy)):
+        found.append(doubt)
+    if not rules.allow_short and any((one.target < 0).any() for one in markets):
+        found.append(f"{where}: a signal of −1 holds nothing: spot markets know no shorts")
+    for one in markets:
+        over = np.abs(np.nan_to_num(one.target)) > rules.max_position * (1 + 1e-12)
+        if over.any():
+            first = int(over.argmax())
+            found.append(
+                f"{where}: {int(over.sum())} targets of {one.symbol} lie over max_position "
+                f"{rules.max_position:g} and are cut to it, first {one.target[first]:g} at "
+                f"{iso(int(one.ts[first]))}"
+            )
+    return found
+
+
+def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[str]:
+    """Bars that were missing while their symbol was held: it stood at its last close meanwhile."""
+    found = []
+    for one in markets:
+        when, held = _positions(one.symbol, made)
+        if not when.size:
+            continue
+        steps = np.rint(np.diff(one.ts) / interval_ns(interval)).astype(np.int64) - 1
+        gaps = np.flatnonzero(steps > 0)
+        gaps = gaps[held[np.searchsorted(when, one.ts[gaps + 1])] != 0]
+        if gaps.size:
+            longest = gaps[steps[gaps].argmax()]
+            found.append(
+                f"{one.symbol}: {int(steps[gaps].sum())} bars are missing while it was held, "
+                f"{int(steps[longest])} of them after {iso(int(one.ts[longest]))}; it was worth "
+                "its last close"
+            )
+        if held[-1] != 0 and one.ts[-1] < made.ts[-1]:
+            found.append(
+                f"{one.symbol}: has no bar after {iso(int(one.ts[-1]))} and is still held; it is "
+                "worth its last close"
+            )
+    return found
+
+
+def _positions(symbol: str, made: Simulation) -> tuple[Ints, Floats]:
+    """When fills changed the position, and what was held before each of them and after the last."""
+    mine = [one for one in made.fills if one.symbol == symbol]
+    when = np.array([one.ts for one in mine], dtype=np.int64)
+    signed = [one.qty if one.side == "buy" else -one.qty for one in mine]
+    held = np.concatenate(([0.0], np.cumsum(signed)))
+    held[np.abs(held) < 1e-9 * np.abs(held).max()] = 0.0
+    return when, held
