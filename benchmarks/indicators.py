@@ -33,7 +33,7 @@ from cq.indicators import (
     with_indicators,
 )
 
-H, L, C, V = "high", "low", "close", "volume"
+OPEN, H, L, C, V = "open", "high", "low", "close", "volume"
 Run = Callable[[], object]
 CLOCK = time.process_time if "--cpu" in sys.argv else time.perf_counter
 
@@ -56,6 +56,7 @@ def market(rows: int) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "ts": np.arange(rows),
+            OPEN: np.concatenate([close[:1], close[:-1]]),
             H: close + wick[0],
             L: close - wick[1],
             C: close,
@@ -191,7 +192,7 @@ def many_symbols(bars: pl.DataFrame, rounds: int, symbols: int = 50) -> None:
 
 def every_twin(bars: pl.DataFrame, rounds: int) -> None:
     print("\nEvery other one (limit: 10× its TA-Lib twin)")
-    arrays = {name: bars[name].to_numpy() for name in (H, L, C, V)}
+    arrays = {name: bars[name].to_numpy() for name in (OPEN, H, L, C, V)}
     worst = 0.0
     for case, twin in TWINS.items():
         runs: dict[str, Run] = {

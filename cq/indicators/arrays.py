@@ -31,8 +31,9 @@ class Batch:
 
 def array(column: pl.Series) -> Array:
     """The column as floats, nulls as NaN; read-only, and not copied where it need not be."""
-    column = column.cast(pl.Float64)
-    found = _in_place(column)
+    if column.dtype != pl.Float64:
+        column = column.cast(pl.Float64)
+    found = _in_place(column) if column.n_chunks() > 1 else None
     if found is None:
         found = np.ascontiguousarray(column.rechunk().to_numpy())
     found.setflags(write=False)
@@ -44,7 +45,7 @@ def _in_place(column: pl.Series) -> Array | None:
 
     It lives no longer than the column does.
     """
-    if column.null_count() or column.is_empty():
+    if column.null_count():
         return None
     pieces = [one.to_numpy(allow_copy=False) for one in column.get_chunks()]
     end = pieces[0].ctypes.data

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from planted_leaks import LEAKS
 
 from cq.cli.main import run
 from cq.lake import Lake
@@ -31,6 +32,22 @@ def generate_signals(bars, config):
     return bars.with_columns(feature=feature).with_columns(
         signal=(pl.col("feature") > CLOSE).cast(pl.Int8)
     )
+"""
+
+
+PLANTED = """
+from planted_leaks import LEAKS
+from cq.strategies import StrategyConfig
+
+
+class Config(StrategyConfig):
+    @property
+    def warmup(self):
+        return 24
+
+
+def generate_signals(bars, config):
+    return LEAKS["{name}"](bars)
 """
 
 
@@ -75,6 +92,18 @@ def test_look_ahead_ends_in_exit_code_1_with_the_column_and_the_first_bar(own, c
     assert "shift(-1) takes later rows" in shown.out
     assert "first bar at fault" in shown.out
     assert "own sees the future: feature of BTC-BRL at 2024-01-01T00:00:00Z is" in shown.err
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_every_planted_leak_is_found(project, monkeypatch, name, capsys):
+    monkeypatch.chdir(project)
+    (project / "planted.py").write_text(PLANTED.format(name=name))
+    (project / "planted.yaml").write_text(
+        "python: planted.py\nsymbols: [BTC-BRL, SOL-BRL]\ninterval: 1h\n"
+    )
+    typed = ["check", "lookahead", "planted.yaml", "--end", "2024-01-01T14:00", "--looks", "3"]
+    assert run(typed) == 1
+    assert "planted sees the future: " in capsys.readouterr().err
 
 
 def test_look_ahead_that_the_bars_do_not_show_is_suspected_all_the_same(own, capsys):

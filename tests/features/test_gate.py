@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import polars as pl
 import pytest
@@ -122,6 +124,15 @@ def test_a_random_model_is_seeded():
 def test_too_few_rows_to_learn_from_are_said():
     with pytest.raises(DataError, match="no training of the gate has 50 rows"):
         gate(of=bars(40))
+
+
+def test_without_scikit_learn_it_is_said_what_to_install(monkeypatch, tmp_path):
+    save(gate(), tmp_path / "gate.joblib")
+    for name in [one for one in sys.modules if one.partition(".")[0] == "sklearn"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    for use in (gate, lambda: load(tmp_path / "gate.joblib")):
+        with pytest.raises(UsageError, match="a gate needs scikit-learn; install it with `pip"):
+            use()
 
 
 @pytest.mark.parametrize(

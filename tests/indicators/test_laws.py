@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from cq.errors import UsageError
 from cq.indicators import REGISTRY, ema, in_time_order, kernels, rsi, sma, with_indicators
-from cq.indicators.kernels import compiled
+from cq.indicators.kernels import compiled, compiling
 from cq.utils.time import HOUR
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -274,6 +275,17 @@ def test_compiled_loops_give_the_bits_of_plain_ones():
         fast(one, *arrays, *rest)
         loop(other, *lists, *plain)
         np.testing.assert_array_equal(one, other, loop.__name__)
+
+
+def test_short_columns_are_compiled_once_there_were_many(monkeypatch):
+    monkeypatch.setattr(compiling, "_READY", set())
+    monkeypatch.setattr(compiling, "_SEEN", Counter())
+    monkeypatch.setattr(compiling, "MANY", 250)
+    ran = []
+    monkeypatch.setattr(compiling, "compiled", lambda loop: ran.append(loop))
+    for _ in range(3):
+        values(walk(100), x=rsi("close"))
+    assert ran == [kernels.strength]
 
 
 def test_a_span_of_time_is_a_window_of_as_many_bars():

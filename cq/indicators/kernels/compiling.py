@@ -11,6 +11,7 @@ A null or NaN is a bar that is not there: windows that hold one have no value, s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,11 +25,15 @@ import polars as pl
 from cq.indicators.arrays import array, series
 
 LONG: Final = 50_000
-"""Rows from which compiling, or loading what was compiled, is worth its while."""
+"""Rows of a column from which compiling, or loading what was compiled, is worth its while."""
+MANY: Final = 1_000_000
+"""Rows of short columns after which it is: Python has then spent as long on them."""
 
 Loop = Callable[..., None]
 _READY: set[Loop] = set()
 """What is compiled in this process: from then on it serves short columns as well."""
+_SEEN: Counter[Loop] = Counter()
+"""Rows that Python went through, by loop."""
 
 
 def kernel(loop: Loop, inputs: Sequence[pl.Expr], *parameters: Any) -> pl.Expr:
@@ -47,14 +52,21 @@ class Kernel:
         """What the loop makes of the columns of one symbol."""
         arrays = [array(one) for one in columns]
         rows = len(arrays[0])
-        wanted = rows >= LONG or self.loop in _READY
-        if wanted and (fast := compiled(self.loop)):
+        if _wanted(self.loop, rows) and (fast := compiled(self.loop)):
             found = np.full(rows, np.nan)
             fast(found, *arrays, *self.parameters)
             return series(found)
         listed = [np.nan] * rows
         self.loop(listed, *map(_listed, arrays), *map(_listed, self.parameters))
         return series(np.array(listed, dtype=np.float64))
+
+
+def _wanted(loop: Loop, rows: int) -> bool:
+    """Whether machine code is there, or pays: live trading asks for a few rows, for days."""
+    if loop in _READY or rows >= LONG:
+        return True
+    _SEEN[loop] += rows
+    return _SEEN.total() > MANY
 
 
 @cache
