@@ -6,11 +6,13 @@ The same values as the expressions that one would write, without a column of all
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from cq.indicators.arrays import Array
-from cq.indicators.windows import lines, sums
+from cq.indicators.kernels import adaptive, filled
+from cq.indicators.windows import in_blocks, lines, sums
 
 
 def ratio(above: Array, below: Array, flat: float) -> Array:
@@ -42,6 +44,27 @@ def efficiencies(x: Array, rows: int) -> Array:
     """How far the values came in `rows` − 1 steps, over the way they went; 1 in a flat window."""
     path = sums(np.abs(x[1:] - x[:-1]), rows - 1)
     return np.minimum(ratio(np.abs(x[rows - 1 :] - x[: len(path)]), path, 1.0), 1.0)
+
+
+def adaptive_means(arrays: Sequence[Array], window: int, slow: float, fast: float) -> Array:
+    """Kaufman's mean: by its efficiency, each value's weight lies between `slow` and `fast`."""
+    (x,) = arrays
+    return filled(adaptive, [x, in_blocks([x], efficiencies, window + 1)], slow, fast)
+
+
+def weighted_means(x: Array, weights: Array, rows: int) -> Array:
+    """The mean of each run, weighted; none where the weights are all 0."""
+    return ratio(sums(x * weights, rows), sums(weights, rows), np.nan)
+
+
+def traded_means(high: Array, low: Array, close: Array, volume: Array, rows: int) -> Array:
+    """The mean typical price of what each run traded; none where that is nothing."""
+    return weighted_means((high + low + close) * (1 / 3), volume, rows)
+
+
+def relatives(x: Array, rows: int) -> Array:
+    """The newest value over the mean of those before it; none where they are all 0."""
+    return ratio(x[rows - 1 :], sums(x, rows - 1)[:-1] / (rows - 1), np.nan)
 
 
 def vortices(high: Array, low: Array, close: Array, rows: int, up: bool) -> Array:

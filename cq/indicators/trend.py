@@ -7,13 +7,14 @@ import math
 import numpy as np
 import polars as pl
 
+from cq.indicators.arrays import batch
 from cq.indicators.columns import Column, column, fixed_point
-from cq.indicators.kernels import adaptive, chained, kernel, weighted
+from cq.indicators.kernels import chained, kernel, weighted
 from cq.indicators.registry import forgets, indicator, whole
-from cq.indicators.smoothing import Seed, average, quotient, wilder
+from cq.indicators.smoothing import Seed, average, wilder
 from cq.indicators.stages import share
-from cq.indicators.steps import aging, efficiencies, hulls, means_of_means
-from cq.indicators.windows import line, mean_of, total, windowed
+from cq.indicators.steps import adaptive_means, aging, hulls, means_of_means, weighted_means
+from cq.indicators.windows import line, mean_of, windowed
 from cq.utils.time import interval_ns
 
 
@@ -146,9 +147,8 @@ def kama(values: Column, window: int = 10, fast: int = 2, slow: int = 30) -> pl.
     passed over once they left the window. Source: Kaufman 1995, TA-Lib KAMA. The recurrence is a
     kernel. The warm-up is for the slowest market there can be.
     """
-    x = column(values)
-    efficiency = windowed(efficiencies, [x], whole(window) + 1)
-    return kernel(adaptive, [x, efficiency], 2 / (slow + 1), 2 / (fast + 1))
+    weights = 2 / (slow + 1), 2 / (fast + 1)
+    return batch(adaptive_means, [column(values)], whole(window), *weights)
 
 
 @indicator("trend", "price", lambda window: window + math.isqrt(window) - 1)
@@ -198,9 +198,7 @@ def vwma(values: Column, volume: Column, window: int = 20) -> pl.Expr:
     Null until the window is full, while it holds a null, and where nothing was traded in it.
     Source: TA-Lib VWMA.
     """
-    v = column(volume)
-    money = total(column(values) * v, whole(window))
-    return quotient(money, share(total(v, window)), None)
+    return windowed(weighted_means, [column(values), column(volume)], whole(window))
 
 
 @indicator("trend", "change", lambda window: window)

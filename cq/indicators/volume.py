@@ -11,7 +11,8 @@ from cq.indicators.kernels import kernel, line_crossing, running_mean
 from cq.indicators.registry import FOREVER, forgets, indicator, whole
 from cq.indicators.smoothing import average, change, quotient
 from cq.indicators.stages import share
-from cq.indicators.windows import mean_of, total
+from cq.indicators.steps import relatives, traded_means
+from cq.indicators.windows import total, windowed
 from cq.utils.time import interval_ns
 
 
@@ -64,9 +65,10 @@ def rolling_vwap(
     behind the first bar), while it holds a null, and where nothing was traded in it.
     """
     v = column(volume)
-    money = _typical(high, low, close) * v
     if isinstance(window, int):
-        return quotient(total(money, whole(window)), share(total(v, window)), None)
+        inputs = [column(high), column(low), column(close), v]
+        return windowed(traded_means, inputs, whole(window))
+    money = _typical(high, low, close) * v
     ts, length = pl.col("ts"), interval_ns(window)
     above, below = (one.rolling_sum_by("ts", window_size=f"{length}i") for one in (money, v))
     return pl.when(ts - ts.cum_min() >= length).then(quotient(above, below, None))
@@ -145,5 +147,4 @@ def relative_volume(volume: Column, window: int = 20) -> pl.Expr:
     Null for `window` bars, while a null is in sight, and where the bars before traded nothing.
     Source: TA-Lib RVOL.
     """
-    v = column(volume)
-    return quotient(v, share(mean_of(v.shift(1), whole(window))), None)
+    return windowed(relatives, [column(volume)], whole(window) + 1)

@@ -1,6 +1,6 @@
 """Loops over bars that no expression can say."""
 
-from cq.indicators.kernels.compiling import Kernel, compiled, kernel
+from cq.indicators.kernels.compiling import Kernel, compiled, filled, kernel
 from cq.indicators.kernels.means import (
     adaptive,
     chained,
@@ -28,6 +28,7 @@ __all__ = [
     "compiled",
     "crossing",
     "directional",
+    "filled",
     "kernel",
     "line_crossing",
     "lower_share",

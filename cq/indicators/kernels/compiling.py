@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from cq.indicators.arrays import array, series
+from cq.indicators.arrays import Array, array, series
 
 LONG: Final = 50_000
 """Rows of a column from which compiling, or loading what was compiled, is worth its while."""
@@ -50,15 +50,19 @@ class Kernel:
 
     def __call__(self, columns: Sequence[pl.Series]) -> pl.Series:
         """What the loop makes of the columns of one symbol."""
-        arrays = [array(one) for one in columns]
-        rows = len(arrays[0])
-        if _wanted(self.loop, rows) and (fast := compiled(self.loop)):
-            found = np.full(rows, np.nan)
-            fast(found, *arrays, *self.parameters)
-            return series(found)
-        listed = [np.nan] * rows
-        self.loop(listed, *map(_listed, arrays), *map(_listed, self.parameters))
-        return series(np.array(listed, dtype=np.float64))
+        return series(filled(self.loop, [array(one) for one in columns], *self.parameters))
+
+
+def filled(loop: Loop, arrays: Sequence[Array], *parameters: Any) -> Array:
+    """What `loop` makes of the arrays."""
+    rows = len(arrays[0])
+    if _wanted(loop, rows) and (fast := compiled(loop)):
+        found = np.full(rows, np.nan)
+        fast(found, *arrays, *parameters)
+        return found
+    listed = [np.nan] * rows
+    loop(listed, *map(_listed, arrays), *map(_listed, parameters))
+    return np.array(listed, dtype=np.float64)
 
 
 def _wanted(loop: Loop, rows: int) -> bool:
