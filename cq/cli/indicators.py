@@ -79,5 +79,5 @@ def _show(one: Indicator[..., Any]) -> None:
     click.echo(textwrap.dedent(one.doc).strip() + "\n")
     click.echo(f"family   {one.family}")
     click.echo(f"gives    {', '.join(one.outputs)}")
-    click.echo(f"range    {low} to {high}, a {one.unit}")
+    click.echo(f"range    {low} to {high} ({one.unit})")
     click.echo(f"warm-up  {_bars(one)} bars")

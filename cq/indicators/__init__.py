@@ -1,28 +1,16 @@
 """Indicators: columns in, one expression or several by name out."""
 
 from cq.indicators.candles import (
-    dark_cloud_cover,
     doji,
-    doji_star,
     dragonfly_doji,
-    engulfing,
-    evening_star,
     gravestone_doji,
     hammer,
     hanging_man,
-    harami,
-    harami_cross,
     inverted_hammer,
     long_legged_doji,
     marubozu,
-    morning_star,
-    piercing,
     shooting_star,
     spinning_top,
-    three_black_crows,
-    three_inside,
-    three_outside,
-    three_white_soldiers,
 )
 from cq.indicators.channels import bollinger, donchian, ichimoku, keltner, sar, supertrend
 from cq.indicators.columns import CLOSE, Column, column, fixed_point, in_time_order, one_market
@@ -71,6 +59,20 @@ from cq.indicators.trend import (
     trima,
     vwma,
     wma,
+)
+from cq.indicators.turns import (
+    dark_cloud_cover,
+    doji_star,
+    engulfing,
+    evening_star,
+    harami,
+    harami_cross,
+    morning_star,
+    piercing,
+    three_black_crows,
+    three_inside,
+    three_outside,
+    three_white_soldiers,
 )
 from cq.indicators.volatility import (
     atr,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import polars as pl
 
 from cq.indicators.columns import Column, column, fixed_point
 from cq.indicators.kernels import kernel, mean_range
-from cq.indicators.registry import forgets, indicator, whole
+from cq.indicators.registry import Indicator, forgets, indicator, whole
 from cq.indicators.smoothing import quotient, smooth
 from cq.indicators.windows import deviation, mean_of, squares
 
@@ -131,71 +132,70 @@ def parkinson(high: Column, low: Column, window: int = 20, bars_per_year: float 
     return _annual(mean_of(span**2, whole(window)) / (4 * math.log(2)), bars_per_year)
 
 
-@indicator("volatility", "ratio", lambda window: window, (0.0, None))
-def garman_klass(
-    open: Column,  # noqa: A002 - the column's name
-    high: Column,
-    low: Column,
-    close: Column,
-    window: int = 20,
-    bars_per_year: float = 1.0,
-) -> pl.Expr:
+Square = Callable[..., pl.Expr]
+"""The mean square of open, high, low, close over a window."""
+
+
+def of_all_prices(more: int) -> Callable[[Square], Indicator[..., pl.Expr]]:
+    """List the volatility whose mean square is given, which needs `more` bars than its window."""
+
+    def listed(square: Square) -> Indicator[..., pl.Expr]:
+        def made(
+            open: Column,  # noqa: A002 - the column's name
+            high: Column,
+            low: Column,
+            close: Column,
+            window: int = 20,
+            bars_per_year: float = 1.0,
+        ) -> pl.Expr:
+            prices = (column(one) for one in (open, high, low, close))
+            return _annual(square(*prices, whole(window, least=1 + more)), bars_per_year)
+
+        made.__name__, made.__doc__ = square.__name__, square.__doc__
+        return indicator("volatility", "ratio", lambda window: window + more, (0.0, None))(made)
+
+    return listed
+
+
+@of_all_prices(0)
+def garman_klass(o: pl.Expr, h: pl.Expr, low: pl.Expr, c: pl.Expr, window: int) -> pl.Expr:
     """Volatility a bar (or a year) from all four prices.
 
     √(mean(½ ln(high / low)² − (2 ln 2 − 1) ln(close / open)²)), 0 where that is below 0. Knows no
     gaps and no drift. Null until the window is full, and while it holds a null. Source: Garman and
     Klass 1980.
     """
-    span = (column(high) / column(low)).log()
-    body = (column(close) / column(open)).log()
-    square = span**2 / 2 - (2 * math.log(2) - 1) * body**2
-    return _annual(mean_of(square, whole(window)), bars_per_year)
+    span, body = (h / low).log(), (c / o).log()
+    return mean_of(span**2 / 2 - (2 * math.log(2) - 1) * body**2, window)
 
 
-def _rogers_satchell(open_: Column, high: Column, low: Column, close: Column) -> pl.Expr:
-    o, h, low_, c = (column(one).log() for one in (open_, high, low, close))
-    return (h - c) * (h - o) + (low_ - c) * (low_ - o)
-
-
-@indicator("volatility", "ratio", lambda window: window, (0.0, None))
-def rogers_satchell(
-    open: Column,  # noqa: A002
-    high: Column,
-    low: Column,
-    close: Column,
-    window: int = 20,
-    bars_per_year: float = 1.0,
-) -> pl.Expr:
+@of_all_prices(0)
+def rogers_satchell(o: pl.Expr, h: pl.Expr, low: pl.Expr, c: pl.Expr, window: int) -> pl.Expr:
     """Volatility a bar (or a year) from all four prices, whatever the drift.
 
     √(mean(ln(h / c) ln(h / o) + ln(l / c) ln(l / o))). Knows no gaps. 0 in a flat market; null
     until the window is full, and while it holds a null. Source: Rogers and Satchell 1991.
     """
-    square = _rogers_satchell(open, high, low, close)
-    return _annual(mean_of(square, whole(window)), bars_per_year)
+    return _drift_free(o, h, low, c, window)
 
 
-@indicator("volatility", "ratio", lambda window: window + 1, (0.0, None))
-def yang_zhang(
-    open: Column,  # noqa: A002
-    high: Column,
-    low: Column,
-    close: Column,
-    window: int = 20,
-    bars_per_year: float = 1.0,
-) -> pl.Expr:
+def _drift_free(o: pl.Expr, h: pl.Expr, low: pl.Expr, c: pl.Expr, window: int) -> pl.Expr:
+    o, h, low, c = (one.log() for one in (o, h, low, c))
+    return mean_of((h - c) * (h - o) + (low - c) * (low - o), window)
+
+
+@of_all_prices(1)
+def yang_zhang(o: pl.Expr, h: pl.Expr, low: pl.Expr, c: pl.Expr, window: int) -> pl.Expr:
     """Volatility a bar (or a year) from all four prices, with gaps and whatever the drift.
 
     √(var(ln(open / close₋₁)) + k var(ln(close / open)) + (1 − k) × Rogers–Satchell), sample
     variances, k = 0.34 / (1.34 + (n + 1) / (n − 1)). Null for `window` bars, and while a null is
     in sight; 0 in a flat market. Source: Yang and Zhang 2000.
     """
-    k = 0.34 / (1.34 + (whole(window, least=2) + 1) / (window - 1))
-    o, c = column(open).log(), column(close).log()
-    night = squares(o - c.shift(1), window) / (window - 1)
-    day = squares(c - o, window) / (window - 1)
-    drift_free = mean_of(_rogers_satchell(open, high, low, close), window)
-    return _annual(night + k * day + (1 - k) * drift_free, bars_per_year)
+    k = 0.34 / (1.34 + (window + 1) / (window - 1))
+    night = squares(o.log() - c.log().shift(1), window) / (window - 1)
+    day = squares(c.log() - o.log(), window) / (window - 1)
+    return night + k * day + (1 - k) * _drift_free(o, h, low, c, window)
 
 
 @indicator(
