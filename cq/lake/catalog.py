@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,17 @@ COLUMNS = """select schema_name, table_name, column_name from duckdb_columns()
 where not internal order by schema_name, table_name, column_index"""
 
 
+@dataclass(frozen=True)
+class Made:
+    """A connection that has the views: what made them, of which datasets, and their columns."""
+
+    connection: duckdb.DuckDBPyConnection
+    statements: list[str]
+    bound: tuple[bool, bool]
+    schemas: dict[str, pl.Schema] = field(default_factory=dict)
+    """As they were asked for: a view is bound to its columns once."""
+
+
 class Catalog:
     """The views of one lake."""
 
@@ -56,7 +68,7 @@ class Catalog:
         self.root, self.db, self.layouts, self.sql_root = root, db, layouts, sql_root
         self.runs = runs or root.parent / "runs"
         self._making = Lock()
-        self._made: tuple[duckdb.DuckDBPyConnection, list[str], tuple[bool, bool]] | None = None
+        self._latest: Made | None = None
 
     @cached_property
     def views(self) -> list[View]:
@@ -74,19 +86,21 @@ class Catalog:
         if view not in known:
             raise UsageError(f"no view {view!r}; there is {', '.join(sorted(known))}")
         query = f"from {'.'.join(quoted(part) for part in view.split('.'))}"
-        connection = self._connection()
+        made = self._made()
 
         def opened() -> duckdb.DuckDBPyRelation:
-            return plain(self._opened(connection).sql(query))
+            return plain(self._opened(made.connection).sql(query))
 
         def told(error: BaseException) -> CqError:
             return self.told(error, UsageError(f"{view}: {first_line(error)}"))
 
-        try:
-            schema: pl.Schema = patiently(self.root, lambda: opened().limit(0).pl().schema)
-        except (duckdb.Error, pl.exceptions.PolarsError) as error:
-            raise told(error) from error
-        return frame(self.root, opened, schema, told)
+        if view not in made.schemas:
+            try:
+                none = patiently(self.root, lambda: opened().limit(0).pl())
+            except (duckdb.Error, pl.exceptions.PolarsError) as error:
+                raise told(error) from error
+            made.schemas[view] = none.schema
+        return frame(self.root, opened, made.schemas[view], told)
 
     def sql(self, query: str, params: Any = None) -> pl.DataFrame:
         """The answer to a question over the views; what is no question is refused.
@@ -115,33 +129,31 @@ class Catalog:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A fresh cursor on the views in memory, which sees the files that there are now."""
-        return self._opened(self._connection())
+        return self._opened(self._made().connection)
 
     def _opened(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         if is_remote(self.root):
             filesystem().invalidate_cache()
         return connection.cursor()
 
-    def _connection(self) -> duckdb.DuckDBPyConnection:
-        """The connection in memory; made again once a dataset that had no file has one."""
+    def _made(self) -> Made:
+        """The views in memory; made again once a dataset that had no file has one."""
         with self._making:
             every = all(is_bound(self.root, layout) for layout in self.layouts.values())
             bound = (every, has_equity(self.runs))
-            if self._made is None or self._made[2] != bound:
+            if self._latest is None or self._latest.bound != bound:
                 connection = duckdb.connect(":memory:")
                 connection.execute("set global timezone='UTC'")
                 if is_remote(self.root):
                     filesystem().invalidate_cache()
                     connection.register_filesystem(filesystem())
                     connection.execute("set parquet_metadata_cache=true")
-                self._made = (connection, self._build(connection), bound)
-            return self._made[0]
+                self._latest = Made(connection, self._build(connection), bound)
+            return self._latest
 
     def statements(self) -> list[str]:
         """What makes the views, in an order that works."""
-        self._connection()
-        assert self._made
-        return self._made[1]
+        return self._made().statements
 
     def _build(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
         """Make every view, those that build on others after them; say in which order it went."""

@@ -140,14 +140,12 @@ class Lake:
         """
         check_fill(fill)
         since, until = moment(start, 0), moment(end, FOREVER)
-        frames = [
-            self._bars.of(series, interval, since, until, now_ns)
-            for series in self.series(symbols, interval, exchange)
-        ]
+        series = self.series(symbols, interval, exchange)
         if fill == FORWARD:
-            filled = pl.concat(forward_filled(one, interval) for one in frames)
+            apart = (self._bars.of([one], interval, since, until, now_ns) for one in series)
+            filled = pl.concat(forward_filled(one, interval) for one in apart)
             return filled.select(*dict.fromkeys((*(columns or COLUMNS), FILLED)))
-        rows = frames[0] if len(frames) == 1 else pl.concat(frames)
+        rows = self._bars.of(series, interval, since, until, now_ns)
         return rows.select(*columns) if columns else rows
 
     def bars_before(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from cq.errors import ConfigError, Unreadable
@@ -255,9 +255,20 @@ class Layout:
         With `stop_early` one for each branch of calendar folders is enough.
         """
 
+        given = {"dataset": self.dataset, **fixed}
+
         def below(
             folder: str, level: int, seen: dict[str, str]
         ) -> Iterator[tuple[str, list[str], dict[str, str]]]:
+            while level < len(self.folders):  # as far as names are given nothing is listed
+                here = _placeholders(self.folders[level])
+                if not all(name in given for name in here):
+                    break
+                seen |= {name: given[name] for name in here if name in OWNERS}
+                if any(given[name] == NOBODY for name in here):
+                    return
+                folder = f"{folder}{os.sep}{_filled(self.folders[level], given)}"
+                level += 1
             if level == len(self.folders):
                 names = [
                     name
@@ -267,12 +278,12 @@ class Layout:
                 if names:
                     yield folder, names, seen
                 return
-            for name, values in self._matching(folder, self.folders[level], fixed):
+            for name, values in _matching(folder, self.folders[level], given):
                 now = seen | values
                 if NOBODY in values.values() or not _within(now, first, last):
                     continue
-                inner = below(os.path.join(folder, name), level + 1, now)  # noqa: PTH118
-                if stop_early and not any(f in OWNERS for f in self._fields_from(level + 1)):
+                inner = below(f"{folder}{os.sep}{name}", level + 1, now)
+                if stop_early and not self._owned_from[level + 1]:
                     one = next(inner, None)
                     if one:
                         yield one
@@ -283,23 +294,24 @@ class Layout:
 
         return below(str(root), 0, {})
 
-    def _fields_from(self, level: int) -> list[str]:
-        return _PLACEHOLDER.findall("/".join(self.folders[level:]))
+    @cached_property
+    def _owned_from(self) -> list[bool]:
+        """Of each level, and of what follows the last: whether it or a later one tells owners."""
+        tells = [any(name in OWNERS for name in _placeholders(level)) for level in self.folders]
+        return [any(tells[level:]) for level in range(len(tells) + 1)]
 
-    def _matching(
-        self, folder: str, pattern: str, fixed: Mapping[str, str]
-    ) -> Iterator[tuple[str, dict[str, str]]]:
-        """Names in `folder` that fit one level of the template, with the values they carry."""
-        given = {"dataset": self.dataset, **fixed}
-        here = _PLACEHOLDER.findall(pattern)
-        if all(name in given for name in here):
-            yield _filled(pattern, given), {name: given[name] for name in here if name in OWNERS}
-            return
-        fits = _regex(pattern)
-        for name in _names(folder, files=False):
-            found = fits.fullmatch(name)
-            if found and all(given.get(k, v) == v for k, v in found.groupdict().items()):
-                yield name, found.groupdict()
+
+def _matching(
+    folder: str, pattern: str, given: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Names in `folder` that fit one level of a template, with the values they carry."""
+    fits = _regex(pattern)
+    for name in _names(folder, files=False):
+        found = fits.fullmatch(name)
+        if found:
+            values = found.groupdict()
+            if all(given.get(k, v) == v for k, v in values.items()):
+                yield name, values
 
 
 def is_ours(name: str) -> bool:
@@ -322,10 +334,18 @@ def safe(value: str | None) -> str:
     return value if value is not None and _SAFE.fullmatch(value) else UNKNOWN
 
 
+@cache
+def _placeholders(pattern: str) -> tuple[str, ...]:
+    return tuple(_PLACEHOLDER.findall(pattern))
+
+
 def _filled(pattern: str, values: Mapping[str, str]) -> str:
-    return _PLACEHOLDER.sub(lambda found: values[found[1]], pattern)
+    for name in _placeholders(pattern):
+        pattern = pattern.replace(f"{{{name}}}", values[name])
+    return pattern
 
 
+@cache
 def _regex(pattern: str) -> re.Pattern[str]:
     pieces = _PLACEHOLDER.split(pattern)
     literal, names = pieces[::2], pieces[1::2]
@@ -340,10 +360,12 @@ def _names(folder: str, *, files: bool) -> list[str]:
     if is_remote(folder):
         return names_in(folder, files=files)
     try:
+        if not files:  # whatever fits the name of a level; a file of such a name has nothing in it
+            return sorted(os.listdir(folder))  # noqa: PTH208
         while True:
             with _opened(folder) as handle, os.scandir(handle) as entries:
-                names = sorted(one.name for one in entries if one.is_file() == files)
-                if not files or os.path.samestat(os.fstat(handle), os.stat(folder)):  # noqa: PTH116
+                names = sorted(one.name for one in entries if one.is_file())
+                if os.path.samestat(os.fstat(handle), os.stat(folder)):  # noqa: PTH116
                     return names
     except (FileNotFoundError, NotADirectoryError):
         return []
@@ -371,6 +393,8 @@ def _within(
     seen: Mapping[str, str], first: tuple[int, ...] | None, last: tuple[int, ...] | None
 ) -> bool:
     """Whether the calendar levels seen so far can hold anything between first and last."""
+    if first is None and last is None:
+        return True
     when = tuple(int(seen[name]) for name in TIMES if name in seen)
     return (first is None or when >= first[: len(when)]) and (
         last is None or when <= last[: len(when)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from cq.errors import DataError, NoBars, UnknownSymbol
 from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.known import covered
 from cq.lake.layout import OWNERS, Layout, Part
-from cq.lake.resample import ceiling, divides, floor, resampled
-from cq.lake.source import Plan, Source, by_time, look, scan
+from cq.lake.resample import ceiling, divides, floor, lies_in_folders, resampled
+from cq.lake.source import Plan, Source, Strand, by_time, look, scan
 from cq.utils.time import bar_end, interval_ns
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume", "symbol", "exchange")
@@ -104,13 +104,14 @@ class Bars:
         return self.layouts[OHLCV.name]
 
     def of(
-        self, series: Series, interval: str, start: int, end: int, now_ns: int | None
+        self, series: Sequence[Series], interval: str, start: int, end: int, now_ns: int | None
     ) -> pl.LazyFrame:
-        """Closed bars of `interval` opening in [start, end), oldest first.
+        """Closed bars of `interval` opening in [start, end), a series after the other, by time.
 
         Which files, and up to when what is in them is known, is looked up when it is collected.
         """
-        return self._source(series, interval, start, end, now_ns).frame().set_sorted("ts")
+        rows = self._source(series, interval, start, end, now_ns).frame()
+        return rows.set_sorted("ts") if len(series) == 1 else rows
 
     def before(self, series: Series, interval: str, end: int, count: int) -> pl.LazyFrame:
         """The last `count` bars of `interval` that open before `end`, oldest first."""
@@ -131,25 +132,34 @@ class Bars:
         back = 2 * (count + 1) * interval_ns(interval)
         while True:
             start = max(end - back, 0)
-            found = pl.concat(self._source(series, interval, start, end, None).read())
+            found = pl.concat(self._source([series], interval, start, end, None).read())
             if found.height >= count or start <= self.first_ts(series):
                 return found.tail(count)
             back *= 4
 
     def _source(
-        self, series: Series, interval: str, start: int, end: int, now_ns: int | None
+        self, series: Sequence[Series], interval: str, start: int, end: int, now_ns: int | None
     ) -> Source:
+        return Source(
+            [self._strand(one, interval, start, end, now_ns) for one in series],
+            SCHEMA,
+            steady=any(one.interval != interval for one in series),
+        )
+
+    def _strand(
+        self, series: Series, interval: str, start: int, end: int, now_ns: int | None
+    ) -> Strand:
         if series.interval == interval:
             if now_ns is not None:
                 end = min(end, self._closed(interval, now_ns))
-            return Source(
-                lambda: (self.parts(series, start, end), partial(self._rows, series, start, end)),
-                SCHEMA,
+            return Strand(
+                lambda: (self.parts(series, start, end), partial(self._rows, series, start, end))
             )
         start = ceiling(start, interval)
 
         def named() -> tuple[list[Part], Plan]:
-            known = self._known_until(series)  # before the files: they hold at least that
+            # before the files: they hold at least that
+            known = self._known_until(series, interval)
             closed = floor(known if now_ns is None else min(known, now_ns), interval)
             until = min(ceiling(end, interval), closed)
 
@@ -159,7 +169,7 @@ class Bars:
 
             return self.parts(series, start, until), plan
 
-        return Source(named, SCHEMA, whole=True)
+        return Strand(named, whole=not lies_in_folders(interval, self.layout.depth))
 
     def parts(self, series: Series, start: int, end: int) -> list[Part]:
         """The files that may hold bars opening in [start, end), in time order."""
@@ -179,11 +189,11 @@ class Bars:
         def sought(parts: Sequence[Part]) -> int | None:
             for when in sorted({part.when for part in parts}, reverse=newest):
                 here = [part for part in parts if part.when == when]
-                paths = [part.path for part in here]
-                rows = self._mine(scan(paths, OHLCV), series).select("ts")
                 if len(here) == 1 and here[0].is_ours:
-                    rows = rows.tail(1) if newest else rows.head(1)
-                found: int | None = rows.select(what).collect().item()
+                    found = _end(here[0].path, self._unnamed_of(series), newest)
+                else:
+                    rows = self._mine(scan([part.path for part in here], OHLCV), series)
+                    found = rows.select(what).collect().item()
                 if found is not None:
                     return found
             return None
@@ -199,43 +209,66 @@ class Bars:
 
     def _named(self, series: Series, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Names are constants, not read from files."""
-        names = {name: pl.lit(series.owner[name], pl.String) for name in COLUMNS[6:]}
-        return rows.with_columns(**names).select(COLUMNS)
+        return rows.with_columns(
+            pl.lit(series.symbol).alias("symbol"), pl.lit(series.exchange).alias("exchange")
+        )
 
     def _unnamed(self, series: Series, start: int, end: int, parts: Sequence[Part]) -> pl.LazyFrame:
-        """A filter costs as much as reading does; folders that lie within the range need none."""
-        inside = all(part.is_ours and self._lies_in(part.when, start, end) for part in parts)
+        """A filter costs as much as reading does; files that lie within the range need none."""
+        inside = all(part.is_ours and self._lies_in(part, series, start, end) for part in parts)
 
         def mine(paths: list[Path]) -> pl.LazyFrame:
             rows = self._mine(scan(paths, OHLCV), series)
             if not inside:
                 rows = rows.filter(pl.col("ts") >= start, pl.col("ts") < end)
-            return rows.select(READ)
+            return rows
 
         return by_time(mine, parts)
 
-    def _lies_in(self, when: tuple[int, ...], start: int, end: int) -> bool:
-        """Whether a calendar folder holds nothing outside [start, end)."""
-        if not when:
+    def _lies_in(self, part: Part, series: Series, start: int, end: int) -> bool:
+        """Whether a file of ours holds nothing outside [start, end), by its folder or itself."""
+        if not part.when:
             return False
-        begun, over = self.layout.span(when)
-        return start <= begun and over <= end
+        begun, over = self.layout.span(part.when)
+        if start > begun or over <= end:
+            return start <= begun
+        last = _end(part.path, self._unnamed_of(series), newest=True)
+        return last is not None and last < end
 
     def _mine(self, rows: pl.LazyFrame, series: Series) -> pl.LazyFrame:
         """Only the series' own rows, where folders do not tell them apart."""
-        unnamed = [n for n in series.owner if n not in self.layout.fields]
-        return rows.filter(pl.col(n) == series.owner[n] for n in unnamed) if unnamed else rows
+        unnamed = self._unnamed_of(series)
+        return rows.filter(pl.col(n) == value for n, value in unnamed) if unnamed else rows
+
+    def _unnamed_of(self, series: Series) -> tuple[tuple[str, str | None], ...]:
+        fields = self.layout.fields
+        return tuple((name, value) for name, value in series.owner.items() if name not in fields)
 
     def _closed(self, interval: str, now_ns: int) -> int:
         """The first instant at which a bar may open that is not closed at `now_ns`."""
         return now_ns - interval_ns(interval) + 1 if interval != "1M" else floor(now_ns, "1M")
 
-    def _known_until(self, series: Series) -> int:
-        """Up to where the stored bars are known: the newest one's end, or what coverage adds."""
+    def _known_until(self, series: Series, interval: str) -> int:
+        """Up to where the stored bars are known: the newest one's end, or what coverage adds.
+
+        Where that ends a bar of `interval`, there is none after it that coverage could complete.
+        """
         until = bar_end(self.last_ts(series), series.interval)
-        if not self.layouts[COVERAGE.name].paths(self.root, series.owner):
+        asked = self.layouts[COVERAGE.name].paths
+        if until == floor(until, interval) or not asked(self.root, series.owner):
             return until
         known = covered(
             self.root, self.layouts, OHLCV.name, series.exchange, series.symbol, series.interval
         )
         return max(until, known[-1][1]) if known else until
+
+
+@lru_cache(maxsize=65_536)
+def _end(path: Path, named: tuple[tuple[str, str | None], ...], newest: bool) -> int | None:
+    """The first or last `ts` of some rows of a file of ours, which never changes under its name."""
+    rows = scan([path], OHLCV)
+    for name, value in named:
+        rows = rows.filter(pl.col(name) == value)
+    rows = rows.select("ts")
+    found = (rows.tail(1) if newest else rows.head(1)).collect()
+    return int(found.item()) if found.height else None

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from cq.utils.time import DAY, bar_end, from_ns, interval_ns, to_ns
+from cq.utils.time import DAY, HOUR, bar_end, from_ns, interval_ns, to_ns
 
 MONDAY: Final = 4 * DAY  # 1970-01-05, the first Monday after the epoch
 MONTH: Final = "1M"
@@ -55,6 +55,13 @@ def divides(finer: str, coarser: str) -> bool:
     if step >= interval_ns(coarser) or interval_ns(coarser) % step:
         return False
     return (offset(coarser) - offset(finer)) % step == 0
+
+
+def lies_in_folders(interval: str, depth: int) -> bool:
+    """Whether no bar of `interval` lies in two calendar folders of so many levels: year to hour."""
+    if interval == MONTH:
+        return depth <= 2
+    return (HOUR if depth > 3 else DAY) % interval_ns(interval) == 0
 
 
 def resampled(

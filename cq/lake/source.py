@@ -34,6 +34,7 @@ LOOKS = 50
 
 T = TypeVar("T")
 
+Engine = Literal["in-memory", "streaming"]
 Naming = Callable[[], Sequence[Part]]
 Plan = Callable[[Sequence[Part]], pl.LazyFrame]
 
@@ -43,15 +44,50 @@ class Swapped(Exception):
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where rows come from: files by name, and the plan that makes rows of some of them.
+class Strand:
+    """One run of rows: files by name, and the plan that makes rows of some of them.
 
-    `whole` says that a plan needs every file at once, since a row comes from several folders.
+    `whole` says that the plan needs every file at once, since a row comes from several folders.
     """
 
     named: Callable[[], tuple[Sequence[Part], Plan]]
-    schema: pl.Schema
     whole: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a question has been answered: strands that are done, and a folder in the next."""
+
+    strand: int = 0
+    folder: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is read at once of a strand."""
+
+    strand: int
+    parts: Sequence[Part]
+    plan: Plan
+    size: int
+
+    @property
+    def place(self) -> Place:
+        """How far one is after it."""
+        return Place(self.strand, self.parts[-1].when)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from: strands, one after the other, whose rows have the same columns.
+
+    `steady` says that rows are sums, whose last bits hang on how they are read: the streaming
+    engine begins a new sum wherever a piece of a file ends, the other one never does.
+    """
+
+    strands: Sequence[Strand]
+    schema: pl.Schema
+    steady: bool = False
 
     def frame(self) -> pl.LazyFrame:
         """A lazy frame that can be collected, joined with itself and read from threads."""
@@ -66,79 +102,101 @@ class Source:
         n_rows: int | None = None,
         _batch_size: int | None = None,
     ) -> Iterator[pl.DataFrame]:
-        """The rows, a few folders at a time; at least one frame."""
-        left, done, seen = n_rows, None, False
+        """The rows, a few folders of a few strands at a time; at least one frame."""
+        wanted = columns if columns is not None else self.schema.names()
+        left, place, seen = n_rows, Place(), False
         for _ in range(LOOKS):
-            parts, plan = self.named()
-            parts = [part for part in parts if done is None or part.when > done]
             try:
-                for batch in self._batches(parts):
-                    rows = asked(plan(batch), columns, predicate, left)
-                    engine = self._engine(batch)
-                    yield (found := attempt(partial(_collected, rows, engine), batch))
-                    seen, done = True, batch[-1].when
-                    left = None if left is None else left - found.height
+                for group in together(self._pieces(place), alone=n_rows is not None):
+                    frames = [asked(one.plan(one.parts), wanted, predicate, left) for one in group]
+                    parts = [part for one in group for part in one.parts]
+                    engine = self._engine(group)
+                    yield from (found := attempt(partial(_collected, frames, engine), parts))
+                    seen, place = True, group[-1].place
+                    left = None if left is None else left - found[0].height
                     if left == 0:
                         return
             except Swapped:
                 continue
             if not seen:
-                yield asked(pl.LazyFrame(schema=self.schema), columns, predicate, left).collect()
+                yield asked(pl.LazyFrame(schema=self.schema), wanted, predicate, left).collect()
             return
         raise restless()
 
-    def _engine(self, batch: Sequence[Part]) -> Literal["in-memory", "streaming"]:
-        """What reads a batch: little is read in half the time without streaming.
+    def _pieces(self, place: Place) -> Iterator[Piece]:
+        """What comes after a place; files are named when their turn has come."""
+        for number in range(place.strand, len(self.strands)):
+            parts, plan = self.strands[number].named()
+            if number == place.strand and place.folder is not None:
+                parts = [part for part in parts if part.when > place.folder]
+            if not parts:
+                continue
+            if self.strands[number].whole or not all(part.is_ours for part in parts):
+                # files of somebody else may hold rows of any time
+                yield Piece(number, parts, plan, _weight(parts))
+            else:
+                yield from (Piece(number, few, plan, size) for few, size in batches(parts))
 
-        Rows that are sums are made in one way only, so that their last bits are always the same.
-        """
-        if self.whole or sum(_size(part.path) for part in batch) > SMALL_BYTES:
+    def _engine(self, group: Sequence[Piece]) -> Engine:
+        """What reads a group: little is read in half the time without streaming."""
+        if not self.steady and len(group) == 1 and group[0].size > SMALL_BYTES:
             return "streaming"
         return "in-memory"
 
-    def _batches(self, parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
-        """What is read at a time; files of somebody else may hold rows of any time."""
-        if self.whole or not all(part.is_ours for part in parts):
-            yield from [parts] if parts else []
-        else:
-            yield from batches(parts)
+
+def _collected(frames: Sequence[pl.LazyFrame], engine: Engine) -> list[pl.DataFrame]:
+    if len(frames) == 1:
+        return [frames[0].collect(engine=engine)]
+    return pl.collect_all(frames, engine=engine)
 
 
-def _collected(rows: pl.LazyFrame, engine: Literal["in-memory", "streaming"]) -> pl.DataFrame:
-    return rows.collect(engine=engine)
+def together(pieces: Iterator[Piece], *, alone: bool) -> Iterator[list[Piece]]:
+    """Pieces that are read side by side, since each is small; each `alone` where few rows do."""
+    group: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        if group and (alone or size + piece.size > BATCH_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(piece)
+        size += piece.size
+    if group:
+        yield group
 
 
 def asked(
-    rows: pl.LazyFrame, columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None
+    rows: pl.LazyFrame, columns: list[str], predicate: pl.Expr | None, n_rows: int | None
 ) -> pl.LazyFrame:
     """What Polars asks of a source."""
     if predicate is not None:
         rows = rows.filter(predicate)
-    if columns is not None:
-        rows = rows.select(columns)
+    rows = rows.select(columns)
     return rows if n_rows is None else rows.head(n_rows)
 
 
-def batches(parts: Sequence[Part]) -> Iterator[list[Part]]:
+def batches(parts: Sequence[Part]) -> Iterator[tuple[list[Part], int]]:
     """Parts in order, those of one calendar folder together, until there are bytes enough."""
     batch: list[Part] = []
     size = 0
     for _, folder in groupby(parts, key=lambda part: part.when):
         here = list(folder)
-        more = sum(_size(part.path) for part in here)
+        more = _weight(here)
         if batch and size + more > BATCH_BYTES:
-            yield batch
+            yield batch, size
             batch, size = [], 0
         batch += here
         size += more
     if batch:
-        yield batch
+        yield batch, size
 
 
-def _size(path: Path) -> int:
-    with suppress(OSError):
-        return path.stat().st_size
-    return 0
+def _weight(parts: Sequence[Part]) -> int:
+    """The bytes of files that are there."""
+    size = 0
+    for part in parts:
+        with suppress(OSError):
+            size += part.path.stat().st_size
+    return size
 
 
 def look(naming: Naming, work: Callable[[Sequence[Part]], T]) -> T:
@@ -201,9 +259,8 @@ def rows_of(
     def plan(parts: Sequence[Part]) -> pl.LazyFrame:
         return scan([part.path for part in parts], contract)
 
-    return Source(
-        lambda: (layout.files(root, owner, start, end), plan), pl.Schema(contract.schema)
-    ).frame()
+    found = Strand(lambda: (layout.files(root, owner, start, end), plan))
+    return Source([found], pl.Schema(contract.schema)).frame()
 
 
 def by_time(rows: Callable[[list[Path]], pl.LazyFrame], parts: Sequence[Part]) -> pl.LazyFrame:
