@@ -43,6 +43,10 @@ COLUMNS = """select schema_name, table_name, column_name from duckdb_columns()
 where not internal order by schema_name, table_name, column_index"""
 
 
+NO_LOOPS = "asof_loop_join_threshold=0"
+"""DuckDB makes an as-of join a loop over all pairs where it expects few rows, and often errs."""
+
+
 @dataclass(frozen=True)
 class Made:
     """A connection that has the views: what made them, of which datasets, and their columns."""
@@ -144,6 +148,7 @@ class Catalog:
             if self._latest is None or self._latest.bound != bound:
                 connection = duckdb.connect(":memory:")
                 connection.execute("set global timezone='UTC'")
+                connection.execute(f"set global {NO_LOOPS}")
                 if is_remote(self.root):
                     filesystem().invalidate_cache()
                     connection.register_filesystem(filesystem())

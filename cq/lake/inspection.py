@@ -19,7 +19,7 @@ import duckdb
 import polars as pl
 
 from cq.errors import ConfigError
-from cq.lake.catalog import first_line
+from cq.lake.catalog import NO_LOOPS, first_line
 from cq.lake.datasets import OHLCV
 from cq.lake.lake import Lake
 from cq.lake.parquet import ROW_GROUP
@@ -100,6 +100,7 @@ class Inspection:
             ":memory:", config={"memory_limit": MEMORY, "temp_directory": self.folder}
         )
         connection.execute("set timezone='UTC'")
+        connection.execute(f"set {NO_LOOPS}")
         connection.execute("set preserve_insertion_order=false")
         for statement in self.lake.views.statements():
             connection.execute(statement)

@@ -891,8 +891,8 @@ outage_changes as materialized (
     )
 ),
 
-outage_starts as (
-    select changes.exchange, changes.symbol, changes.interval, changes.slot as from_slot
+outage_cuts as (
+    select distinct changes.exchange, changes.symbol, changes.interval, changes.slot
     from outage_changes as changes
     asof join silent
         on changes.exchange = silent.exchange
@@ -900,33 +900,49 @@ outage_starts as (
         and changes.interval = silent.interval
         and changes.slot >= silent.from_slot
     where changes.slot < silent.to_slot
-    union
-    select exchange, symbol, interval, from_slot
+),
+
+outage_starts as (
+    select
+        exchange, symbol, interval, from_slot,
+        struct_pack(to_slot, trades, short_rows, short_here, reason) as piece
     from reasons
+    union all
+    select exchange, symbol, interval, slot as from_slot, null as piece
+    from outage_cuts
+    where (exchange, symbol, interval, slot) not in (select (exchange, symbol, interval, from_slot) from reasons)
+),
+
+-- An asof join would do; some versions of DuckDB make that a loop over all pairs where they expect few rows.
+
+outage_carried as (
+    select
+        exchange,
+        symbol,
+        interval,
+        from_slot,
+        last_value(piece ignore nulls) over so_far as piece,
+        lead(from_slot) over (partition by exchange, symbol, interval order by from_slot) as next_slot
+    from outage_starts
+    window so_far as (
+        partition by exchange, symbol, interval
+        order by from_slot
+        rows between unbounded preceding and current row
+    )
 ),
 
 outage_pieces as (
     select
-        starts.exchange,
-        starts.symbol,
-        starts.interval,
-        starts.from_slot,
-        least(
-            reasons.to_slot,
-            coalesce(lead(starts.from_slot) over (
-                partition by starts.exchange, starts.symbol, starts.interval order by starts.from_slot
-            ), reasons.to_slot)
-        ) as to_slot,
-        reasons.trades,
-        reasons.short_rows,
-        reasons.short_here,
-        reasons.reason
-    from outage_starts as starts
-    asof join reasons
-        on starts.exchange = reasons.exchange
-        and starts.symbol = reasons.symbol
-        and starts.interval = reasons.interval
-        and starts.from_slot >= reasons.from_slot
+        exchange,
+        symbol,
+        interval,
+        from_slot,
+        least(piece.to_slot, coalesce(next_slot, piece.to_slot)) as to_slot,
+        piece.trades as trades,
+        piece.short_rows as short_rows,
+        piece.short_here as short_here,
+        piece.reason as reason
+    from outage_carried
 ),
 
 classed as (

@@ -1,7 +1,7 @@
 -- One row per exchange, symbol, interval and stretch of neighbouring bars, numbered by their place on the interval's grid.
 -- A day is taken as one stretch where count and marks prove that no bar is missing between its first and its last: marks of
 -- the places are combined by exclusive or, so those of a stretch are known from two running ones. Only other days are
--- looked at bar by bar. Bars of a day or longer are stretches of one. Slots are half open: [from_slot, to_slot).
+-- looked at bar by bar. Slots are half open: [from_slot, to_slot).
 create or replace view stg_spells as
 with days as materialized (
     select
@@ -124,6 +124,13 @@ placed as (
         end as slot
     from single
     inner join series using (exchange, symbol, interval)
+),
+
+numbered as (
+    select
+        *,
+        slot - row_number() over (partition by exchange, symbol, interval order by slot) as run
+    from (select distinct * from placed)
 )
 
 select
@@ -137,12 +144,13 @@ select
 from looked_at
 where is_whole and not is_long
 union all
-select distinct
+select
     exchange,
     symbol,
     interval,
-    step_ns,
-    phase_ns,
-    slot as from_slot,
-    slot + 1 as to_slot
-from placed;
+    any_value(step_ns) as step_ns,
+    any_value(phase_ns) as phase_ns,
+    min(slot) as from_slot,
+    max(slot) + 1 as to_slot
+from numbered
+group by exchange, symbol, interval, run;
