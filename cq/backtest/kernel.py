@@ -159,8 +159,6 @@ def all_levels(t: int, w: World) -> None:
             levels(s, t, w)
             continue
         best = h if one.held > 0.0 else low
-        if terms.trail_close:
-            best = w.close[i]
         if best > one.peak if one.held > 0.0 else best < one.peak:
             one.peak = best
             pull_up(one, terms)
@@ -181,7 +179,9 @@ def at_rest(t: int, w: World) -> int:
         return 0
     for s in range(terms.symbols):
         target, one = w.target[s * terms.moments + t], w.book[s]
-        if (target == target and target != one.acted) or one.fresh or one.cooling or one.barred:
+        if (target == target and target != one.acted) or one.fresh or one.left_now:
+            return 0
+        if one.cooling or one.barred:
             return 0
     return 1
 
@@ -194,6 +194,8 @@ def decide(t: int, w: World) -> None:
         if w.open[i] != w.open[i]:
             continue
         one.fresh = 0
+        left_now = one.left_now
+        one.left_now = 0
         cooling = one.cooling > 0
         if cooling:
             one.cooling -= 1
@@ -204,7 +206,7 @@ def decide(t: int, w: World) -> None:
                 note(s, i, 0.0, BY_TIME, w)
                 continue
         target = w.target[i]
-        if target != target:
+        if target != target or (left_now and terms.rests):
             continue
         if terms.unit == FRACTION:
             target = max(min(target, terms.max_position), -terms.max_position)

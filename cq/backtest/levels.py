@@ -16,8 +16,10 @@ def leave(s: int, t: int, price: float, why: int, w: World) -> None:
     one.target = 0.0
     one.left = math.nan
     one.why = why
+    one.left_now = 1
     taking = 1 if why == BY_TAKE else 0
-    carry_out(s, 2 * t, price, 0.0, taking, 1 - taking, w)
+    slips = 0 if taking else w.terms[0].stop_slips
+    carry_out(s, 2 * t, price, 0.0, taking, slips, w)
     failed = one.held == was and one.kind == NONE  # too small, or it cannot be paid
     if not failed:
         bar_again(s, was, w)
@@ -48,18 +50,17 @@ def watch(s: int, t: int, o: float, h: float, low: float, c: float, since: int, 
     if since == 0 and (o - one.floor) * sign <= 0.0:
         leave(s, t, o, why, w)
         return
-    if since == 0 and (o - one.take) * sign >= 0.0:
+    stopped = (worst - one.floor) * sign <= 0.0
+    if since == 0 and (o - one.take) * sign >= 0.0 and not (stopped and terms.stop_first):
         leave(s, t, o, BY_TAKE, w)
         return
-    if (worst - one.floor) * sign <= 0.0:
+    if stopped:
         leave(s, t, one.floor, why, w)
         return
     sure = c if since == 2 else best
     if (sure - one.take) * sign >= 0.0:
         leave(s, t, one.take, BY_TAKE, w)
         return
-    if terms.trail_close:
-        sure = c
     if (sure - one.peak) * sign > 0.0:
         one.peak = sure
         pull_up(one, terms)

@@ -105,7 +105,25 @@ class Orders:
         return self.guarded or self.entry != "market"
 
 
+@dataclass(frozen=True)
+class Habits:
+    """Where other engines do otherwise; what stands here by default are our own rules.
+
+    `entry_bar`: a position is held against the bar that opened it. `stop_slips`: a stop pays
+    slippage. `from_fill`: levels are measured from the price paid, else from the bar's. `rests`:
+    nothing is decided at the close of a bar in which a level closed a position. `stop_first`: a
+    stop within the bar comes before a target that the bar opens beyond.
+    """
+
+    entry_bar: bool = True
+    stop_slips: bool = True
+    from_fill: bool = True
+    rests: bool = False
+    stop_first: bool = False
+
+
 MARKET_ONLY: Final = Orders()
+OWN: Final = Habits()
 
 
 @dataclass(frozen=True)
@@ -114,7 +132,7 @@ class Rules:
 
     `unit` says what a target is of, `latency` how many bars later than the next one a decision is
     carried out; `borrow` is what a short position costs a year, as a fraction of its worth.
-    `same_close`, `entry_bar` and `trail_by_close` are other engines' habits (see profiles).
+    `same_close` fills at the very close that decided, as some engines do (see profiles).
     """
 
     cash: float
@@ -128,8 +146,7 @@ class Rules:
     allow_short: bool = False
     borrow: float = 0.0
     orders: Orders = MARKET_ONLY
-    entry_bar: bool = True
-    trail_by_close: bool = False
+    habits: Habits = OWN
 
     @property
     def path_dependent(self) -> bool:

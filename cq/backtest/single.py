@@ -16,6 +16,7 @@ from cq.backtest.code import code_version
 from cq.backtest.engine import Simulation, buy_and_hold, simulate
 from cq.backtest.market import Level, Orders, Rules
 from cq.backtest.metrics import metrics
+from cq.backtest.profiles import as_in
 from cq.backtest.result import BacktestResult
 from cq.backtest.warnings import doubts, missed
 from cq.strategies import Strategy
@@ -111,7 +112,7 @@ def traded(asked: Reading) -> BacktestResult:
 
 def rules_of(strategy: Strategy, settings: Backtest) -> Rules:
     """The engine's rules, from settings and from what the strategy says of size and orders."""
-    return Rules(
+    rules = Rules(
         cash=settings.cash,
         costs=Costs.of(settings),
         interval=strategy.config.interval,
@@ -123,6 +124,7 @@ def rules_of(strategy: Strategy, settings: Backtest) -> Rules:
         borrow=settings.borrow_rate if settings.allow_short else 0.0,
         orders=orders_of(strategy.config.orders),
     )
+    return as_in(settings.profile, rules)
 
 
 def orders_of(config: OrdersConfig) -> Orders:

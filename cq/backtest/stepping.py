@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -260,6 +260,5 @@ def _terms(rules: Rules) -> dict[str, float]:
         "max_bars": orders.max_bars,
         "cooldown": orders.cooldown,
         "reentry": orders.reentry == "now",
-        "entry_bar": rules.entry_bar,
-        "trail_close": rules.trail_by_close,
+        **asdict(rules.habits),
     }

@@ -56,7 +56,8 @@ TERMS: Final = [
     *((f"at_{name}", WHOLE) for name in ("limit", "trigger", "stop", "take", "trail")),
     *((f"each_{name}", WHOLE) for name in ("limit", "trigger", "stop", "take", "trail")),
     *((name, WHOLE) for name in ("expires", "max_bars", "cooldown", "reentry")),
-    *((name, WHOLE) for name in ("entry_bar", "trail_close")),
+    *((name, WHOLE) for name in ("entry_bar", "stop_slips", "from_fill")),
+    *((name, WHOLE) for name in ("rests", "stop_first")),
     *((name, NUMBER) for name in ("borrow", "max_position", "max_gross", "band", "scale")),
     *((name, NUMBER) for name in ("min_notional", "tick", "move", "half_ticks", "participation")),
 ]
@@ -68,7 +69,7 @@ BOOK: Final = [
     *((name, NUMBER) for name in ("stop", "take", "trail", "floor", "peak")),
     *((name, NUMBER) for name in ("target", "left", "limit", "trigger")),
     *((name, NUMBER) for name in ("its_stop", "its_take", "its_trail", "weight")),
-    *((name, WHOLE) for name in ("cooling", "age", "fresh", "born", "slot")),
+    *((name, WHOLE) for name in ("cooling", "age", "fresh", "left_now", "born", "slot")),
     *((name, WHOLE) for name in ("kind", "fired", "waited", "why", "queue")),
 ]
 """What one moment leaves to the next: a record a symbol. First the position, then its levels, then

@@ -61,6 +61,7 @@ def research_only(strategy: Strategy, backtest: Backtest) -> str | None:
         "orders": orders != type(orders)(),
         "backtest.latency_bars": backtest.latency_bars,
         "backtest.allow_short": backtest.allow_short,
+        "backtest.profile": backtest.profile,
         "backtest.slippage.kind: " + backtest.slippage.kind: backtest.slippage.by_volume,
     }
     return next((name for name, found in asked.items() if found), None)

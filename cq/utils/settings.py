@@ -250,6 +250,7 @@ class Backtest(Caps):
     allow_short: bool = False
     borrow_rate: float = Field(0.0, ge=0)
     detail_interval: str | None = None
+    profile: Literal["vectorbt", "backtesting_py", "freqtrade"] | None = None
     warmup: int | Literal["auto"]
     seed: int
 

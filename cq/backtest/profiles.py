@@ -1,0 +1,35 @@
+"""Other engines' rules for fills, by name, so that results can be held side by side.
+
+docs/conformance.md says what agrees with each and what does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from cq.backtest.market import Habits, Rules
+
+PROFILES: Final[dict[str, dict[str, Any]]] = {
+    "vectorbt": {
+        "fill": "same_close",
+        "habits": Habits(stop_slips=False, from_fill=False, rests=True, stop_first=True),
+    },
+    "backtesting_py": {"habits": Habits(stop_first=True)},
+    "freqtrade": {"habits": Habits(stop_slips=False, stop_first=True)},
+}
+"""What of the rules each engine has otherwise."""
+COSTS: Final[dict[str, dict[str, Any]]] = {
+    "vectorbt": {"quantity_decimals": None, "min_notional": 0.0},
+    "backtesting_py": {"quantity_decimals": 0, "min_notional": 0.0},
+    "freqtrade": {},
+}
+"""And of the costs; none of them knows a maker's fee."""
+
+
+def as_in(profile: str | None, rules: Rules) -> Rules:
+    """`rules` with the habits of another engine; as they are without one."""
+    if profile is None:
+        return rules
+    costs = replace(rules.costs, maker=None, **COSTS[profile])
+    return replace(rules, costs=costs, **PROFILES[profile])

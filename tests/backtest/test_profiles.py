@@ -1,0 +1,116 @@
+"""Under another engine's habits, that engine's trades and money, as `benchmarks/peers` recorded them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cq.backtest.account import Costs
+from cq.backtest.engine import simulate
+from cq.backtest.market import Level, Market, Orders, Rules
+from cq.backtest.profiles import as_in
+
+ROOT = Path(__file__).parents[2]
+HOUR = 3_600_000_000_000
+
+
+def recording(name):
+    return json.loads((ROOT / "tests" / "recordings" / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def bars():
+    """The generator that the recordings were made with."""
+    path = ROOT / "benchmarks" / "peers" / "vectorbt_cases.py"
+    spec = importlib.util.spec_from_file_location("vectorbt_cases", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.bars
+
+
+def market(bars, seed, said=None):
+    """Signals as targets: an entry wants all, an exit nothing, other bars decide nothing."""
+    opened, high, low, close, entries, exits = bars(seed)
+    target = np.where(entries, 1.0, np.where(exits, 0.0, np.nan))
+    levels = {}
+    if said is not None:  # backtesting.py looks from the second bar on
+        target[0] = np.nan
+        levels = {
+            "stop": close * (1 - (said["stop"] or 0)),
+            "take": close * (1 + (said["take"] or 0)),
+        }
+    ts = np.arange(close.size, dtype=np.int64) * HOUR
+    return Market("A-B", ts, opened, close, target, high, low, levels=levels)
+
+
+def test_vectorbts_orders_and_equity_are_found_in_all_cases(bars):
+    cases = recording("vectorbt_cases")
+    assert len(cases) >= 200
+    stopped = 0
+    for case in cases:
+        said = case["rules"]
+        stop = said["stop"] and Level("share", said["stop"])
+        orders = Orders(
+            stop=None if said["trail"] else stop,
+            trail=stop if said["trail"] else None,
+            take=said["take"] and Level("share", said["take"]),
+            reentry="now",
+        )
+        costs = Costs(taker=said["fee"], slippage_bps=said["slippage"] * 1e4)
+        rules = as_in("vectorbt", Rules(1_000.0, costs, "1h", orders=orders))
+        made = simulate([market(bars, case["seed"])], rules, 0, by="python")
+        stopped += sum(one.reason != "signal" for one in made.fills)
+        # vectorbt says at which bar; a fill at a close is stamped with the bar's end
+        at_close = [one.reason == "signal" for one in made.fills]
+        index = [one.ts // HOUR - late for one, late in zip(made.fills, at_close, strict=True)]
+        found = [(i, int(one.side == "sell")) for i, one in zip(index, made.fills, strict=True)]
+        assert found == [(one[0], one[1]) for one in case["orders"]], case["seed"]
+        for place, name in ((2, "qty"), (3, "price"), (4, "fee")):
+            ours = [getattr(one, name) for one in made.fills]
+            assert ours == pytest.approx([one[place] for one in case["orders"]], rel=1e-9), name
+        assert made.equity[9::10] == pytest.approx(case["equity"], rel=1e-9)
+    assert stopped > 500
+
+
+def test_backtesting_pys_trades_and_equity_are_found_in_all_cases(bars):
+    cases = recording("backtesting_cases")
+    assert len(cases) >= 100
+    count = 0
+    for case in cases:
+        said = case["rules"]
+        orders = Orders(
+            stop=Level("price") if said["stop"] else None,
+            take=Level("price") if said["take"] else None,
+            reentry="now",
+        )
+        rules = Rules(said["cash"], Costs(taker=said["fee"]), "1h", orders=orders)
+        made = simulate(
+            [market(bars, case["seed"], said)], as_in("backtesting_py", rules), 0, by="python"
+        )
+        buys = [one for one in made.fills if one.side == "buy"]
+        sells = [one for one in made.fills if one.side == "sell"]
+        trades = [
+            [a.ts // HOUR, b.ts // HOUR, a.qty, a.price, b.price]
+            for a, b in zip(buys, sells, strict=False)
+        ]
+        theirs = sorted(case["trades"])
+        count += len(theirs)
+        assert [one[:3] for one in trades] == [one[:3] for one in theirs], case["seed"]
+        for place in (3, 4):
+            ours = [one[place] for one in trades]
+            assert ours == pytest.approx([one[place] for one in theirs], rel=1e-9), case["seed"]
+        still = [[one.ts // HOUR, one.qty] for one in buys[len(sells) :]]
+        assert still == [one[:2] for one in case["open"]], case["seed"]
+        assert made.equity[9::10] == pytest.approx(case["equity"], rel=1e-9)
+    assert count > 1_000
+
+
+def test_without_a_profile_rules_are_our_own():
+    rules = Rules(1.0, Costs(maker=0.1), "1h")
+    assert as_in(None, rules) is rules
+    assert as_in("freqtrade", rules).costs == Costs()
+    assert not as_in("freqtrade", rules).habits.stop_slips
