@@ -1,7 +1,7 @@
 """What backtesting.py makes of random cases; run in a Python that has it, writes a recording.
 
-`python benchmarks/peers/backtesting_cases.py tests/recordings/backtesting_cases.json` makes it anew,
-from the bars of `vectorbt_cases`. It is an oracle only: nothing of it is in cq.
+`python benchmarks/peers/backtesting_cases.py tests/recordings/backtesting_cases.json` makes it
+anew, from the bars of `vectorbt_cases`. It is an oracle only: nothing of it is in cq.
 """
 
 from __future__ import annotations

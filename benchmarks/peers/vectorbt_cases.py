@@ -65,7 +65,8 @@ def recorded(seed):
         freq="1h",
     )
     orders = made.orders.records
-    rows = zip(orders["idx"], orders["side"], orders["size"], orders["price"], orders["fees"])
+    columns = [orders[name] for name in ("idx", "side", "size", "price", "fees")]
+    rows = zip(*columns, strict=True)
     return {
         "seed": seed,
         "rules": said,

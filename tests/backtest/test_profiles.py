@@ -1,4 +1,4 @@
-"""Under another engine's habits, that engine's trades and money, as `benchmarks/peers` recorded them."""
+"""Under another engine's habits its trades and money, as `benchmarks/peers` recorded them."""
 
 from __future__ import annotations
 
