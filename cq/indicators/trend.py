@@ -18,10 +18,6 @@ from cq.indicators.windows import line, mean_of, windowed
 from cq.utils.time import interval_ns
 
 
-def _ema_bars(window: int, tolerance: float) -> int:
-    return window + forgets(2 / (window + 1), tolerance)
-
-
 @indicator("trend", "price", lambda window: window)
 def sma(values: Column, window: int | str = 20) -> pl.Expr:
     """The mean of the last `window` values, or of those of a span of time such as "20d".
@@ -54,15 +50,15 @@ def sma_above(values: Column, fast: int, slow: int) -> pl.Expr:
     return exact.rolling_sum(fast) * slow > exact.rolling_sum(slow) * fast
 
 
-@indicator("trend", "price", _ema_bars)
-def ema(values: Column, window: int = 20, seed: Seed = "mean") -> pl.Expr:
-    """The exponential mean, of weight 2 / (window + 1).
+@indicator("trend", "price", lambda span, tolerance: span + forgets(2 / (span + 1), tolerance))
+def ema(values: Column, span: int = 20, seed: Seed = "mean") -> pl.Expr:
+    """The exponential mean, of weight 2 / (span + 1).
 
-    y += 2 / (window + 1) × (x − y). Starts from the plain mean of the first `window` values, as
-    TA-Lib does, or with seed="first" from the first value, as pandas does; null before the
-    window is full in both. Nulls are passed over, as though those bars were not there.
+    y += 2 / (span + 1) × (x − y). Starts from the plain mean of the first `span` values, as TA-Lib
+    does, or with seed="first" from the first value, as pandas does; null before the `span`-th value
+    in both. Nulls are passed over, as though those bars were not there.
     """
-    return average(column(values), whole(window), seed)
+    return average(column(values), whole(span, "span"), seed)
 
 
 @indicator("trend", "price", lambda window, tolerance: window + forgets(1 / window, tolerance))

@@ -24,6 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ultosc": {"fast": 3, "middle": 5, "slow": 8},
     "ichimoku": {"conversion": 3, "base": 5, "span": 9, "displacement": 4},
     "adosc": {"slow": 6}, "vwap": {"session": "6h"}, "ewma_volatility": {"decay": 0.7},
+    "ema": {"span": 7},
 }  # fmt: skip
 """Parameters that suit short histories; windows are 7 (and 5 beside it) everywhere."""
 
@@ -297,7 +298,7 @@ def test_a_span_of_time_is_a_window_of_as_many_bars():
 
 
 def test_what_cannot_be_is_refused_in_one_line():
-    with pytest.raises(UsageError, match="window is 0; expected a whole number of at least 1"):
+    with pytest.raises(UsageError, match="span is 0; expected a whole number of at least 1"):
         ema("close", 0)
     with pytest.raises(UsageError, match="no parameter 'windw'"):
         rsi.warmup(windw=3)
