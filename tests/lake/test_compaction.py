@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import duckdb
@@ -411,7 +412,7 @@ def assert_every_row_once(
 
 
 def test_killed_at_whatever_door_every_row_is_there_once(tmp_path, deadly):
-    """What is on disk after a call is what is there before the next one."""
+    """Before each call, and after each."""
     template, lake = tmp_path / "template", Lake(tmp_path / "lake", partitions={"ohlcv": MONTHLY})
     lake.prepare()
     for first in (20, 0, 10):
@@ -422,14 +423,13 @@ def test_killed_at_whatever_door_every_row_is_there_once(tmp_path, deadly):
     calls = counted(lambda: compact(str(lake.root)))
     assert {"create", "append", "sync_file", "link", "exchange", "remove", "replace"} <= set(calls)
     seen: set[frozenset[tuple[str, bytes]]] = set()
-    moments = [(number, "before") for number in range(len(calls))] + [(len(calls) - 1, "after")]
-    for number, when in moments:
+    for number, when in product(range(len(calls)), ("before", "after")):
         shutil.rmtree(lake.root)
         shutil.copytree(template, lake.root)
         assert deadly.run("compact", str(lake.root), door=number, when=when) == "killed"
         assert_every_row_once(lake, expected, seen)
         lake.heal()
-        assert left(lake) == [], (number, calls[number])
+        assert left(lake) == [], (number, when, calls[number])
         assert_every_row_once(lake, expected, seen)
     assert len(seen) == 2
     compact(str(lake.root))
