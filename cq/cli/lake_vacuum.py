@@ -20,12 +20,13 @@ def vacuum(app: App, *, dry_run: bool, as_json: bool) -> None:
     """Remove leftovers: of killed processes, empty folders, old files in quarantine, free locks.
 
     Reading and writing go on meanwhile; what is in use stays. It may be killed at any moment: the
-    next run completes it. The setting retention.quarantine_days says how long quarantine is kept.
+    next run completes it. The settings retention.quarantine_days and retention.orderbook_days say
+    how long quarantine and order books are kept (30 days, and for ever).
     """
     from cq.lake.vacuum import vacuum as run
 
-    days = app.settings.retention.quarantine_days
-    gone = run(app.lake, now_ns=now_ns(), quarantine_days=days, dry_run=dry_run)
+    kept = app.settings.retention.model_dump()
+    gone = run(app.lake, now_ns=now_ns(), dry_run=dry_run, **kept)
     if as_json:
         found = [one.as_dict() for one in gone]
         print_json({"lake": str(app.lake.root), "dry_run": dry_run, "removed": found})

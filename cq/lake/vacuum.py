@@ -1,7 +1,8 @@
 """Leftovers out of a lake: what killed processes left, empty folders, old quarantine, free locks.
 
-No row goes. Everything is looked at and removed under the lock that writers of the folder take, or
-is of a process that is no longer alive; where somebody is at work, it stays for the next time.
+No row goes but those of old order books, where a setting says how old they may get. Everything is
+looked at and removed under the lock that writers of the folder take, or is of a process that is no
+longer alive; where somebody is at work, it stays for the next time.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
+from cq.errors import ConfigError
 from cq.lake import disk, locks, parquet, swap
+from cq.lake.datasets import ORDERBOOK_L2
 from cq.lake.lake import Lake
 from cq.lake.layout import Layout
 from cq.lake.quarantine import FOLDER as QUARANTINE
@@ -23,6 +27,7 @@ from cq.utils.time import DAY
 
 QUARANTINE_DAYS: Final = 30
 WORK, HALF_WRITTEN, OLD, EMPTY, LOCK = "work", "half written", "quarantine", "empty folder", "lock"
+BOOKS: Final = "order books"
 
 _HALF_WRITTEN = re.compile(r"\.(\d+)(?:\.parquet)?\.tmp$")
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
@@ -47,12 +52,15 @@ def vacuum(
     *,
     now_ns: int,
     quarantine_days: float | None = QUARANTINE_DAYS,
+    orderbook_days: float | None = None,
     dry_run: bool = False,
 ) -> list[Removed]:
     """Remove leftovers; what went. The next run completes one that was killed.
 
-    Files in `quarantine/` go after `quarantine_days`, with None never. With `dry_run` nothing is
-    changed. LakeUnwritable where something cannot be removed.
+    Files in `quarantine/` go after `quarantine_days`, with None never; so do order books whose
+    calendar folder ended `orderbook_days` ago. Bars and trades stay: what is known of a gap rests
+    on them. With `dry_run` nothing is changed. LakeUnwritable where something cannot be removed,
+    ConfigError where order books lie in no calendar folders.
     """
     sweep = _Sweep(lake, dry_run)
     with disk.writing(lake.root):
@@ -60,6 +68,8 @@ def vacuum(
         there = sweep.locks()
         if quarantine_days is not None:
             sweep.quarantined(now_ns - int(quarantine_days * DAY))
+        if orderbook_days is not None:
+            sweep.books(now_ns - int(orderbook_days * DAY))
         sweep.folders()
         sweep.free(there)
     return sweep.gone
@@ -91,6 +101,25 @@ class _Sweep:
             stat = path.lstat()
             if (path.is_symlink() or path.is_file()) and stat.st_ctime_ns < until_ns:
                 self._remove(OLD, path)
+
+    def books(self, until_ns: int) -> None:
+        """Files of ours in calendar folders of order books that ended by `until_ns`."""
+        layout = self.lake.layouts[ORDERBOOK_L2.name]
+        if not layout.depth:
+            raise ConfigError(
+                "retention.orderbook_days",
+                f"needs calendar folders, and {layout.template} has none; add some to "
+                f"partitions.{layout.dataset}.path of a new lake, or set it to null",
+            )
+        old = [
+            part
+            for part in layout.files(self.lake.root, end=until_ns)
+            if part.is_ours and layout.span(part.when)[1] <= until_ns
+        ]
+        for folder, parts in groupby(old, key=lambda part: part.path.parent):
+            with self._alone(layout, folder.relative_to(self.lake.root)) as is_free:
+                for part in parts if is_free else ():
+                    self._remove(BOOKS, part.path)
 
     def folders(self) -> None:
         """Half-written files of dead writers, and folders that hold nothing, from the leaves up."""

@@ -163,6 +163,7 @@ class Retention(_Frozen):
     """How long things are kept; null is for ever."""
 
     quarantine_days: float | None = Field(30, gt=0)
+    orderbook_days: float | None = Field(None, gt=0)
 
 
 class FeesSince(_Frozen):

@@ -13,7 +13,7 @@ import pytest
 from doors import counted, refusing, watched
 
 from cq.cli.main import run
-from cq.errors import LakeUnwritable
+from cq.errors import ConfigError, LakeUnwritable
 from cq.lake import Lake, locks, swap
 from cq.lake.quarantine import quarantine
 from cq.lake.vacuum import vacuum
@@ -202,3 +202,55 @@ def test_the_command_tells_what_went(messy, capsys, monkeypatch, tmp_path):
     assert "half written" in capsys.readouterr().out
     assert run(at) == 0
     assert "nothing to remove" in capsys.readouterr().err
+
+
+def books(day: str, symbol: str = "BTC-BRL") -> pl.DataFrame:
+    side = pl.List(pl.Struct({"price": pl.Float64, "size": pl.Float64}))
+    return pl.DataFrame(
+        {
+            "ts": [parse_time(day) + hour * DAY // 24 for hour in (1, 23)],
+            "bids": [[{"price": 9.0, "size": 1.0}]] * 2,
+            "asks": [[{"price": 10.0, "size": 1.0}]] * 2,
+            "symbol": symbol,
+            "exchange": "x",
+        },
+        schema_overrides={"bids": side, "asks": side},
+    )
+
+
+def days_of_books(lake: Lake) -> list[str]:
+    return [str(ts)[:10] for ts in lake.sql("select time from orderbook_l2 order by ts")["time"]]
+
+
+def test_old_order_books_go_by_whole_days_and_only_where_a_setting_says_so(lake, bars):
+    for day in ("2024-01-01", "2024-01-02", "2024-01-03"):
+        lake.write("orderbook_l2", books(day), source="t", now_ns=1)
+    lake.write("ohlcv", bars(24), source="t", now_ns=1)
+    now = parse_time("2024-01-12T12:00")
+    theirs = lake.layouts["orderbook_l2"].files(lake.root)[0].path.with_name("theirs.parquet")
+    books("2024-01-01").write_parquet(theirs)
+    assert "order books" not in kinds(vacuum(lake, now_ns=now))
+    told = kinds(vacuum(lake, now_ns=now, orderbook_days=9.5, dry_run=True))
+    assert days_of_books(lake)[-1] == "2024-01-03"
+    assert len(days_of_books(lake)) == 8
+    assert kinds(vacuum(lake, now_ns=now, orderbook_days=9.5)) == told
+    assert days_of_books(lake) == ["2024-01-01"] * 2 + ["2024-01-03"] * 2
+    assert theirs.exists()
+    assert lake.bars("BTC-BRL", "1h").collect().height == 24
+    assert "order books" not in kinds(vacuum(lake, now_ns=now, orderbook_days=9.5))
+
+
+def test_order_books_that_somebody_writes_stay_for_the_next_time(lake):
+    lake.write("orderbook_l2", books("2024-01-01"), source="t", now_ns=1)
+    owner = {"exchange": "x", "symbol": "BTC-BRL"}
+    with locks.held(locks.of_folder(lake.root, lake.layouts["orderbook_l2"], owner), "books", 1):
+        assert "order books" not in kinds(vacuum(lake, now_ns=LATER, orderbook_days=1))
+    assert "order books" in kinds(vacuum(lake, now_ns=LATER, orderbook_days=1))
+
+
+def test_order_books_without_calendar_folders_cannot_go_by_age(tmp_path):
+    flat = {"orderbook_l2": "orderbook_l2/symbol={symbol}/file-{HHmmss}.parquet"}
+    lake = Lake(tmp_path / "lake", partitions=flat)
+    lake.write("orderbook_l2", books("2024-01-01"), source="t", now_ns=1)
+    with pytest.raises(ConfigError, match=r"retention.orderbook_days.*needs calendar folders"):
+        vacuum(lake, now_ns=LATER, orderbook_days=1)
