@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cq import backtest
     from cq.lake import Lake
 
-__all__ = ["Lake", "__version__"]
+__all__ = ["Lake", "__version__", "backtest"]
 
 __version__ = "0.1.0"
 
@@ -18,4 +20,6 @@ def __getattr__(name: str) -> Any:
         from cq.lake import Lake
 
         return Lake
+    if name == "backtest":
+        return import_module("cq.backtest")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

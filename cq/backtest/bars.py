@@ -118,6 +118,13 @@ class Reading:
             columns = needed(self.strategy, self.settings)
             return parts_of(self.bars, self.symbols, self.strategy, columns)
 
+    def fingerprint(self, parts: Sequence[Part]) -> Fingerprint:
+        """What was read: rows and files."""
+        from cq.backtest.data import fingerprint
+
+        config, start = self.strategy.config, self.period.start
+        return fingerprint(self.lake, parts, config.interval, config.exchange, start)
+
     def parts(self) -> list[Part]:
         """The rows of each symbol with their targets, once read and found to hold some."""
         parts = self._parts.result()

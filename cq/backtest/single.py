@@ -13,16 +13,18 @@ from cq.backtest import data
 from cq.backtest.account import Costs, Fill
 from cq.backtest.bars import Background, Period, Reading, description
 from cq.backtest.code import code_version
+from cq.backtest.detail import with_detail
 from cq.backtest.engine import Simulation, buy_and_hold, simulate
 from cq.backtest.market import Level, Orders, Rules
 from cq.backtest.metrics import metrics
 from cq.backtest.profiles import as_in
 from cq.backtest.result import BacktestResult
-from cq.backtest.warnings import doubts, missed
+from cq.backtest.warnings import doubts, known_faults, missed
 from cq.strategies import Strategy
 from cq.utils.time import iso, parse_time
 
 if TYPE_CHECKING:
+    from cq.backtest.door import Given
     from cq.lake import Lake
     from cq.strategies.orders import OrdersConfig
     from cq.utils.settings import Backtest
@@ -62,21 +64,23 @@ def run(
     return traded(Reading(lake, strategy, settings, period, quote=quote, say=say))
 
 
-def traded(asked: Reading) -> BacktestResult:
+def traded(asked: Reading | Given) -> BacktestResult:
     """Trade what is being read."""
     parts = asked.parts()
     strategy, period = asked.strategy, asked.period
-    taken = Background(
-        lambda: data.fingerprint(
-            asked.lake, parts, strategy.config.interval, strategy.config.exchange, period.start
-        )
-    )
-    warnings: list[str] = []
+    taken = Background(lambda: asked.fingerprint(parts))
+    warnings = [] if asked.lake is None else known_faults(asked.lake, asked.symbols)
     markets = data.markets_of(parts, strategy, warnings.append)
     for absent in sorted(set(asked.symbols) - {one.symbol for one in markets}):
         asked.say(f"{absent}: no bars {period}")
     rules = rules_of(strategy, asked.settings)
     first = period.start if period.start is not None else min(int(one.ts[0]) for one in markets)
+    detail, finer, lake = None, asked.settings.detail_interval, asked.lake
+    if finer is not None and lake is not None and rules.orders.within_bars:
+        exchange = strategy.config.exchange
+        markets, detail = with_detail(
+            lake, markets, rules.interval, finer, exchange, warnings.append
+        )
     made = simulate(markets, rules, first)
     warnings += doubts(asked.bars, parts, markets, rules, strategy)
     warnings += missed(markets, made, rules.interval)
@@ -85,6 +89,8 @@ def traded(asked: Reading) -> BacktestResult:
     config = configuration(asked)
     fingerprint = taken.result()
     config["data"] = description(parts, fingerprint)
+    if detail is not None:
+        config["detail"] = detail
     config["warnings"] = warnings
     if strategy.gate is not None:
         config["gate"] = [one.as_dict() for one in strategy.gate.models]
@@ -153,7 +159,7 @@ def equity_frame(made: Simulation) -> pl.DataFrame:
     )
 
 
-def configuration(asked: Reading) -> dict[str, Any]:
+def configuration(asked: Reading | Given) -> dict[str, Any]:
     """Everything that the result follows from, apart from the data."""
     strategy, period = asked.strategy, asked.period
     made_by = code_version()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cq.backtest.hindsight import difference
+from cq.errors import DataError
 from cq.utils.time import interval_ns, iso
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from cq.backtest.engine import Simulation
     from cq.backtest.intents import Floats, Ints
     from cq.backtest.market import Market, Rules
+    from cq.lake import Lake
     from cq.strategies import Strategy
 
 
@@ -68,6 +72,46 @@ def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[s
                 "worth its last close"
             )
     return found
+
+
+def known_faults(lake: Lake, symbols: Sequence[str]) -> list[str]:
+    """What the lake's newest report of quality holds against these symbols, by what is an error."""
+    if not isinstance(lake.root, Path):
+        return []
+    reports = sorted(lake.root.glob("quality/*/quality_report.json"))
+    if not reports:
+        return []
+    try:
+        checks = json.loads(reports[-1].read_text(encoding="utf-8"))["checks"]
+        bad = {
+            (row["symbol"], one["check"]): row["rows"]
+            for one in checks
+            if one["severity"] == "error"
+            for row in one["by_symbol"]
+            if row["symbol"] in symbols
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    day = reports[-1].parent.name
+    return [
+        f"{symbol}: the lake's report of {day} has {rows:,} rows at fault ({check}); see "
+        f"`cq lake quality {symbol}`"
+        for (symbol, check), rows in sorted(bad.items())
+    ]
+
+
+def refuse_faults(lake: Lake, symbols: Sequence[str], since: int | None, now_ns: int) -> None:
+    """DataError where a check of severity error finds anything in these symbols from `since` on."""
+    from cq.lake.quality import run_checks  # only a strict run looks
+
+    report = run_checks(lake, symbols, since, now_ns=now_ns)
+    found = [one for one in report.checks if one.severity == "error" and one.rows]
+    if found:
+        what = ", ".join(f"{one.check} ({one.rows:,})" for one in found)
+        raise DataError(
+            f"the bars of {', '.join(symbols)} break rules: {what}; look with `cq lake quality "
+            f"{' '.join(symbols)}`, or leave --strict out"
+        )
 
 
 def _positions(symbol: str, made: Simulation) -> tuple[Ints, Floats]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option("--start", metavar="TIME", help="First bar, such as 2024-01-31.")
 @click.option("--end", metavar="TIME", help="Where to stop; this bar is not in.")
+@click.option("--strict", is_flag=True, help="Refuse bars that break a rule of `cq lake quality`.")
 @click.option("--no-report", is_flag=True, help="Leave out report.html and equity.png.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.pass_obj
@@ -46,6 +47,7 @@ def backtest(
     overrides: tuple[str, ...],
     start: str | None,
     end: str | None,
+    strict: bool,
     no_report: bool,
     as_json: bool,
 ) -> None:
@@ -66,6 +68,11 @@ def backtest(
         from cq.backtest.result import write_run
         from cq.backtest.single import traded
 
+    if strict:
+        from cq.backtest.warnings import refuse_faults
+        from cq.utils.clock import now_ns
+
+        refuse_faults(app.lake, reading.symbols, reading.period.start, now_ns())
     result = traded(reading)
     folder = _folder(app, result, began, out)
     result.write(folder)

@@ -39,6 +39,7 @@ def page(result: BacktestResult, drawing: str) -> str:
         _header(result),
         _cards(result),
         f'<figure aria-label="Equity, drawdown, exposure">{drawing}</figure>',
+        *_warnings(result),
         _section("Returns by month", _months(result)),
         _section("Metrics", _metrics(result)),
         _section("Trades", _trades(result)),
@@ -56,6 +57,12 @@ def page(result: BacktestResult, drawing: str) -> str:
 
 def _section(title: str, body: str) -> str:
     return f"<section><h2>{title}</h2>\n{body}</section>"
+
+
+def _warnings(result: BacktestResult) -> list[str]:
+    """What makes the result doubtful; nothing where nothing does."""
+    lines = [f"<li>{escape(one)}</li>" for one in result.config.get("warnings", [])]
+    return [_section("Warnings", "<ul>" + "".join(lines) + "</ul>")] if lines else []
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str) -> str:

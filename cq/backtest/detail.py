@@ -1,0 +1,79 @@
+"""Finer bars of the lake beside a market's own: they say what came first within a bar."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from cq.backtest.market import Fine, Market
+from cq.errors import DataError, UsageError
+from cq.lake import reading
+from cq.utils.time import bar_end, interval_ns
+
+if TYPE_CHECKING:
+    from cq.lake import Lake
+
+PRICES = ("open", "high", "low", "close")
+
+
+def with_detail(
+    lake: Lake,
+    markets: Sequence[Market],
+    interval: str,
+    detail: str,
+    exchange: str | None,
+    say: Callable[[str], None],
+) -> tuple[list[Market], dict[str, Any]]:
+    """Markets with their finer bars, and what was read of those, for the result's configuration.
+
+    Finer bars that do not reach their bar's high and low are not all there: that bar is taken as
+    it is. A market without finer bars in the lake is, too, and `say` is told.
+    """
+    if interval_ns(interval) % interval_ns(detail) or interval_ns(interval) == interval_ns(detail):
+        raise UsageError(
+            f"backtest.detail_interval: {detail} does not divide {interval}; "
+            "expected a finer interval such as 1m"
+        )
+    found, rows, hashed = [], 0, hashlib.sha256()
+    for one in markets:
+        ends = one.ts + interval_ns(interval)
+        if interval == "1M":
+            ends = np.array([bar_end(ts, interval) for ts in one.ts.tolist()], dtype=np.int64)
+        try:
+            plan = lake.bars(
+                one.symbol, detail, int(one.ts[0]), int(ends[-1]), exchange=exchange
+            ).select("ts", *PRICES)
+            with reading(lake.root):
+                bars = plan.collect()
+        except DataError:
+            bars = pl.DataFrame()
+        if bars.is_empty():
+            say(
+                f"{one.symbol}: no {detail} bars within its own: the worse order of events is taken"
+            )
+            found.append(one)
+            continue
+        rows += bars.height
+        hashed.update(bars.hash_rows(seed=0).to_numpy().tobytes())
+        found.append(replace(one, fine=_fine(one, ends, bars)))
+    return found, {"interval": detail, "rows": rows, "digest": hashed.hexdigest()[:32]}
+
+
+def _fine(market: Market, ends: Any, bars: pl.DataFrame) -> Fine:
+    ts = bars["ts"].to_numpy()
+    prices = {name: bars[name].to_numpy() for name in PRICES}
+    begin, end = (np.searchsorted(ts, edges) for edges in (market.ts, ends))
+    held = np.flatnonzero(begin < end)
+    edges = np.column_stack((begin[held], end[held])).ravel()
+    high = np.maximum.reduceat(np.append(prices["high"], -np.inf), edges)[::2]
+    low = np.minimum.reduceat(np.append(prices["low"], np.inf), edges)[::2]
+    assert market.high is not None
+    assert market.low is not None
+    short = held[(high < market.high[held]) | (low > market.low[held])]
+    end[short] = begin[short]
+    return Fine(begin, end, **prices)

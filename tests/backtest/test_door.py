@@ -1,0 +1,217 @@
+"""`cq.backtest(…)`, and whole runs with orders, finer bars and bad input."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import makers
+import polars as pl
+import pytest
+
+import cq
+from cq.cli.main import run as command
+from cq.errors import DataError, StrategyError, UsageError
+from cq.execution.plan import Terms
+from cq.lake import Lake
+from cq.lake.quality import run_checks, write_report
+from cq.project import create
+from cq.strategies import load
+from cq.utils.config import defaults
+
+PROJECT = Path(__file__).parents[2]
+FREE = {"fees": {"taker": 0, "maker": 0}, "slippage": {"bps": 0}, "min_notional": 0, "cash": 1_000}
+NOW = 2 * 10**18
+MINUTE = 60 * 10**9
+
+
+def frame(rows, symbol="A-B", step=makers.HOUR):
+    columns = ("open", "high", "low", "close", "volume", "target")
+    made = pl.DataFrame(rows, schema=columns, orient="row").cast(pl.Float64)
+    ts = pl.int_range(0, made.height, dtype=pl.Int64) * step
+    return made.with_columns(ts=ts, symbol=pl.lit(symbol))
+
+
+STOPPED = [(100, 100, 100, 100, 1, 1), (100, 105, 95, 100, 1, 1), (80, 85, 75, 84, 1, 1)]
+
+
+def test_a_frame_with_targets_is_traded_as_it_stands():
+    result = cq.backtest(frame(STOPPED), orders={"stop_loss": 0.1}, **FREE)
+    found = result.trades.select("side", "qty", "price", "reason").rows()
+    assert found == [("buy", 10.0, 100.0, "signal"), ("sell", 10.0, 80.0, "stop_loss")]
+    assert result.equity["equity"].to_list() == [1_000, 1_000, 800]
+    assert result.interval == "1h"
+    assert result.data.rows == 3
+
+
+def test_several_symbols_share_one_purse_whatever_the_order_of_rows():
+    both = pl.concat([frame(STOPPED), frame(STOPPED, "C-D")])
+    both = both.with_columns(target=pl.col("target") / 2)
+    one = cq.backtest(both.lazy(), **FREE)
+    other = cq.backtest(both.sample(fraction=1.0, shuffle=True, seed=1), **FREE)
+    assert one.trades.equals(other.trades)
+    assert one.trades["qty"].to_list() == [5.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("bars", "options", "said"),
+    [
+        (frame(STOPPED).drop("target"), {}, "no column `target`"),
+        (frame(STOPPED).drop("close"), {}, "lacks close"),
+        (frame(STOPPED).drop("high"), {"orders": {"stop_loss": 0.1}}, "lacks high"),
+        (frame(STOPPED), {"cush": 1}, "no setting 'cush'"),
+        (frame(STOPPED), {"cash": -1}, "greater than 0"),
+        (frame(STOPPED[:1]), {}, "length of a bar"),
+        (frame([]), {"interval": "1h"}, "no bars"),
+    ],
+)
+def test_what_cannot_be_traded_is_said_in_a_line(bars, options, said):
+    with pytest.raises((UsageError, DataError)) as refused:
+        cq.backtest(bars, **options)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_target_that_is_no_number_is_refused_with_its_place():
+    with pytest.raises(StrategyError, match="A-B at 1970-01-01T01:00:00Z is inf"):
+        cq.backtest(frame([STOPPED[0], (100, 105, 95, 100, 1, math.inf)]))
+
+
+def test_a_bar_without_a_price_is_left_out_and_said():
+    rows = [*STOPPED[:2], (0, 0, 0, 0, 0, 0), (100, 100, 100, 100, 1, 0), (90, 90, 90, 90, 1, 0)]
+    said = []
+    result = cq.backtest(frame(rows), say=said.append, **FREE)
+    assert result.equity.height == 4
+    assert result.trades["price"].to_list() == [100, 90]
+    assert "1 bars have no price above zero" in said[0]
+    assert any("1 bars are missing while it was held" in one for one in said)
+    assert result.config["warnings"] == [one.removeprefix("warning: ") for one in said]
+
+
+def test_a_symbol_that_ends_while_it_is_held_is_said():
+    both = pl.concat([frame(STOPPED[:2]), frame(STOPPED, "C-D").with_columns(target=0.0)])
+    warnings = cq.backtest(both, **FREE).config["warnings"]
+    assert warnings == [
+        "A-B: has no bar after 1970-01-01T01:00:00Z and is still held; it is worth its last close"
+    ]
+
+
+def test_targets_over_the_cap_are_cut_and_said():
+    result = cq.backtest(frame(STOPPED), max_position=0.5, **FREE)
+    assert result.trades["qty"].to_list() == [5.0]
+    assert "3 targets of A-B lie over max_position 0.5" in result.config["warnings"][0]
+
+
+def test_shorts_are_traded_where_they_are_allowed_and_said_where_not():
+    bars = frame(STOPPED).with_columns(target=-pl.col("target"))
+    assert cq.backtest(bars, allow_short=True, **FREE).trades["side"].to_list() == ["sell"]
+    result = cq.backtest(bars, **FREE)
+    assert result.trades.is_empty()
+    assert "spot markets know no shorts" in result.config["warnings"][0]
+
+
+# ---- from a lake
+
+MARKET = ("orders.stop_loss=null", "orders.take_profit=null")
+STRATEGY = """
+kind: crossover
+symbols: [BTC-BRL]
+interval: 1h
+fast: 2
+slow: 4
+orders: {stop_loss: {atr: 0.3, window: 2}, take_profit: 0.02}
+backtest: {detail_interval: 5m}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A lake with hours, and five minutes of all but the last of them."""
+    create(tmp_path)
+    hours, fine, price = [], [], 100.0
+    chance = random.Random(7)
+    for hour in range(160):
+        moves = [chance.gauss(0.0002, 0.008) for _ in range(12)]
+        pieces = []
+        for i, move in enumerate(moves):
+            close = round(price * (1 + move), 2)
+            piece = (price, max(price, close), min(price, close), close, 1.0)
+            pieces.append((hour * makers.HOUR + i * 5 * MINUTE, *piece, "BTC-BRL", "test"))
+            price = close
+        fine += pieces
+        high, low = max(one[2] for one in pieces), min(one[3] for one in pieces)
+        hours.append((hour * makers.HOUR, pieces[0][1], high, low, price, 12.0, "BTC-BRL", "test"))
+    lake = Lake(tmp_path / "lake")
+    for rows, interval in ((hours, "1h"), (fine[:-12], "5m")):
+        made = pl.DataFrame(rows, schema=makers.BAR_SCHEMA, orient="row")
+        made = made.with_columns(interval=pl.lit(interval))
+        lake.write("ohlcv", made, source="test", now_ns=NOW)
+    (tmp_path / "own.yaml").write_text(STRATEGY)
+    return tmp_path
+
+
+def test_a_strategys_file_names_stops_and_finer_bars(project):
+    lake = Lake(project / "lake")
+    result = cq.backtest(lake, project / "own.yaml", **FREE)
+    reasons = set(result.trades["reason"])
+    assert {"signal", "stop_loss", "take_profit"} <= reasons
+    assert result.config["detail"]["rows"] == 159 * 12
+    without = load(project / "own.yaml", ["backtest.detail_interval=null"])
+    assert not cq.backtest(lake, without, **FREE).trades.equals(result.trades)
+
+
+def test_finer_bars_have_to_divide_and_their_absence_is_said(project):
+    lake, said = Lake(project / "lake"), []
+    strategy = load(project / "own.yaml", ["backtest.detail_interval=7m"])
+    with pytest.raises(UsageError, match="7m does not divide 1h"):
+        cq.backtest(lake, strategy, **FREE)
+    strategy = load(project / "own.yaml", ["backtest.detail_interval=1m"])
+    cq.backtest(lake, strategy, say=said.append, **FREE)
+    assert "no 1m bars within its own" in said[0]
+
+
+def test_paper_refuses_what_only_a_backtest_can_do(project):
+    settings = defaults(PROJECT).backtest
+    with pytest.raises(StrategyError, match="orders is for backtests only"):
+        Terms.of(load(project / "own.yaml"), settings)
+    for extra in ("latency_bars=1", "allow_short=true", "slippage.kind=participation"):
+        strategy = load(project / "own.yaml", [*MARKET, f"backtest.{extra}"])
+        with pytest.raises(StrategyError, match="is for backtests only"):
+            Terms.of(strategy, strategy.backtest(settings))
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("orders.stoploss=0.1", "did you mean stop_loss?"),
+        ("orders.stop_loss=2", "expected a fraction above 0, below 1"),
+        ("orders.entry=limit", "needs an offset"),
+        ("orders.offset=0.1", "takes no offset"),
+        ("orders.max_bars=-1", "greater than or equal to 0"),
+        ("orders.expires_bars=3", "does not wait"),
+    ],
+)
+def test_orders_that_make_no_sense_are_one_line(project, override, said):
+    with pytest.raises(StrategyError) as refused:
+        load(project / "own.yaml", [override])
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_faults_that_a_report_knows_are_warned_of_and_strict_refuses_them(
+    project, monkeypatch, capsys
+):
+    lake = Lake(project / "lake")
+    off = makers.hourly("BTC-BRL", [100.0], start=200 * makers.HOUR + 60 * MINUTE // 2)
+    lake.write("ohlcv", off.with_columns(interval=pl.lit("1h")), source="test", now_ns=NOW)
+    write_report(run_checks(lake, now_ns=NOW), NOW)
+    warnings = cq.backtest(lake, project / "own.yaml", end=200 * makers.HOUR, **FREE).config[
+        "warnings"
+    ]
+    assert any("off_grid_ts" in one and "cq lake quality BTC-BRL" in one for one in warnings)
+    monkeypatch.chdir(project)
+    assert command(["backtest", "own.yaml", "--no-report", "--strict"]) == 3
+    said = capsys.readouterr().err
+    assert "break rules: " in said
+    assert "off_grid_ts (1)" in said
