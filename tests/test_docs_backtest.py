@@ -80,6 +80,6 @@ def test_the_strategy_file_shown_is_accepted(tmp_path):
 
 def test_the_python_example_runs(project, monkeypatch, capsys):
     monkeypatch.chdir(project)
-    code = next(one for one in blocks("python") if one.startswith("import polars as pl\n\nimport cq"))
+    code = next(one for one in blocks("python") if "cq.backtest(" in one)
     exec(compile(code, "docs/backtest.md", "exec"), {})
     assert "shape:" in capsys.readouterr().out
