@@ -111,6 +111,35 @@ def test_a_file_with_another_column_is_found(lake, bars):
     ]
 
 
+def test_a_file_whose_rows_are_not_in_order_is_named(lake, bars):
+    put(lake, bars(6))
+    assert found(lake, "unordered_files").rows == 0
+    folder = lake.files("BTC-BRL", "1h")[0].parent
+    turned = OHLCV.conform(bars(6, since="2024-03-01")).sort("ts", descending=True)
+    turned.write_parquet(folder / "theirs.parquet", row_group_size=2)
+    (only,) = found(lake, "unordered_files").examples
+    assert only["ts"] == parse_time("2024-03-01")
+    assert only["detail"].startswith("rows come after later ones in ")
+    assert only["detail"].endswith("theirs.parquet")
+    assert found(lake, "unordered_files").rows == 4  # of the two groups that come after later ones
+
+
+def test_rows_that_came_long_after_newer_ones_are_told(lake, bars):
+    def land(day: str, came: str) -> None:
+        rows = bars(24, since=day)
+        lake.write("ohlcv", rows, source="test", now_ns=parse_time(came))
+
+    land("2024-02-02", "2024-02-03T00:01")
+    land("2024-02-01", "2024-02-03T23:00")  # within a day of those
+    assert found(lake, "late_rows").rows == 0
+    land("2024-01-31", "2024-02-04T00:02")
+    late = found(lake, "late_rows")
+    assert (late.rows, late.examples[0]["ts"]) == (24, parse_time("2024-01-31"))
+    assert "landed 2024-02-04 00:02, newer rows 2024-02-03 00:01" in late.examples[0]["detail"]
+    sooner = Quality.model_validate({"thresholds": {"late_landing_hours": 1}})
+    assert found(lake, "late_rows", settings=sooner).rows == 48
+
+
 def test_trades_that_make_another_bar_are_found(lake, bars):
     trades = pl.DataFrame(
         [
