@@ -59,8 +59,7 @@ def _taken(path: Path) -> int | None:
     path = _local(path)
     while True:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            handle = _opened(path)
         except OSError as error:
             raise LakeUnwritable(path.parent, error.strerror or str(error)) from error
         try:
@@ -73,6 +72,14 @@ def _taken(path: Path) -> int | None:
         except FileNotFoundError:
             pass
         os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
 
 def _local(path: Path) -> Path:

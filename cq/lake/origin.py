@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -56,6 +57,10 @@ class Origin:
 
     def as_metadata(self) -> dict[str, str]:
         """As key-value metadata; what is not known is left out."""
+        return dict(self._said)
+
+    @cached_property
+    def _said(self) -> dict[str, str]:
         said = asdict(self).items()
         return {f"{PREFIX}{name}": str(value) for name, value in said if value is not None}
 

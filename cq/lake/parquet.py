@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -52,19 +52,22 @@ def _arrow_schema(*columns: tuple[str, pl.DataType]) -> pa.Schema:
 
 
 def _writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(sink, schema, **_options(schema))
+
+
+@lru_cache(maxsize=64)
+def _options(schema: pa.Schema) -> dict[str, Any]:
     whole = [one.name for one in schema if one.type == pa.int64()]
     words = [one.name for one in schema if is_text(one.type)]
-    return pq.ParquetWriter(
-        sink,
-        schema,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=words,
-        column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED") or None,
-        store_schema=False,
-        write_statistics=[*whole, *words],
-        write_page_checksum=True,
-    )
+    return {
+        "compression": "zstd",
+        "compression_level": 3,
+        "use_dictionary": words,
+        "column_encoding": dict.fromkeys(whole, "DELTA_BINARY_PACKED") or None,
+        "store_schema": False,
+        "write_statistics": [*whole, *words],
+        "write_page_checksum": True,
+    }
 
 
 def is_text(kind: pa.DataType) -> bool:
