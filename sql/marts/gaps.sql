@@ -42,36 +42,17 @@ asked as (
     where dataset = 'ohlcv' and exchange is not null and symbol is not null and interval is not null
 ),
 
-asked_steps as (
-    select
-        *,
-        case right(interval, 1)
-            when 'm' then 60000000000
-            when 'h' then 3600000000000
-            when 'd' then 86400000000000
-            when 'w' then 604800000000000
-        end * try_cast(left(interval, length(interval) - 1) as bigint) as step_ns
-    from asked
-),
-
 asked_grids as (
     select
-        asked_steps.*,
+        asked.*,
+        step_ns(asked.interval) as step_ns,
         coalesce(
             grids.phase_ns,
-            case when right(interval, 1) = 'w' then 345600000000000 else 0 end
+            case when right(asked.interval, 1) = 'w' then 345600000000000 else 0 end
         ) as phase_ns
-    from asked_steps
+    from asked
     left join (select distinct exchange, symbol, interval, phase_ns from spells) as grids
         using (exchange, symbol, interval)
-),
-
-edges_asked as (
-    select
-        *,
-        make_timestamp(start_ts // 1000) as start_time,
-        make_timestamp(end_ts // 1000) as end_time
-    from asked_grids
 ),
 
 spans as materialized (
@@ -83,21 +64,11 @@ spans as materialized (
         interval,
         step_ns,
         phase_ns,
-        case
-            when step_ns is null
-                then (year(start_time) - 1970) * 12 + month(start_time) - 1
-                    + (epoch_ns(date_trunc('month', start_time)) < start_ts)::bigint
-            else (start_ts - phase_ns + step_ns - 1) // step_ns
-        end as from_slot,
-        case
-            when step_ns is null
-                then (year(end_time) - 1970) * 12 + month(end_time) - 1
-                    + (epoch_ns(date_trunc('month', end_time)) < end_ts)::bigint
-            else (end_ts - phase_ns + step_ns - 1) // step_ns
-        end as to_slot,
+        slot_from(start_ts, step_ns, phase_ns) as from_slot,
+        slot_from(end_ts, step_ns, phase_ns) as to_slot,
         rows,
         asked_ts
-    from edges_asked
+    from asked_grids
     where end_ts > start_ts
 ),
 
@@ -142,18 +113,8 @@ losses as materialized (
         series.exchange,
         series.symbol,
         series.interval,
-        case
-            when series.step_ns is null
-                then (year(lost.start_time) - 1970) * 12 + month(lost.start_time) - 1
-                    + (epoch_ns(date_trunc('month', lost.start_time)) < lost.start_ts)::bigint
-            else (lost.start_ts - series.phase_ns + series.step_ns - 1) // series.step_ns
-        end as from_slot,
-        case
-            when series.step_ns is null
-                then (year(lost.end_time) - 1970) * 12 + month(lost.end_time) - 1
-                    + (epoch_ns(date_trunc('month', lost.end_time)) < lost.end_ts)::bigint
-            else (lost.end_ts - series.phase_ns + series.step_ns - 1) // series.step_ns
-        end as to_slot,
+        slot_from(lost.start_ts, series.step_ns, series.phase_ns) as from_slot,
+        slot_from(lost.end_ts, series.step_ns, series.phase_ns) as to_slot,
         lost.rows,
         lost.lost_ts
     from series
@@ -208,11 +169,7 @@ refused as materialized (
         series.exchange,
         series.symbol,
         series.interval,
-        case
-            when series.step_ns is null
-                then (year(refused.time) - 1970) * 12 + month(refused.time) - 1
-            else (refused.ts - series.phase_ns) // series.step_ns
-        end as slot
+        slot_of(refused.ts, series.step_ns, series.phase_ns) as slot
     from stg_rejected as refused
     inner join series using (exchange, symbol, interval)
     where refused.dataset = 'ohlcv' and refused.ts is not null
@@ -565,9 +522,7 @@ trade_stretches as (
         symbol,
         is_whole,
         min(ts) as start_ts,
-        max(end_ts) as end_ts,
-        make_timestamp(min(ts) // 1000) as start_time,
-        make_timestamp(max(end_ts) // 1000) as end_time
+        max(end_ts) as end_ts
     from trade_runs
     where is_in
     group by exchange, symbol, is_whole, run
@@ -579,16 +534,8 @@ trade_slots as (
         series.symbol,
         series.interval,
         is_whole,
-        case
-            when step_ns is null
-                then (year(start_time) - 1970) * 12 + month(start_time) - 1
-                    + (epoch_ns(date_trunc('month', start_time)) < start_ts)::bigint
-            else (start_ts - phase_ns + step_ns - 1) // step_ns
-        end as from_slot,
-        case
-            when step_ns is null then (year(end_time) - 1970) * 12 + month(end_time) - 1
-            else (end_ts - phase_ns) // step_ns
-        end as to_slot
+        slot_from(start_ts, step_ns, phase_ns) as from_slot,
+        slot_of(end_ts, step_ns, phase_ns) as to_slot
     from series
     inner join trade_stretches using (exchange, symbol)
 ),
@@ -622,16 +569,8 @@ hole_times as (
     select
         exchange,
         symbol,
-        case
-            when step_ns is null
-                then epoch_ns(make_timestamp(1970 + holes.from_slot // 12, holes.from_slot % 12 + 1, 1, 0, 0, 0.0))
-            else holes.from_slot * step_ns + phase_ns
-        end as ts,
-        case
-            when step_ns is null
-                then epoch_ns(make_timestamp(1970 + holes.to_slot // 12, holes.to_slot % 12 + 1, 1, 0, 0, 0.0))
-            else holes.to_slot * step_ns + phase_ns
-        end as end_ts
+        slot_ns(holes.from_slot, step_ns, phase_ns) as ts,
+        slot_ns(holes.to_slot, step_ns, phase_ns) as end_ts
     from holes
     inner join series using (exchange, symbol, interval)
 ),
@@ -667,11 +606,7 @@ traded as (
         series.exchange,
         series.symbol,
         series.interval,
-        case
-            when step_ns is null
-                then (year(make_timestamp(ts // 1000)) - 1970) * 12 + month(make_timestamp(ts // 1000)) - 1
-            else (ts - phase_ns) // step_ns
-        end as slot,
+        slot_of(ts, step_ns, phase_ns) as slot,
         sum(trades)::bigint as trades
     from trade_minutes
     inner join series using (exchange, symbol)
@@ -1011,16 +946,8 @@ runs as (
 timed as (
     select
         *,
-        case
-            when step_ns is null
-                then epoch_ns(make_timestamp(1970 + from_slot // 12, from_slot % 12 + 1, 1, 0, 0, 0.0))
-            else from_slot * step_ns + phase_ns
-        end as ts,
-        case
-            when step_ns is null
-                then epoch_ns(make_timestamp(1970 + to_slot // 12, to_slot % 12 + 1, 1, 0, 0, 0.0))
-            else to_slot * step_ns + phase_ns
-        end as end_ts
+        slot_ns(from_slot, step_ns, phase_ns) as ts,
+        slot_ns(to_slot, step_ns, phase_ns) as end_ts
     from runs
 )
 

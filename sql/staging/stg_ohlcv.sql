@@ -12,12 +12,7 @@ with typed as (
         symbol,
         exchange,
         interval,
-        case right(interval, 1)
-            when 'm' then 60000000000
-            when 'h' then 3600000000000
-            when 'd' then 86400000000000
-            when 'w' then 604800000000000
-        end * try_cast(left(interval, length(interval) - 1) as bigint) as step_ns
+        step_ns(interval) as step_ns
     from raw.ohlcv
 )
 

@@ -20,12 +20,7 @@ with days as materialized (
 steps as (
     select
         interval,
-        case right(interval, 1)
-            when 'm' then 60000000000
-            when 'h' then 3600000000000
-            when 'd' then 86400000000000
-            when 'w' then 604800000000000
-        end * try_cast(left(interval, length(interval) - 1) as bigint) as step_ns,
+        step_ns(interval) as step_ns,
         case when right(interval, 1) = 'w' then 345600000000000 else 0 end as offset_ns
     from (select distinct interval from days)
 ),
@@ -117,11 +112,7 @@ placed as (
         interval,
         step_ns,
         phase_ns,
-        case
-            when step_ns is null
-                then (year(make_timestamp(ts // 1000)) - 1970) * 12 + month(make_timestamp(ts // 1000)) - 1
-            else (ts - phase_ns) // step_ns
-        end as slot
+        slot_of(ts, step_ns, phase_ns) as slot
     from single
     inner join series using (exchange, symbol, interval)
 ),

@@ -16,13 +16,14 @@ from cq.errors import UsageError
 from cq.lake import Lake
 from cq.lake.datasets import COVERAGE, DATASETS, LOST, OHLCV, REJECTED, TRADES
 from cq.lake.resample import floor
-from cq.lake.views import views
+from cq.lake.views import macros, views
 from cq.utils.time import HOUR, bar_end, parse_time
 
 START = parse_time("2024-03-04")  # a Monday
 NOW = parse_time("2030-01-01")
 EXCHANGE = "mercadobitcoin"
 MONTHS = parse_time("2024-03-01")
+GRID = ("step_ns", "slot_of", "slot_from", "slot_ns")
 NEEDED = ("stg_coverage", "stg_lost", "stg_rejected", "stg_spells", "gaps")
 
 
@@ -81,6 +82,9 @@ def tables():
         empty = contract.empty()
         assert empty.is_empty()
         connection.execute(f"create table raw.{name} as from empty")
+    for macro in macros(Path("/nonexistent")):
+        if macro.name in GRID:
+            connection.execute(macro.text)
     for view in views(Path("/nonexistent")):
         if view.name in NEEDED:
             connection.execute(view.text)
