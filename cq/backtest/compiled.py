@@ -18,8 +18,8 @@ from cq.backtest.world import World
 MODULES: Final = (arithmetic, fills, levels, resting, kernel)
 """Where the loop's functions stand, each after those that it calls."""
 
-EACH_MOMENT: Final = ("borrow", "at_open", "all_levels", "at_close", "at_rest", "record")
-"""What `walk` calls at every moment, each from one place: written out there, which is faster."""
+EACH_MOMENT: Final = ("borrow", "at_open", "all_levels", "at_close")
+"""What `walk` calls at every moment: written out there, which is faster."""
 
 Walk = Callable[[int, int, World], int]
 

@@ -18,7 +18,7 @@ from cq.backtest.events import count_decisions, visit_fills
 from cq.backtest.grid import impact_of
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.market import Market, Rules
-from cq.backtest.stepping import Carried, step_through
+from cq.backtest.stepping import Carried, ready, step_through
 
 MANY: Final = 20_000
 """Decisions from which the loop over bars is the faster one."""
@@ -58,7 +58,7 @@ def simulate(
     ts = moments_of(markets, start)
     looping = rules.path_dependent or carried is not None or by not in ("auto", "events")
     if not looping and by == "auto":
-        looping = len(markets) > 1 and count_decisions(markets, rules, start) > MANY
+        looping = ready() or (len(markets) > 1 and count_decisions(markets, rules, start) > MANY)
     if not looping:
         seen = visit_fills(markets, rules, start, ts)
         return Simulation(seen.fills, seen.account, ts, seen.equity, seen.cash, seen.exposure)

@@ -48,15 +48,10 @@ def walk(first: int, last: int, w: World) -> int:
             all_levels(t, w)
         if busy and terms.entry > MARKET:
             resting_orders(t, w)
-        at_close(t, w)
-        if busy and terms.fill == AT_CLOSE:
-            market_orders(2 * t + 1, w)
-        if at_rest(t, w) == 0:
+        if terms.fill == AT_SAME_CLOSE or (busy and terms.fill == AT_CLOSE):
+            trade_at_close(t, w)
+        elif at_close(t, w):
             decide(t, w)
-        if terms.fill == AT_SAME_CLOSE:
-            all_take_up(t, w)
-            market_orders(2 * t + 1, w)
-        record(t, w)
     return last
 
 
@@ -80,9 +75,8 @@ def at_open(t: int, w: World) -> int:
         if o != o:
             continue
         one.mark = o
-        one.slot += 1
-        if one.slot == terms.slots:
-            one.slot = 0
+        if terms.slots > 1:
+            one.slot = one.slot + 1 if one.slot + 1 < terms.slots else 0
         if terms.by_volume:
             one.room = w.volume[i] * terms.participation
         due = w.ring[s * terms.slots + one.slot].target
@@ -164,26 +158,38 @@ def all_levels(t: int, w: World) -> None:
             pull_up(one, terms)
 
 
-def at_close(t: int, w: World) -> None:
-    """Mark every position at this moment's closes."""
-    for s in range(w.terms[0].symbols):
-        c = w.close[s * w.terms[0].moments + t]
-        if c == c:
-            w.book[s].mark = c
-
-
-def at_rest(t: int, w: World) -> int:
-    """Whether nobody has anything to decide, as at most closes."""
-    terms = w.terms[0]
-    if terms.max_bars:
-        return 0
+def at_close(t: int, w: World) -> int:
+    """Mark and write down every position at this moment's closes; whether somebody may decide."""
+    terms, net, gross, busy = w.terms[0], 0.0, 0.0, 0
     for s in range(terms.symbols):
-        target, one = w.target[s * terms.moments + t], w.book[s]
-        if (target == target and target != one.acted) or one.fresh or one.left_now:
-            return 0
-        if one.cooling or one.barred:
-            return 0
-    return 1
+        i, one = s * terms.moments + t, w.book[s]
+        c, target = w.close[i], w.target[i]
+        if c == c:
+            one.mark = c
+        if one.held != 0.0:
+            net += one.held * one.mark
+            gross += abs(one.held) * one.mark
+        waits = one.fresh or one.left_now or one.cooling or one.barred or terms.max_bars
+        if waits or (target == target and target != one.acted):
+            busy = 1
+    equity = w.purse[0].cash + net
+    w.curves[t] = equity
+    w.curves[t + terms.moments] = w.purse[0].cash
+    w.curves[t + 2 * terms.moments] = gross / equity if equity > 0.0 else 0.0
+    return busy
+
+
+def trade_at_close(t: int, w: World) -> None:
+    """Fill market orders at this moment's closes, those that are decided now if they may be."""
+    at_close(t, w)
+    if w.terms[0].fill == AT_CLOSE:
+        market_orders(2 * t + 1, w)
+        decide(t, w)
+    else:
+        decide(t, w)
+        all_take_up(t, w)
+        market_orders(2 * t + 1, w)
+    at_close(t, w)
 
 
 def decide(t: int, w: World) -> None:
@@ -243,17 +249,3 @@ def note(s: int, i: int, target: float, why: int, w: World) -> None:
     due.take = w.levels[terms.at_take + i * terms.each_take]
     due.trail = w.levels[terms.at_trail + i * terms.each_trail]
     due.why = why
-
-
-def record(t: int, w: World) -> None:
-    """Write down what the account is worth."""
-    terms, net, gross = w.terms[0], 0.0, 0.0
-    for s in range(terms.symbols):
-        one = w.book[s]
-        if one.held != 0.0:
-            net += one.held * one.mark
-            gross += abs(one.held) * one.mark
-    equity = w.purse[0].cash + net
-    w.curves[t] = equity
-    w.curves[t + terms.moments] = w.purse[0].cash
-    w.curves[t + 2 * terms.moments] = gross / equity if equity > 0.0 else 0.0

@@ -99,6 +99,11 @@ def step_through(
     return Stepped(fills, curves[0], curves[1], curves[2], last)
 
 
+def ready() -> bool:
+    """Whether this process has the machine code at hand."""
+    return bool(_LOADED)
+
+
 def _machine(cells: int, wanted: bool | None) -> Walk | None:
     """The compiled loop where it is asked for, or worth its while and there."""
     if wanted is False:
