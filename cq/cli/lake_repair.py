@@ -50,6 +50,7 @@ def repair(
     """
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
     from cq.ingest.repair import repair as repaired
+    from cq.lake.places import is_remote
     from cq.lake.quarantine import quarantine
     from cq.lake.verify import verify
     from cq.utils import log
@@ -63,7 +64,9 @@ def repair(
         return
     log.configure(settings)
     app.lake.prepare()
-    moved = quarantine(app.lake, verify(app.lake, symbols).damaged, now_ns=now)
+    moved: Sequence[Quarantined] = ()
+    if not is_remote(app.lake.root):  # storage proves its own bytes
+        moved = quarantine(app.lake, verify(app.lake, symbols).damaged, now_ns=now)
     with ExitStack() as stack:
         market = None
         if not no_fetch:
@@ -153,8 +156,8 @@ def say(done: Repaired, moved: Sequence[Quarantined], *, as_json: bool) -> None:
         note(f"{done.corrected:,} bars that late trades had spoilt made again")
     if done.disagreeing:
         note(
-            f"{done.disagreeing:,} bars differ from their trades and are not our making, so they "
-            "stay; `cq lake sql 'from trades_disagree'` shows them"
+            f"{done.disagreeing:,} bars differ from their trades and stay: not our making, "
+            "or they lie where nothing is replaced; `cq lake sql 'from trades_disagree'` has them"
         )
     for refusal in done.refused:
         note(f"cq: {refusal}")

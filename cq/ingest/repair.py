@@ -22,6 +22,7 @@ from cq.ingest.spoilt import corrected, spoilt
 from cq.lake import Lake, collected
 from cq.lake.datasets import OHLCV
 from cq.lake.gaps import LOST, NEVER_FETCHED
+from cq.lake.places import is_remote
 from cq.utils.time import DAY, interval_ns
 
 OURS: Final = (NEVER_FETCHED, LOST)
@@ -51,7 +52,7 @@ class Repaired:
     corrected: int = 0
     """Bars of ours that did not fit their trades and do now."""
     disagreeing: int = 0
-    """Bars that differ from their trades and are not ours to change."""
+    """Bars that differ from their trades and are not ours to change, or lie on storage."""
 
 
 def repair(
@@ -78,6 +79,8 @@ def repair(
 
     before = missing(ours=False)
     wrong = spoilt(lake, symbols, since_ns, until_ns)
+    if is_remote(lake.root):  # storage replaces no rows
+        wrong = wrong.with_columns(ours=pl.lit(value=False))
     done = Repaired(
         before,
         before,

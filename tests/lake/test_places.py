@@ -10,6 +10,7 @@ import tempfile
 
 import polars as pl
 import pytest
+from simulator import started
 
 from cq.cli.main import run
 from cq.errors import CannotDo, LakeUnwritable, MissingExtra, StorageUnreachable, UsageError
@@ -139,6 +140,46 @@ def test_commands_take_an_address_for_a_folder(s3, tmp_path, monkeypatch, capsys
     assert "verifying is not possible" in shown.err
     assert SECRET not in shown.out + shown.err
     assert not (tmp_path / "lake.db").exists()
+
+
+def test_what_is_fetched_lands_there_and_gaps_are_told_and_mended_as_in_a_folder(
+    s3, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/default.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    told = []
+    with started("--speed", "0", "--start", "2023-01-09T12:34:56", "--no-limits") as sim:
+        for name, value in sim.environment.items():
+            monkeypatch.setenv(name, value)
+        for root in (s3, str(tmp_path / "lake")):
+            asked = ["--set", f"data_root={root}", "lake"]
+            ingest = [*asked, "ingest", "BTC-BRL", "--interval", "1h", "--since"]
+            assert run([*ingest, "2023-01-08", "--until", "2023-01-08T06:00"]) == 0
+            assert run([*ingest, "2023-01-09", "--until", "2023-01-09T12:00"]) == 0
+            capsys.readouterr()
+            answers = []
+            for command in (["gaps"], ["repair"], ["gaps"], ["repair"]):
+                code = run([*asked, *command, "--json"])
+                shown = capsys.readouterr()
+                assert shown.out, (command, code, shown.err)
+                answers.append((code, json.loads(shown.out.replace(root, "LAKE"))))
+            lake = Lake(root)
+            assert lake.bars("BTC-BRL", "1h").collect().height == 36
+            told.append((answers, lake.fingerprint("ohlcv").as_dict()["digest"]))
+    (first, mine), (second, theirs) = told
+    assert mine == theirs
+    assert [code for code, _ in first] == [code for code, _ in second]
+    assert [without_times(one) for _, one in first] == [without_times(one) for _, one in second]
+    assert "never_fetched" in json.dumps(first[0])
+
+
+def without_times(answer):
+    """An answer without what the clock of this machine decides."""
+    if isinstance(answer, dict):
+        kept = {k: v for k, v in answer.items() if not k.endswith(("_s", "_ms", "seconds", "at"))}
+        return {k: without_times(v) for k, v in kept.items()}
+    return [without_times(one) for one in answer] if isinstance(answer, list) else answer
 
 
 def test_a_put_that_is_killed_leaves_nothing_visible(server, s3, bars):
