@@ -89,9 +89,10 @@ class Given:
             raise DataError("the frame holds no bars")
         if period.end is not None:
             bars = bars.filter(pl.col("ts") < period.end)
-        bars = bars.sort("symbol", "ts")
-        self.bars, self.strategy, self.period, self.say = bars.lazy(), strategy, period, say
         self.symbols = tuple(sorted(bars["symbol"].unique()))
+        if len(self.symbols) > 1 or not bars["ts"].is_sorted():
+            bars = bars.sort("symbol", "ts")
+        self.bars, self.strategy, self.period, self.say = bars.lazy(), strategy, period, say
 
     def parts(self) -> list[Part]:
         """The rows of each symbol with their targets."""

@@ -133,7 +133,7 @@ def round_trips(fills: Sequence[Fill]) -> list[Trip]:
         held[one.symbol] = held.get(one.symbol, 0.0) + sign * one.qty
         flow = flows.get(one.symbol, 0.0) - sign * one.qty * one.price - one.fee
         flows[one.symbol] = flow
-        if one.side == "sell" and abs(held[one.symbol]) <= 1e-9 * one.qty:
+        if abs(held[one.symbol]) <= 1e-9 * one.qty:
             closed.append(Trip(one.symbol, opened.pop(one.symbol), one.ts, flow))
             del held[one.symbol], flows[one.symbol]
     return closed

@@ -18,7 +18,7 @@ from cq.backtest.intents import Floats, Ints
 from cq.backtest.kernel import walk
 from cq.backtest.market import LEVELS, Market, Orders, Rules
 from cq.backtest.world import World
-from cq.utils.time import YEAR, bar_end
+from cq.utils.time import YEAR, bar_end, interval_ns
 
 LONG: Final = 200_000
 """Cells (symbols × moments) from which loading machine code is worth its while."""
@@ -138,10 +138,12 @@ def _fills(w: World, symbols: Sequence[str], ts: Ints, rules: Rules) -> list[Fil
         rows = w.fills[:count].tolist()
     else:
         rows = [tuple(vars(one).values()) for one in w.fills[:count]]
-    made = []
+    made, monthly, length = [], rules.interval.endswith("M"), interval_ns(rules.interval)
     for when, who, why, signed, price, fee, slippage in rows:
         opened = int(ts[when // 2])
-        moment = bar_end(opened, rules.interval) if when % 2 else opened
+        moment = opened
+        if when % 2:
+            moment = bar_end(opened, rules.interval) if monthly else opened + length
         side: Side = "buy" if signed > 0 else "sell"
         made.append(
             Fill(moment, symbols[who], side, abs(signed), price, fee, slippage, REASONS[why])

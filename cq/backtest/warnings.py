@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from cq.utils.time import interval_ns, iso
 if TYPE_CHECKING:
     import polars as pl
 
+    from cq.backtest.account import Fill
     from cq.backtest.bars import Part
     from cq.backtest.engine import Simulation
     from cq.backtest.intents import Floats, Ints
@@ -35,8 +37,12 @@ def doubts(
     found, where = [], str(strategy.code or strategy.name)
     if strategy.code is not None and (doubt := difference(bars.collect(), parts, strategy)):
         found.append(doubt)
-    if not rules.allow_short and any((one.target < 0).any() for one in markets):
+    least = min(float(np.fmin.reduce(one.target)) for one in markets)
+    most = max(float(np.fmax.reduce(one.target)) for one in markets)
+    if not rules.allow_short and least < 0:
         found.append(f"{where}: a signal of −1 holds nothing: spot markets know no shorts")
+    if max(most, -least) <= rules.max_position:
+        return found
     for one in markets:
         over = np.abs(np.nan_to_num(one.target)) > rules.max_position * (1 + 1e-12)
         if over.any():
@@ -51,19 +57,23 @@ def doubts(
 
 def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[str]:
     """Bars that were missing while their symbol was held: it stood at its last close meanwhile."""
-    found = []
+    found, fills = [], defaultdict(list)
+    for fill in made.fills:
+        fills[fill.symbol].append(fill)
+    length = interval_ns(interval)
     for one in markets:
-        when, held = _positions(one.symbol, made)
-        if not when.size:
+        if one.symbol not in fills:
             continue
-        steps = np.rint(np.diff(one.ts) / interval_ns(interval)).astype(np.int64) - 1
-        gaps = np.flatnonzero(steps > 0)
+        when, held = _positions(fills[one.symbol])
+        steps = np.diff(one.ts)
+        gaps = np.flatnonzero(steps >= 2 * length - length // 4)  # a month is not always as long
         gaps = gaps[held[np.searchsorted(when, one.ts[gaps + 1])] != 0]
         if gaps.size:
-            longest = gaps[steps[gaps].argmax()]
+            lost = np.rint(steps[gaps] / length).astype(np.int64) - 1
+            longest = gaps[lost.argmax()]
             found.append(
-                f"{one.symbol}: {int(steps[gaps].sum())} bars are missing while it was held, "
-                f"{int(steps[longest])} of them after {iso(int(one.ts[longest]))}; it was worth "
+                f"{one.symbol}: {int(lost.sum())} bars are missing while it was held, "
+                f"{int(lost.max())} of them after {iso(int(one.ts[longest]))}; it was worth "
                 "its last close"
             )
         if held[-1] != 0 and one.ts[-1] < made.ts[-1]:
@@ -114,9 +124,8 @@ def refuse_faults(lake: Lake, symbols: Sequence[str], since: int | None, now_ns:
         )
 
 
-def _positions(symbol: str, made: Simulation) -> tuple[Ints, Floats]:
+def _positions(mine: Sequence[Fill]) -> tuple[Ints, Floats]:
     """When fills changed the position, and what was held before each of them and after the last."""
-    mine = [one for one in made.fills if one.symbol == symbol]
     when = np.array([one.ts for one in mine], dtype=np.int64)
     signed = [one.qty if one.side == "buy" else -one.qty for one in mine]
     held = np.concatenate(([0.0], np.cumsum(signed)))

@@ -94,6 +94,11 @@ def test_growth_is_annualised_by_the_time_that_passed():
     assert annualized(10.0, 1e-4) is None
 
 
+def test_a_short_round_trip_ends_with_the_buy_that_closes_it():
+    trips = round_trips([fill(1, "sell", 2.0, 10.0, 1.0), fill(2, "buy", 2.0, 8.0, 1.0)])
+    assert [(one.opened_ts, one.closed_ts, one.profit) for one in trips] == [(1, 2, 2.0)]
+
+
 def test_a_round_trip_lasts_until_nothing_is_held():
     trips = round_trips(
         [

@@ -1,0 +1,158 @@
+"""Warm runs in one process each: one crossover, one with stops, a portfolio of fifty; and peers.
+
+2.6 million generated minutes (SMA 240/1440, fee 10 bps, slippage 5 bps), fifty markets of 8,760
+hours weighed by inverse volatility each day. Turns alternate between the engines, since a machine's
+speed drifts; medians and ratios are of the same minutes. CQ_PEERS_PYTHON names a Python that has
+vectorbt with its Rust engine and raptorbt; without it only our own times are printed.
+
+The crossover's results are first checked to be equal (to 1e-3: each engine's moving average rounds
+otherwise, and a tie may trade). Stops are not: each engine has its own rules (docs/conformance.md).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+import cq
+from cq.strategies import load
+
+HERE = Path(__file__).resolve().parent
+MINUTE, HOUR = 60 * 10**9, 3_600 * 10**9
+BARS, MARKETS, HOURS, TURNS = 2_600_000, 50, 8_760, 7
+COSTS = {
+    "fees": {"taker": 0.001, "maker": 0.001}, "slippage": {"bps": 5.0},
+    "quantity_decimals": None, "min_notional": 0,
+}  # fmt: skip
+STRATEGY = "kind: crossover\nsymbols: [BTC-BRL]\ninterval: 1m\nfast: 240\nslow: 1440\n"
+
+
+def generated() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 0.0004, BARS))), 2)
+    opened = np.concatenate(([100.0], close[:-1])) * np.exp(rng.normal(0, 0.0001, BARS))
+    opened = np.round(opened, 2)
+    wick = 1 + np.abs(rng.normal(0, 0.0002, BARS))
+    moves = rng.normal(0, 0.006, (MARKETS, HOURS)) * rng.uniform(0.5, 2.0, (MARKETS, 1))
+    return {
+        "ts": np.arange(BARS, dtype=np.int64) * MINUTE,
+        "open": opened,
+        "high": np.round(np.maximum(opened, close) * wick, 2),
+        "low": np.round(np.minimum(opened, close) / wick, 2),
+        "close": close,
+        "volume": np.ones(BARS),
+        "closes": 100 * np.exp(np.cumsum(moves, axis=1)),
+    }
+
+
+class Ours:
+    """The same cases in cq, from frames in memory to a result with its metrics."""
+
+    def __init__(self, bars: dict[str, np.ndarray], folder: Path) -> None:
+        columns = ("ts", "open", "high", "low", "close", "volume")
+        one = pl.DataFrame({name: bars[name] for name in columns})
+        self.one = one.with_columns(symbol=pl.lit("BTC-BRL"), exchange=pl.lit("x"))
+        close = bars["closes"].ravel()
+        names = [f"M{i:02}-BRL" for i in range(MARKETS)]
+        hours = np.tile(np.arange(HOURS, dtype=np.int64) * HOUR, MARKETS)
+        many = pl.DataFrame({"ts": hours, "open": close, "close": close})
+        self.many = many.with_columns(symbol=pl.Series(np.repeat(names, HOURS)))
+        (folder / "cross.yaml").write_text(STRATEGY)
+        self.plain = load(folder / "cross.yaml")
+        self.stops = load(folder / "cross.yaml", ["orders.trailing_stop=0.008"])
+
+    def crossover(self) -> cq.backtest.BacktestResult:
+        return cq.backtest(self.one, self.plain, **COSTS)
+
+    def stops_(self) -> cq.backtest.BacktestResult:
+        return cq.backtest(self.one, self.stops, **COSTS)
+
+    def weights(self) -> cq.backtest.BacktestResult:
+        change = pl.col("close").pct_change()
+        inverse = (1 / change.rolling_std(168)).over("symbol")
+        each = pl.col("ts") // HOUR % 24 == 0
+        weighed = (
+            self.many.lazy()
+            .with_columns(inverse=inverse)
+            .with_columns(total=pl.col("inverse").sum().over("ts"))
+            .with_columns(target=pl.when(each).then(pl.col("inverse") / pl.col("total")))
+            .select("ts", "symbol", "open", "close", "target")
+        )
+        return cq.backtest(weighed, fill="next_close", **COSTS)
+
+
+class Peers:
+    """A process that runs the cases elsewhere; None where there is no such Python."""
+
+    def __init__(self, python: str, bars: Path) -> None:
+        self.process = subprocess.Popen(
+            [python, "-W", "ignore", str(HERE / "peers" / "engine_worker.py"), str(bars)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, case: str) -> tuple[float, float, int]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(case + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            sys.exit(f"the peers' process ended in {case}")
+        seconds, total, orders = json.loads(answer)
+        return seconds, total, orders
+
+
+def main() -> None:
+    bars, python = generated(), os.environ.get("CQ_PEERS_PYTHON")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        np.savez(folder / "bars.npz", **bars)
+        ours = Ours(bars, folder)
+        peers = Peers(python, folder / "bars.npz") if python else None
+        ours.stops_()  # machine code is loaded once; from then on everything uses it
+        compare("B1 crossover", ours.crossover, peers, ("vectorbt crossover", "raptorbt crossover"))
+        compare("B5 stops", ours.stops_, peers, ("vectorbt stops", "raptorbt stops"))
+        compare("B4 weights of fifty", ours.weights, peers, ("vectorbt weights",))
+
+
+def compare(title, ours, peers, cases) -> None:
+    """Turns in alternation; medians and ratios."""
+    if peers is None:
+        cases = ()
+    times: dict[str, list[float]] = {"cq": [], **{case: [] for case in cases}}
+    found = {}
+    for turn in range(TURNS + 1):
+        began = time.perf_counter()
+        result = ours()
+        spent = time.perf_counter() - began
+        found["cq"] = (result.metrics["total_return"], result.metrics["trades"])
+        if turn:
+            times["cq"].append(spent)
+        for case in cases:
+            spent, *found[case] = peers.run(case)
+            if turn:
+                times[case].append(spent)
+    print(f"\n{title}")
+    mine = statistics.median(times["cq"])
+    for name, spent in times.items():
+        median = statistics.median(spent)
+        total, orders = found[name]
+        print(
+            f"  {name:20} {median * 1e3:8.1f} ms (least {min(spent) * 1e3:7.1f})  cq is "
+            f"{mine / median:5.2f}×   return {total:.6f}, {orders} orders"
+        )
+
+
+if __name__ == "__main__":
+    main()
