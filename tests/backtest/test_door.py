@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import makers
@@ -215,3 +217,18 @@ def test_faults_that_a_report_knows_are_warned_of_and_strict_refuses_them(
     said = capsys.readouterr().err
     assert "break rules: " in said
     assert "off_grid_ts (1)" in said
+
+
+def test_short_runs_load_no_compiler_whatever_their_orders(project):
+    """A cold `cq backtest` of a year of hours must not pay for one."""
+    code = (
+        "import sys; from cq.cli.main import run; "
+        "assert run(['backtest', 'own.yaml', '--no-report']) == 0; "
+        "assert run(['backtest', 'own.yaml', '--no-report', *sys.argv[1:]]) == 0; "
+        "sys.exit('numba' in sys.modules)"
+    )
+    plain = [part for one in MARKET for part in ("--set", one)]
+    made = subprocess.run(
+        [sys.executable, "-c", code, *plain], cwd=project, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr
