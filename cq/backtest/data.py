@@ -53,14 +53,8 @@ def markets_of(
 
 def _priced(part: Part, say: Callable[[str], None]) -> pl.DataFrame:
     """The rows whose prices are ordinary numbers above zero."""
-    ends = part.rows.select(
-        least=pl.min_horizontal(pl.col("open", "close").min()),
-        most=pl.max_horizontal(pl.col("open", "close").max()),
-        strange=pl.sum_horizontal(pl.col("open", "close").is_nan().any().cast(pl.Int8))
-        + pl.sum_horizontal(pl.col("open", "close").null_count()),
-    ).row(0)
-    least, most, strange = ends
-    if part.rows.is_empty() or (least > 0 and most < math.inf and not strange):
+    columns = [part.rows[name].to_numpy() for name in ("open", "close")]
+    if all(one.size == 0 or 0 < one.min() <= one.max() < math.inf for one in columns):
         return part.rows
     good = pl.all_horizontal(
         (pl.col(name) > 0) & pl.col(name).is_finite()

@@ -89,7 +89,9 @@ class Given:
             raise DataError("the frame holds no bars")
         if period.end is not None:
             bars = bars.filter(pl.col("ts") < period.end)
-        self.symbols = tuple(sorted(bars["symbol"].unique()))
+        names = bars["symbol"]
+        one = bars.height > 0 and bool((names == names[0]).all())
+        self.symbols = (names[0],) if one else tuple(sorted(names.unique()))
         if len(self.symbols) > 1 or not bars["ts"].is_sorted():
             bars = bars.sort("symbol", "ts")
         self.bars, self.strategy, self.period, self.say = bars.lazy(), strategy, period, say

@@ -118,5 +118,7 @@ def moments_of(markets: Sequence[Market], start: int) -> npt.NDArray[np.int64]:
     """Every moment from `start` on at which some market has a bar."""
     each = [one.ts[np.searchsorted(one.ts, start) :] for one in markets]
     if len(each) > 1:
+        if all(np.array_equal(one, each[0]) for one in each[1:]):
+            return each[0]
         return np.unique(np.concatenate(each))
     return markets[0].ts if each[0].size == markets[0].ts.size else each[0]
