@@ -188,8 +188,12 @@ def fingerprint(
     Whatever files the rows lie in, the digests are the same; `cq lake diff` compares them later,
     e.g. `cq lake fingerprint BTC-BRL --interval 1h --out btc.json`.
     """
+    from cq.lake.status import check_symbol
+
     zone = app.settings.timezone
     start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
+    for symbol in symbols:
+        check_symbol(app.lake, symbol)
     taken = app.lake.fingerprint(
         view, where, symbols=symbols, interval=interval, start=start, end=end, by=by
     )

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from cq.errors import ConfigError, UnknownSymbol, Unreadable, UsageError
+from cq.errors import ConfigError, Unreadable, UsageError
 from cq.lake import disk
 from cq.lake.catalog import Catalog, first_line
 from cq.lake.completeness import Calendar, calendars
@@ -22,6 +22,7 @@ from cq.lake.inspection import SMALL, Inspection, inspection
 from cq.lake.lake import Lake
 from cq.lake.places import is_remote
 from cq.lake.quality_page import page
+from cq.lake.status import check_symbol
 from cq.lake.suspects import SERIES
 from cq.lake.verify import changed
 from cq.lake.views import SEVERITIES, View, quoted
@@ -117,7 +118,7 @@ def run_checks(
     """
     names = tuple(sorted(set(symbols or ())))
     for name in names:
-        _known(lake, name)
+        check_symbol(lake, name)
     for one in changed(lake):
         raise Unreadable(one.path, one.problem)
     settings = settings or Quality()
@@ -176,14 +177,6 @@ def write_report(report: QualityReport, now_ns: int) -> Path:
                 disk.append(file, text.encode())
             disk.replace(beside, path)
     return target
-
-
-def _known(lake: Lake, symbol: str) -> None:
-    known: set[str] = set()
-    for name in lake.layouts:
-        known |= set(lake.stored(name)["symbol"].drop_nulls())
-    if symbol not in known:
-        raise UnknownSymbol(symbol, known, "`cq lake status` lists what there is")
 
 
 @dataclass(frozen=True)

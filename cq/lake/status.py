@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cq.errors import Unreadable
+from cq.errors import UnknownSymbol, Unreadable
 from cq.lake.damage import problem
 from cq.lake.datasets import DATASETS, dataset
 from cq.lake.lake import Lake
@@ -23,6 +23,15 @@ from cq.utils.time import SECOND, bar_end
 
 STREAMS = ("ohlcv", "trades", "orderbook_l2")
 """The datasets that are late when nothing new comes."""
+
+
+def check_symbol(lake: Lake, symbol: str) -> None:
+    """UnknownSymbol where no dataset holds anything of it."""
+    known: set[str] = set()
+    for name in lake.layouts:
+        known |= set(lake.stored(name)["symbol"].drop_nulls())
+    if symbol not in known:
+        raise UnknownSymbol(symbol, known, "`cq lake status` lists what there is")
 
 
 @dataclass(frozen=True)

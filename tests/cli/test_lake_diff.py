@@ -52,6 +52,9 @@ def test_a_fingerprint_is_kept_and_compared_later(project, capsys):
     assert run(["lake", "diff", "btc.json", "other", "--since", "2024-01-03"]) == 0
     assert run(["lake", "diff", "btc.json", "lake", "--dataset", "ohlcv"]) == 2
     assert run(["lake", "fingerprint", "--out", "no/such/folder.json"]) == 3
+    capsys.readouterr()
+    assert run(["lake", "fingerprint", "BTC-BLR"]) == 3
+    assert "BTC-BLR" in capsys.readouterr().err
 
 
 def test_what_is_neither_lake_nor_fingerprint_is_said(project, capsys):

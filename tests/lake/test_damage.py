@@ -82,14 +82,17 @@ def test_what_is_no_file_s_fault_is_not_put_on_one(lake, bars):
 
 def test_a_folder_that_may_not_be_listed_is_not_an_empty_one(lake, bars, monkeypatch):
     lake.write("ohlcv", bars(3), source="t", now_ns=1)
-    opened = os.open
 
-    def guarded(path, *rest, **named):
-        if str(path).endswith("symbol=BTC-BRL"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return opened(path, *rest, **named)
+    def guarded(real):
+        def call(path, *rest, **named):
+            if str(path).endswith("symbol=BTC-BRL"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, *rest, **named)
 
-    monkeypatch.setattr(layout.os, "open", guarded)
+        return call
+
+    for name in ("open", "listdir"):
+        monkeypatch.setattr(layout.os, name, guarded(getattr(os, name)))
     for ask in (lake.stored, lambda: lake.sql("from bars"), lambda: lake.bars("BTC-BRL", "1h")):
         with pytest.raises(Unreadable, match=r"symbol=BTC-BRL .*check its permissions"):
             ask()
