@@ -127,7 +127,8 @@ def _quality(lake: Lake, market: GeneratedMarket) -> dict[str, Any]:
 
 
 def _strategies(lake: Lake, settings: Settings, folder: Path) -> dict[str, list[Any]]:
-    """Every strategy of the project: backtested, then replayed on paper."""
+    """Every strategy of the project: backtested, then replayed on paper, if paper can do it."""
+    from cq.execution.plan import research_only
     from cq.strategies import load
 
     found: dict[str, list[Any]] = {"strategies": [], "replays": [], "reports": []}
@@ -138,8 +139,9 @@ def _strategies(lake: Lake, settings: Settings, folder: Path) -> dict[str, list[
             result = _backtest(lake, strategy, settings, results)
         found["reports"].append(str(results / "report.html"))
         found["strategies"].append({"strategy": strategy.name, **result.metrics})
-        with _step(f"paper replay {strategy.name}"):
-            found["replays"].append(_replay(lake, strategy, settings, folder))
+        if research_only(strategy, strategy.backtest(settings.backtest)) is None:
+            with _step(f"paper replay {strategy.name}"):
+                found["replays"].append(_replay(lake, strategy, settings, folder))
     return found
 
 

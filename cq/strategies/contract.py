@@ -133,6 +133,11 @@ class StrategyConfig(BaseModel, ABC):
         return Pipeline.of(self.features, self.interval)
 
     @property
+    def reads_all(self) -> bool:
+        """Whether columns of the bars other than open and close are read."""
+        return False
+
+    @property
     @abstractmethod
     def warmup(self) -> int:
         """Bars, the current one included, after which a signal no longer depends on older ones."""
@@ -186,8 +191,10 @@ class Strategy:
 
     @property
     def reads_all(self) -> bool:
-        """Whether it may read any column of the bars: a user's own code, or features."""
-        return self.code is not None or bool(self.config.features)
+        """Whether it may read any column of the bars: a user's own code, features, order prices."""
+        config = self.config
+        own = self.code is not None or config.reads_all
+        return own or bool(config.features) or bool(config.orders.columns())
 
     def _own_warmup(self) -> int:
         if self.code is None:

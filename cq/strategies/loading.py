@@ -13,12 +13,14 @@ from warnings import catch_warnings, filterwarnings
 from pydantic import ValidationError
 
 from cq.errors import ConfigError, NoSuchFile, StrategyError
+from cq.strategies.bollinger import BOLLINGER
 from cq.strategies.contract import OWN, Kind, Strategy, StrategyConfig, by_sizing, wanted
 from cq.strategies.crossover import CROSSOVER
+from cq.strategies.macd import MACD
 from cq.strategies.problems import one_line
 from cq.utils.yamls import Document, Keys, parse_scalar, read_yaml
 
-KINDS: dict[str, Kind] = {"crossover": CROSSOVER}
+KINDS: dict[str, Kind] = {"crossover": CROSSOVER, "macd": MACD, "bollinger": BOLLINGER}
 """Every strategy that comes with cq, by its `kind`."""
 
 

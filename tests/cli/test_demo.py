@@ -10,6 +10,8 @@ from cq.lake import Lake
 from cq.sim.market import GeneratedMarket
 from cq.utils.time import DAY
 
+SHIPPED = sorted((Path(__file__).parents[2] / "configs/strategies").glob("*.yaml"))
+
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
@@ -27,13 +29,14 @@ def test_it_checks_backtests_and_replays_what_it_generated(shown):
     found, folder = shown
     assert found["quality"]["errors"] == 0
     assert found["bars"] == Lake(folder / "lake").sql("select count(*) from bars").item()
-    assert len(found["strategies"]) == 3
+    assert len(found["strategies"]) == len(SHIPPED)
     assert all(row["trades"] > 0 for row in found["strategies"])
 
 
 def test_paper_makes_the_backtests_trades(shown):
     found, _ = shown
-    assert [one["equal"] for one in found["replays"]] == [True, True, True]
+    assert len(found["replays"]) >= 4
+    assert all(one["equal"] for one in found["replays"])
     assert sum(one["trades"] for one in found["replays"]) > 0
 
 

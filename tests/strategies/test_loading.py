@@ -7,7 +7,14 @@ import pytest
 import yaml
 
 from cq.errors import NoSuchFile, StrategyError
-from cq.strategies import FixedFraction, StrategyConfig, VolatilityTarget, load, strategy_schema
+from cq.strategies import (
+    KINDS,
+    FixedFraction,
+    StrategyConfig,
+    VolatilityTarget,
+    load,
+    strategy_schema,
+)
 from cq.utils.config import defaults
 
 PROJECT = Path(__file__).parents[2]
@@ -222,9 +229,12 @@ def test_every_shipped_strategy_loads_and_names_its_schema(path):
 def test_the_schema_knows_every_key_of_the_shipped_strategies():
     schema = strategy_schema()
     json.dumps(schema)
-    crossover = schema["anyOf"][0]
+    kinds = {one["title"]: one for one in schema["anyOf"]}
     for path in SHIPPED:
-        assert set(yaml.safe_load(path.read_text())) <= set(crossover["properties"])
+        said = yaml.safe_load(path.read_text())
+        assert set(said) <= set(kinds[said["kind"]]["properties"])
+    assert set(KINDS) < set(kinds)
+    crossover = kinds["crossover"]
     assert crossover["additionalProperties"] is False
     assert set(crossover["required"]) == {"symbols", "interval", "kind"}
     assert "required" not in crossover["properties"]["backtest"]
@@ -232,11 +242,7 @@ def test_the_schema_knows_every_key_of_the_shipped_strategies():
 
 def test_every_key_of_a_strategy_is_described():
     schema = strategy_schema()
-    parts = [
-        schema["anyOf"][0],
-        schema["$defs"]["VolatilityTarget"],
-        schema["$defs"]["FixedFraction"],
-    ]
-    for part in parts:
+    sizings = ("FixedFraction", "VolatilityTarget")
+    for part in [*schema["anyOf"], *(schema["$defs"][name] for name in sizings)]:
         for key, said in part["properties"].items():
             assert key == "kind" or said.get("description"), key
