@@ -43,9 +43,10 @@ PARAMETERS = {
         {"window": 5, "k": 1.0, "max_bars": 7, "shorts": True},
         {"window": 4, "k": 0.8, "max_bars": 9, "entry": "touch", "exit": "opposite"},
     ],
+    "pairs": [{"window": 10, "max_bars": 8, "entry": 1.0, "sizing": {"kind": "hedge_ratio"}}],
 }
 ALL = [
-    (kind, parameters | {"sizing": sizing})
+    (kind, {"sizing": sizing} | parameters)
     for kind in KINDS
     for number, parameters in enumerate(PARAMETERS[kind])
     for sizing in (SIZINGS if kind == "crossover" else SIZINGS[number : number + 1])
@@ -55,7 +56,8 @@ every_strategy = pytest.mark.parametrize(("kind", "parameters"), ALL)
 
 def strategy(kind, parameters):
     made = KINDS[kind]
-    config = made.config(symbols=["A-B"], interval="1h", **parameters)
+    symbols = ["A-B", "C-D"] if kind == "pairs" else ["A-B"]
+    config = made.config(symbols=symbols, interval="1h", **parameters)
     return Strategy(config, made.generate_signals, made.size_positions)
 
 

@@ -3,12 +3,13 @@
 from cq.strategies.contract import Kind, Strategy, StrategyConfig, by_sizing
 from cq.strategies.loading import KINDS, load
 from cq.strategies.schema import strategy_schema
-from cq.strategies.sizing import FixedFraction, Sizing, VolatilityTarget
+from cq.strategies.sizing import FixedFraction, HedgeRatio, Sizing, VolatilityTarget
 from cq.strategies.symbols import resolve, with_quote
 
 __all__ = [
     "KINDS",
     "FixedFraction",
+    "HedgeRatio",
     "Kind",
     "Sizing",
     "Strategy",

@@ -111,6 +111,12 @@ class StrategyConfig(BaseModel, ABC):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _legs_have_shares(self) -> Self:
+        if self.sizing.kind == "hedge_ratio" and self.kind not in ("pairs", OWN):
+            raise ValueError(f"sizing.kind: hedge_ratio is for pairs, not for a {self.kind}")
+        return self
+
     @cached_property
     def gate_config(self) -> GateConfig | None:
         """How the gate is trained; None without one."""

@@ -17,10 +17,16 @@ from cq.strategies.bollinger import BOLLINGER
 from cq.strategies.contract import OWN, Kind, Strategy, StrategyConfig, by_sizing, wanted
 from cq.strategies.crossover import CROSSOVER
 from cq.strategies.macd import MACD
+from cq.strategies.pairs import PAIRS
 from cq.strategies.problems import one_line
 from cq.utils.yamls import Document, Keys, parse_scalar, read_yaml
 
-KINDS: dict[str, Kind] = {"crossover": CROSSOVER, "macd": MACD, "bollinger": BOLLINGER}
+KINDS: dict[str, Kind] = {
+    "crossover": CROSSOVER,
+    "macd": MACD,
+    "bollinger": BOLLINGER,
+    "pairs": PAIRS,
+}
 """Every strategy that comes with cq, by its `kind`."""
 
 

@@ -63,4 +63,24 @@ class VolatilityTarget(_Sizing):
         return signal.cast(pl.Float64) * fraction
 
 
-Sizing = Annotated[FixedFraction | VolatilityTarget, Field(discriminator="kind")]
+class HedgeRatio(_Sizing):
+    """Both legs of a pair, in the ratio in which their common moves cancel out."""
+
+    kind: Literal["hedge_ratio"] = "hedge_ratio"
+    gross: float = Field(1.0, gt=0, le=2, description="of equity, both legs together")
+    rebalance: float = Field(
+        0.0, ge=0, lt=1, description="trade again once the target moved by more than this"
+    )
+
+    @property
+    def warmup(self) -> int:
+        """Bars that sizing looks back on, the current one included."""
+        return 1
+
+    def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
+        """Fraction of equity to hold of each leg, from the strategy's own column `weight`."""
+        del interval
+        return signal.cast(pl.Float64) * pl.col("weight") * self.gross
+
+
+Sizing = Annotated[FixedFraction | VolatilityTarget | HedgeRatio, Field(discriminator="kind")]

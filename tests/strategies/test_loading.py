@@ -79,6 +79,11 @@ def test_another_kind_of_sizing_drops_the_parameters_of_the_first(file):
         ("  fraction: 0.5", "  fractoin: 1", "mine.yaml:8: sizing.fractoin: unknown key; did you"),
         ("  fraction: 0.5", "  fraction: 2", "mine.yaml:8: sizing.fraction: found 2, which should"),
         ("  kind: fixed_fraction", "  kind: all", "mine.yaml:6: sizing: found 'all', expected"),
+        (
+            "  kind: fixed_fraction\n  fraction: 0.5",
+            "  kind: hedge_ratio",
+            "hedge_ratio is for pairs",
+        ),
         ("interval: 1h", "interval: 1x", "mine.yaml:3: interval: '1x' is not an interval"),
         ("interval: 1h\n", "", "mine.yaml: interval: is missing"),
         ("kind: crossover\n", "", "mine.yaml: kind: is missing; there is crossover"),
@@ -242,7 +247,7 @@ def test_the_schema_knows_every_key_of_the_shipped_strategies():
 
 def test_every_key_of_a_strategy_is_described():
     schema = strategy_schema()
-    sizings = ("FixedFraction", "VolatilityTarget")
+    sizings = ("FixedFraction", "VolatilityTarget", "HedgeRatio")
     for part in [*schema["anyOf"], *(schema["$defs"][name] for name in sizings)]:
         for key, said in part["properties"].items():
             assert key == "kind" or said.get("description"), key

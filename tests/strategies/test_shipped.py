@@ -107,7 +107,8 @@ def test_live_decides_at_each_bar_what_all_of_history_says(folder, name):
     changed = whole.filter(pl.col("signal") != pl.col("signal").shift(1).over("symbol"))
     assert changed.height > 50
     moments = whole["ts"].unique().sort()
-    turns = changed["ts"].unique().sort().gather_every(changed.height // 25)
+    turns = changed["ts"].unique().sort()
+    turns = turns.gather_every(max(1, turns.len() // 25))
     seen = moments.gather_every(2_111).append(turns).append(moments.tail(1)).unique()
     decided = 0
     for (ts,), rows in whole.filter(pl.col("ts").is_in(seen.implode())).group_by("ts"):
@@ -115,7 +116,7 @@ def test_live_decides_at_each_bar_what_all_of_history_says(folder, name):
         for symbol, signal, target in rows.select("symbol", "signal", "target").rows():
             assert wishes[symbol].signal == signal
             assert (wishes[symbol].target is None) == (target is None)
-            assert target is None or abs(wishes[symbol].target - target) <= 1e-9
+            assert target is None or abs(wishes[symbol].target - max(target, 0.0)) <= 1e-9
             decided += target is not None
     assert decided > 60
 
