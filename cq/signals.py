@@ -36,6 +36,9 @@ def ungated(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
     signals = _called(strategy.generate_signals, "generate_signals", bars, strategy)
     if strategy.code is not None:
         signals = signals.with_columns(signal=_one_of_three(pl.col("signal")))
+    config = strategy.config
+    if config.liquidity is not None:
+        signals = config.liquidity.filtered(signals, together=config.together)
     return signals
 
 

@@ -43,6 +43,8 @@ PARAMETERS = {
         {"window": 5, "k": 1.0, "max_bars": 7, "shorts": True},
         {"window": 4, "k": 0.8, "max_bars": 9, "entry": "touch", "exit": "opposite"},
     ],
+    "buy_and_hold": [{"sizing": {"kind": "kelly", "window": 12}, "liquidity": {"window": 30}}],
+    "equal_weight": [{"every": 5}],
     "pairs": [{"window": 10, "max_bars": 8, "entry": 1.0, "sizing": {"kind": "hedge_ratio"}}],
 }
 ALL = [

@@ -1,16 +1,27 @@
 """Strategies: a frozen configuration and two pure functions from frame to frame."""
 
 from cq.strategies.contract import Kind, Strategy, StrategyConfig, by_sizing
+from cq.strategies.liquidity import Liquidity
 from cq.strategies.loading import KINDS, load
 from cq.strategies.schema import strategy_schema
-from cq.strategies.sizing import FixedFraction, HedgeRatio, Sizing, VolatilityTarget
+from cq.strategies.sizing import (
+    FixedFraction,
+    HedgeRatio,
+    InverseVolatility,
+    KellyFraction,
+    Sizing,
+    VolatilityTarget,
+)
 from cq.strategies.symbols import resolve, with_quote
 
 __all__ = [
     "KINDS",
     "FixedFraction",
     "HedgeRatio",
+    "InverseVolatility",
+    "KellyFraction",
     "Kind",
+    "Liquidity",
     "Sizing",
     "Strategy",
     "StrategyConfig",

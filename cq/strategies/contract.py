@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import polars as pl
 from pydantic import (
@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from cq.errors import StrategyError, UsageError
+from cq.strategies.liquidity import Liquidity
 from cq.strategies.orders import MARKET_ORDERS, OrdersConfig
 from cq.strategies.sizing import FixedFraction, Sizing
 from cq.utils.time import interval_ns
@@ -39,6 +40,9 @@ class StrategyConfig(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    together: ClassVar[bool] = False
+    """Whether one symbol that cannot be traded stops the others, as with the legs of a pair."""
+
     name: str = Field("", description="in results and logs; the file's name by default")
     kind: str = Field(OWN, description="which strategy")
     symbols: tuple[str, ...] = Field(
@@ -49,6 +53,9 @@ class StrategyConfig(BaseModel, ABC):
     )
     interval: str = Field(description="length of a bar: 1m, 15m, 1h, 1d, …")
     sizing: Sizing = Field(FixedFraction(), description="how much of the equity a signal is worth")
+    liquidity: Liquidity | None = Field(
+        None, description="no position in a market that trades too little"
+    )
     orders: OrdersConfig = Field(
         MARKET_ORDERS, description="how decisions are sent, and stops: see docs/engine.md"
     )
@@ -155,7 +162,8 @@ Step = Callable[[Frame, Any], Frame]
 
 def by_sizing(bars: Frame, config: StrategyConfig) -> Frame:
     """Add `target`: what `config.sizing` makes of each signal."""
-    return bars.with_columns(target=config.sizing.target(pl.col("signal"), config.interval))
+    sized = config.sizing.prepared(bars, config.interval)
+    return sized.with_columns(target=config.sizing.target(pl.col("signal"), config.interval))
 
 
 @dataclass(frozen=True)
@@ -192,14 +200,16 @@ class Strategy:
         It then equals the last row over all history.
         """
         below = self.config.pipeline.warmup if self.config.features else 1
-        own = max(self._own_warmup(), self.config.sizing.warmup, self.config.orders.warmup)
+        config = self.config
+        own = max(self._own_warmup(), config.sizing.warmup, config.orders.warmup)
+        own = max(own, config.liquidity.warmup if config.liquidity else 1)
         return own + below - 1
 
     @property
     def reads_all(self) -> bool:
         """Whether it may read any column of the bars: a user's own code, features, order prices."""
         config = self.config
-        own = self.code is not None or config.reads_all
+        own = self.code is not None or config.reads_all or config.liquidity is not None
         return own or bool(config.features) or bool(config.orders.columns())
 
     def _own_warmup(self) -> int:

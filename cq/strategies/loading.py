@@ -13,6 +13,7 @@ from warnings import catch_warnings, filterwarnings
 from pydantic import ValidationError
 
 from cq.errors import ConfigError, NoSuchFile, StrategyError
+from cq.strategies.baselines import BUY_AND_HOLD, EQUAL_WEIGHT
 from cq.strategies.bollinger import BOLLINGER
 from cq.strategies.contract import OWN, Kind, Strategy, StrategyConfig, by_sizing, wanted
 from cq.strategies.crossover import CROSSOVER
@@ -26,6 +27,8 @@ KINDS: dict[str, Kind] = {
     "macd": MACD,
     "bollinger": BOLLINGER,
     "pairs": PAIRS,
+    "buy_and_hold": BUY_AND_HOLD,
+    "equal_weight": EQUAL_WEIGHT,
 }
 """Every strategy that comes with cq, by its `kind`."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -19,6 +19,8 @@ _FLAT = 1e-12
 
 class PairsConfig(StrategyConfig):
     """Long the first symbol, short the second while the spread is low; the reverse while high."""
+
+    together: ClassVar[bool] = True
 
     kind: Literal["pairs"] = Field("pairs", description="which strategy")
     window: int = Field(480, gt=9, description="bars of the regression, and of the half-life")

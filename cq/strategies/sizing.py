@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cq.indicators import CLOSE, in_time_order, realised_volatility
+from cq.indicators.smoothing import quotient
+from cq.indicators.windows import mean_of, squares
 from cq.utils.time import bars_per_year
+
+_CALMEST: Final = 1e-4
+"""A market calmer than this a year counts as moving so much."""
 
 
 class _Sizing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def prepared(self, bars: pl.LazyFrame, interval: str) -> pl.LazyFrame:
+        """`bars` with the columns that `target` needs beside them."""
+        del interval
+        return bars
 
 
 class FixedFraction(_Sizing):
@@ -44,9 +54,21 @@ class VolatilityTarget(_Sizing):
     )
     window: int = Field(168, ge=2, description="bars whose returns are measured")
     max_fraction: float = Field(1.0, gt=0, le=1, description="most of equity, a symbol")
+    min_fraction: float = Field(
+        0.0, ge=0, le=1, description="least of equity where there is a signal, however wild"
+    )
     rebalance: float = Field(
         0.1, ge=0, lt=1, description="trade again once the target moved by more than this"
     )
+
+    @model_validator(mode="after")
+    def _floor_below_cap(self) -> Self:
+        if self.min_fraction > self.max_fraction:
+            raise ValueError(
+                f"min_fraction ({self.min_fraction:g}) lies above max_fraction "
+                f"({self.max_fraction:g})"
+            )
+        return self
 
     @property
     def warmup(self) -> int:
@@ -59,7 +81,7 @@ class VolatilityTarget(_Sizing):
         A market that did not move at all gets the cap.
         """
         measured = in_time_order(realised_volatility(CLOSE, self.window, bars_per_year(interval)))
-        fraction = (self.annual_volatility / measured).clip(upper_bound=self.max_fraction)
+        fraction = (self.annual_volatility / measured).clip(self.min_fraction, self.max_fraction)
         return signal.cast(pl.Float64) * fraction
 
 
@@ -83,4 +105,67 @@ class HedgeRatio(_Sizing):
         return signal.cast(pl.Float64) * pl.col("weight") * self.gross
 
 
-Sizing = Annotated[FixedFraction | VolatilityTarget | HedgeRatio, Field(discriminator="kind")]
+class KellyFraction(_Sizing):
+    """A share of what Kelly would bet on the market's own returns: mean / variance."""
+
+    kind: Literal["kelly"] = "kelly"
+    share: float = Field(0.5, gt=0, le=1, description="of Kelly's fraction; a half is usual")
+    window: int = Field(720, ge=2, description="bars whose returns are measured")
+    max_fraction: float = Field(1.0, gt=0, le=1, description="most of equity, a symbol")
+    rebalance: float = Field(
+        0.1, ge=0, lt=1, description="trade again once the target moved by more than this"
+    )
+
+    @property
+    def warmup(self) -> int:
+        """Bars that sizing looks back on, the current one included."""
+        return self.window + 1
+
+    def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
+        """Fraction of equity to hold; 0 where the returns speak against the signal."""
+        del interval
+        moved = CLOSE / CLOSE.shift(1) - 1
+        mean, variance = (
+            mean_of(moved, self.window),
+            squares(moved, self.window) / (self.window - 1),
+        )
+        kelly = quotient(mean * self.share, variance, 0.0)
+        side = signal.cast(pl.Float64)
+        return side * (side * in_time_order(kelly)).clip(0.0, self.max_fraction)
+
+
+_INVERSE = "__cq_inverse"
+
+
+class InverseVolatility(_Sizing):
+    """Each symbol so much that all move their part alike: in proportion to 1 / volatility."""
+
+    kind: Literal["inverse_volatility"] = "inverse_volatility"
+    fraction: float = Field(1.0, gt=0, le=1, description="of equity, all symbols together")
+    window: int = Field(168, ge=2, description="bars whose returns are measured")
+    rebalance: float = Field(
+        0.1, ge=0, lt=1, description="trade again once the target moved by more than this"
+    )
+
+    @property
+    def warmup(self) -> int:
+        """Bars that sizing looks back on, the current one included."""
+        return self.window + 1
+
+    def prepared(self, bars: pl.LazyFrame, interval: str) -> pl.LazyFrame:
+        """`bars` with one over each symbol's volatility."""
+        measured = realised_volatility(CLOSE, self.window, bars_per_year(interval))
+        floor = measured.clip(lower_bound=_CALMEST)
+        return bars.with_columns(in_time_order(1.0 / floor).alias(_INVERSE))
+
+    def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
+        """Fraction of equity to hold, of the symbols that have a bar at the moment."""
+        del interval
+        all_of_them = pl.col(_INVERSE).sum().over("ts")
+        return signal.cast(pl.Float64) * pl.col(_INVERSE) / all_of_them * self.fraction
+
+
+Sizing = Annotated[
+    FixedFraction | VolatilityTarget | HedgeRatio | KellyFraction | InverseVolatility,
+    Field(discriminator="kind"),
+]

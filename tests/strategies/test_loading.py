@@ -247,7 +247,8 @@ def test_the_schema_knows_every_key_of_the_shipped_strategies():
 
 def test_every_key_of_a_strategy_is_described():
     schema = strategy_schema()
-    sizings = ("FixedFraction", "VolatilityTarget", "HedgeRatio")
-    for part in [*schema["anyOf"], *(schema["$defs"][name] for name in sizings)]:
+    parts = ["FixedFraction", "VolatilityTarget", "HedgeRatio", "KellyFraction"]
+    parts += ["InverseVolatility", "Liquidity"]
+    for part in [*schema["anyOf"], *(schema["$defs"][name] for name in parts)]:
         for key, said in part["properties"].items():
             assert key == "kind" or said.get("description"), key

@@ -20,6 +20,8 @@ from cq.strategies import load
 PROJECT = Path(__file__).parents[2]
 SHIPPED = sorted((PROJECT / "configs/strategies").glob("*.yaml"))
 NAMES = [*(file.stem for file in SHIPPED), "gated"]
+ALWAYS = ("hold_btc", "equal_weight_majors")
+"""What is always held."""
 SYMBOLS = ["BTC-USDT", "ETH-USDT", "SOL-USDT"]
 
 PROGRAM = """
@@ -105,7 +107,7 @@ def test_live_decides_at_each_bar_what_all_of_history_says(folder, name):
     whole = pl.read_parquet(folder / f"{name}.parquet")
     windows = Windows(strategy, pl.read_parquet(folder / "bars.parquet"))
     changed = whole.filter(pl.col("signal") != pl.col("signal").shift(1).over("symbol"))
-    assert changed.height > 50
+    assert changed.height > 50 or name in ALWAYS
     moments = whole["ts"].unique().sort()
     turns = changed["ts"].unique().sort()
     turns = turns.gather_every(max(1, turns.len() // 25))
@@ -118,10 +120,10 @@ def test_live_decides_at_each_bar_what_all_of_history_says(folder, name):
             assert (wishes[symbol].target is None) == (target is None)
             assert target is None or abs(wishes[symbol].target - max(target, 0.0)) <= 1e-9
             decided += target is not None
-    assert decided > 60
+    assert decided > 25 if name in ALWAYS else decided > 60
 
 
 def test_the_moments_that_are_compared_have_both_answers(folder):
-    for name in NAMES:
+    for name in set(NAMES) - set(ALWAYS):
         found = pl.read_parquet(folder / f"{name}.parquet")["signal"].drop_nulls()
         assert 0.05 < np.mean(found.to_numpy() == 1) < 0.95, name

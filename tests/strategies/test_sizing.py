@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from cq.strategies import FixedFraction, VolatilityTarget
+from cq.strategies import FixedFraction, InverseVolatility, KellyFraction, VolatilityTarget
 
 
 def test_a_fixed_fraction_is_the_signal_times_the_fraction():
@@ -44,3 +44,66 @@ def test_warmup_counts_the_bar_before_the_first_return():
 def test_sizes_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValidationError):
         FixedFraction(**wrong)
+
+
+def test_a_wild_market_is_still_held_at_the_floor():
+    moves = np.array([1, -1] * 20) * 0.2
+    closes = (100 * np.exp(np.cumsum(moves))).tolist()
+    assert held(closes, VolatilityTarget(window=10, min_fraction=0.15))[-1] == 0.15
+    with pytest.raises(ValidationError, match="lies above max_fraction"):
+        VolatilityTarget(min_fraction=0.6, max_fraction=0.5)
+
+
+def walk(size=300, drift=0.0, seed=8):
+    rng = np.random.default_rng(seed)
+    return 100 * np.exp(np.cumsum(rng.normal(drift, 0.02, size)))
+
+
+@pytest.mark.parametrize("drift", [0.004, 0.0, -0.004])
+def test_kelly_bets_a_share_of_mean_over_variance(drift):
+    closes = walk(drift=drift)
+    found = held(closes.tolist(), KellyFraction(window=50, share=0.1, max_fraction=0.9))
+    moved = closes[1:] / closes[:-1] - 1
+    assert found[:50] == [None] * 50
+    for now in range(50, 300, 7):
+        seen = moved[now - 50 : now]
+        expected = np.clip(0.1 * seen.mean() / seen.var(ddof=1), 0, 0.9)
+        assert found[now] == pytest.approx(expected, rel=1e-9)
+
+
+def test_kelly_bets_nothing_on_a_market_that_does_not_move():
+    assert held([5.0] * 20, KellyFraction(window=3))[-1] == 0.0
+
+
+def test_a_short_is_bet_on_where_the_mean_is_below_zero():
+    frame = makers.hourly("A-B", walk(drift=-0.004).tolist()).with_columns(
+        signal=pl.lit(-1, pl.Int8)
+    )
+    target = KellyFraction(window=200).target(pl.col("signal"), "1h")
+    assert frame.select(t=target)["t"][-1] < 0
+
+
+def test_calmer_markets_get_more_and_all_together_the_fraction():
+    bars = pl.concat(
+        makers.hourly(name, (walk(seed=seed) ** power).tolist())
+        for name, seed, power in [("A-B", 1, 1.0), ("C-D", 2, 0.5), ("E-F", 3, 2.0)]
+    ).with_columns(signal=pl.lit(1, pl.Int8))
+    sizing = InverseVolatility(window=48, fraction=0.8)
+    target = sizing.target(pl.col("signal"), "1h")
+    rows = sizing.prepared(bars.lazy(), "1h").with_columns(t=target).collect()
+    last = rows.filter(ts=299 * makers.HOUR).sort("symbol")
+    deviations = [
+        bars.filter(symbol=name)["close"].log().diff().tail(48).std() for name in last["symbol"]
+    ]
+    expected = 0.8 / np.array(deviations) / sum(1 / one for one in deviations)
+    np.testing.assert_allclose(last["t"].to_numpy(), expected, rtol=1e-6)
+    assert last["t"].sum() == pytest.approx(0.8)
+
+
+def test_a_market_that_does_not_move_gets_nearly_all_of_an_inverse_volatility():
+    bars = pl.concat(
+        [makers.hourly("A-B", [7.0] * 60), makers.hourly("C-D", walk(60).tolist())]
+    ).with_columns(signal=pl.lit(1, pl.Int8))
+    sizing = InverseVolatility(window=20)
+    rows = sizing.prepared(bars.lazy(), "1h").with_columns(t=sizing.target(pl.col("signal"), "1h"))
+    assert rows.collect()["t"][59] == pytest.approx(1.0, abs=1e-3)

@@ -1,0 +1,54 @@
+"""What a strategy has to beat: buying and holding, and equal weights kept equal."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import polars as pl
+from pydantic import Field
+
+from cq.strategies.contract import Kind, StrategyConfig
+from cq.utils.time import interval_ns
+
+_NUDGE = 1e-9
+"""By so little a target moves when weights are to be made equal again: the account acts on it."""
+
+
+class BuyAndHoldConfig(StrategyConfig):
+    """All symbols in equal parts, bought at once and left alone."""
+
+    kind: Literal["buy_and_hold"] = Field("buy_and_hold", description="which strategy")
+    warmup: ClassVar[int] = 1
+
+
+class EqualWeightConfig(StrategyConfig):
+    """All symbols in equal parts, made equal again every `every` bars."""
+
+    kind: Literal["equal_weight"] = Field("equal_weight", description="which strategy")
+    every: int = Field(168, gt=0, description="bars from one rebalancing to the next")
+    warmup: ClassVar[int] = 1
+
+
+def generate_signals(bars: pl.LazyFrame, config: StrategyConfig) -> pl.LazyFrame:
+    """Add `signal`: always 1."""
+    del config
+    return bars.with_columns(signal=pl.lit(1, pl.Int8))
+
+
+def split(bars: pl.LazyFrame, config: StrategyConfig) -> pl.LazyFrame:
+    """Add `target`: each symbol's part of what `sizing` gives to one."""
+    whole = config.sizing.target(pl.col("signal"), config.interval)
+    return config.sizing.prepared(bars, config.interval).with_columns(
+        target=whole / len(config.symbols)
+    )
+
+
+def rebalanced(bars: pl.LazyFrame, config: EqualWeightConfig) -> pl.LazyFrame:
+    """Add `target`: equal parts, a hair less in every second period, so that it is acted on."""
+    period = pl.col("ts") // (config.every * interval_ns(config.interval))
+    nudged = pl.col("target") * (1.0 - _NUDGE * (period % 2))
+    return split(bars, config).with_columns(target=nudged)
+
+
+BUY_AND_HOLD = Kind(BuyAndHoldConfig, generate_signals, split)
+EQUAL_WEIGHT = Kind(EqualWeightConfig, generate_signals, rebalanced)
