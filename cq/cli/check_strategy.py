@@ -146,6 +146,7 @@ def strategy_and_bars(
 ) -> tuple[Strategy, pl.DataFrame]:
     """The strategy in a file, and the bars of the lake that it would be run over."""
     from cq.backtest.bars import Period, bars_of, symbols_of
+    from cq.backtest.gating import with_gate
     from cq.errors import NoBars
     from cq.lake import collected
     from cq.strategies import load
@@ -162,7 +163,7 @@ def strategy_and_bars(
     bars = collected(plan, app.lake.root)
     if bars.is_empty():
         raise NoBars(", ".join(symbols), str(period), "others; see `cq lake status`")
-    return strategy, bars
+    return with_gate(strategy, None), bars
 
 
 def _plan(bars: pl.DataFrame, strategy: Strategy) -> pl.LazyFrame:

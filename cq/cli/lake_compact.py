@@ -35,7 +35,9 @@ def compact(
     compaction.small_mb and compaction.large_mb.
     """
     from cq.lake.compaction import compact as run
+    from cq.lake.status import check_symbols
 
+    check_symbols(app.lake, symbols)
     limits = app.settings.compaction
     with _progress(quiet=dry_run) as progress:
         done = run(

@@ -163,6 +163,7 @@ def _count(found: Sequence[DayDiff]) -> str:
 @click.argument("symbols", nargs=-1)
 @click.option("--view", default="bars", show_default=True, help="A view or a dataset.")
 @click.option("--interval", help="Bars of this interval, made where it is not stored.")
+@click.option("--exchange", help="Where a symbol is stored from several.")
 @click.option("--since", metavar="TIME", help="First day (or instant), UTC.")
 @click.option("--until", metavar="TIME", help="Where to stop; this instant is not in.")
 @click.option("--where", metavar="SQL", help="Only rows that hold this, such as 'volume > 0'.")
@@ -175,6 +176,7 @@ def fingerprint(
     symbols: tuple[str, ...],
     view: str,
     interval: str | None,
+    exchange: str | None,
     since: str | None,
     until: str | None,
     where: str | None,
@@ -188,15 +190,15 @@ def fingerprint(
     Whatever files the rows lie in, the digests are the same; `cq lake diff` compares them later,
     e.g. `cq lake fingerprint BTC-BRL --interval 1h --out btc.json`.
     """
-    from cq.lake.status import check_symbol
+    from cq.lake.status import check_symbols
 
     zone = app.settings.timezone
     start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
-    for symbol in symbols:
-        check_symbol(app.lake, symbol)
+    check_symbols(app.lake, symbols)
     taken = app.lake.fingerprint(
-        view, where, symbols=symbols, interval=interval, start=start, end=end, by=by
-    )
+        view, where, symbols=symbols, interval=interval, exchange=exchange,
+        start=start, end=end, by=by,
+    )  # fmt: skip
     if out is not None:
         try:
             out.write_text(taken.as_json(), encoding="utf-8")

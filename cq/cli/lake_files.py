@@ -31,8 +31,10 @@ def files(
     file says of itself, e.g. `cq lake files BTC-BRL --interval 1h`.
     """
     from cq.lake.places import relative
+    from cq.lake.status import check_symbols
     from cq.lake.status import files as found_in
 
+    check_symbols(app.lake, symbols)
     root = app.lake.root
     found = found_in(app.lake, dataset, symbols, interval)
     if as_json:

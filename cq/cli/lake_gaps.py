@@ -55,9 +55,12 @@ def gaps(
     `cq lake gaps BTC-BRL --interval 1m --since 2026-01-01`. It is the view `gaps` in SQL; see
     docs/gaps.md. `cq lake repair` mends what can be mended.
     """
+    from cq.lake.status import check_interval
+
     zone = app.settings.timezone
     start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
     known(app, symbols)
+    check_interval(app.lake, interval)
     found = app.lake.gaps(
         symbols or None, interval, start, end, classes=classes or None, now_ns=now_ns()
     )

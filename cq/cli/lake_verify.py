@@ -43,8 +43,10 @@ def verify(
     Ends in exit code 1 while a damaged file is in its place.
     """
     from cq.lake.quarantine import quarantine
+    from cq.lake.status import check_symbols
     from cq.lake.verify import verify as verified
 
+    check_symbols(app.lake, symbols)
     found = verified(app.lake, symbols, datasets)
     moved = quarantine(app.lake, found.damaged, now_ns=now_ns()) if moves else []
     left = [one for one in found.damaged if one.path.exists()] if moves else list(found.damaged)

@@ -22,6 +22,7 @@ PERCENT = ("total_return", "volatility", "max_drawdown", "worst", "best", "proba
 @click.command()
 @click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
 @click.option("--interval", default="1d", show_default=True, help="Of the bars: 1h, 1d, …")
+@click.option("--exchange", help="Where a symbol is stored from several.")
 @click.option("--since", metavar="DATE", help="First bar to look at; default: all there is.")
 @click.option("--until", metavar="DATE", help="Where to stop; this bar is not in.")
 @click.option(
@@ -43,6 +44,7 @@ def stats(
     *,
     symbols: tuple[str, ...],
     interval: str,
+    exchange: str | None,
     since: str | None,
     until: str | None,
     estimator: str,
@@ -63,6 +65,7 @@ def stats(
         interval,
         None if since is None else parse_time(since, zone),
         None if until is None else parse_time(until, zone),
+        exchange=exchange,
         now_ns=now_ns(),
     )
     told = summary(bars, interval)

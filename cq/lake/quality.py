@@ -22,7 +22,7 @@ from cq.lake.inspection import SMALL, Inspection, inspection
 from cq.lake.lake import Lake
 from cq.lake.places import is_remote
 from cq.lake.quality_page import page
-from cq.lake.status import check_symbol
+from cq.lake.status import check_symbols
 from cq.lake.suspects import SERIES
 from cq.lake.verify import changed
 from cq.lake.views import SEVERITIES, View, quoted
@@ -117,8 +117,7 @@ def run_checks(
     `small` bars are all looked at by every check.
     """
     names = tuple(sorted(set(symbols or ())))
-    for name in names:
-        check_symbol(lake, name)
+    check_symbols(lake, names)
     for one in changed(lake):
         raise Unreadable(one.path, one.problem)
     settings = settings or Quality()

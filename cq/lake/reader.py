@@ -82,7 +82,8 @@ def series_of(
     if len(exchanges) > 1:
         raise DataError(
             f"{symbol} is stored from {' and '.join(exchanges)}; say exchange=…, "
-            f"such as exchange={exchanges[0]}"
+            f"such as exchange={exchanges[0]} (for a command --exchange {exchanges[0]}, or "
+            f"--set exchange={exchanges[0]} where it takes a strategy)"
         )
     held = sorted({str(one[2]) for one in mine}, key=interval_ns)
     fits = [one for one in held if one == interval or divides(one, interval)]

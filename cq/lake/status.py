@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cq.errors import UnknownSymbol, Unreadable
+from cq.errors import NoBars, UnknownSymbol, Unreadable
 from cq.lake.damage import problem
 from cq.lake.datasets import DATASETS, dataset
 from cq.lake.lake import Lake
@@ -19,19 +19,35 @@ from cq.lake.layout import Part
 from cq.lake.origin import Origin
 from cq.lake.places import is_remote, relative
 from cq.lake.source import look
-from cq.utils.time import SECOND, bar_end
+from cq.utils.time import SECOND, bar_end, interval_ns
 
 STREAMS = ("ohlcv", "trades", "orderbook_l2")
 """The datasets that are late when nothing new comes."""
 
 
-def check_symbol(lake: Lake, symbol: str) -> None:
-    """UnknownSymbol where no dataset holds anything of it."""
+def check_symbols(lake: Lake, symbols: Sequence[str]) -> None:
+    """UnknownSymbol where no dataset holds anything of one of them."""
+    if not symbols:
+        return
     known: set[str] = set()
     for name in lake.layouts:
         known |= set(lake.stored(name)["symbol"].drop_nulls())
-    if symbol not in known:
-        raise UnknownSymbol(symbol, known, "`cq lake status` lists what there is")
+    for symbol in symbols:
+        if symbol not in known:
+            raise UnknownSymbol(symbol, known, "`cq lake status` lists what there is")
+
+
+def check_interval(lake: Lake, interval: str | None) -> None:
+    """UsageError where it is none; NoBars where no bars of it are stored or were asked for."""
+    if interval is None:
+        return
+    interval_ns(interval)
+    held = set(lake.stored()["interval"].drop_nulls())
+    asked = "select distinct interval from coverage where dataset = 'ohlcv'"
+    held |= set(lake.sql(asked)["interval"].drop_nulls())
+    if interval not in held:
+        there = sorted(held, key=interval_ns)
+        raise NoBars("the lake", f"stored at {interval}", ", ".join(there) or "none")
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,15 @@ def test_the_commands_run_it_and_show_its_frame(project, monkeypatch, capsys):
         assert column in shown
     assert len(shown.strip().splitlines()) == 5
     assert run(["features", "plain.yaml", "--symbol", "SOL-USDT"]) == 3
-    assert run(["check", "lookahead", "plain.yaml", "--looks", "2", "--end", "2020-11-01"]) == 0
+    look = ["--looks", "2", "--end", "2020-11-01"]
+    assert run(["check", "lookahead", "plain.yaml", *look]) == 0
+    trained = ["--set", "gate.trained=runs/one/gate.joblib"]
+    capsys.readouterr()
+    assert run(["features", "gated.yaml", "--symbol", "BTC-USDT", "--tail", "3", *trained]) == 0
+    assert "signal_before_gate" in capsys.readouterr().out
+    assert run(["check", "lookahead", "gated.yaml", *look, *trained]) == 0
+    assert run(["features", "gated.yaml"]) == 2
+    assert "--set gate.trained=runs/ID/gate.joblib" in capsys.readouterr().err
     shutil.rmtree(project / "runs")
 
 

@@ -62,3 +62,14 @@ def test_what_is_neither_lake_nor_fingerprint_is_said(project, capsys):
     assert run(["lake", "diff", "empty", "lake"]) == 3
     assert "no lake, no fingerprint and no run" in capsys.readouterr().err
     assert run(["lake", "diff", "lake", "nowhere"]) == 3
+
+
+def test_a_symbol_of_two_exchanges_is_told_apart(project, capsys):
+    other = hourly(24).with_columns(exchange=pl.lit("y"))
+    Lake(project / "lake").write("ohlcv", other, source="test", now_ns=1)
+    asked = ["lake", "fingerprint", "BTC-BRL", "--interval", "1h"]
+    assert run(asked) == 3
+    assert "for a command --exchange x" in capsys.readouterr().err
+    assert run([*asked, "--exchange", "y", "--json"]) == 0
+    (series,) = json.loads(capsys.readouterr().out)["series"]
+    assert (series["exchange"], series["rows"]) == ("y", 24)

@@ -87,3 +87,19 @@ def test_a_repair_without_a_network_says_what_is_left(lake, capsys):
     assert run(["lake", "repair", "--no-fetch", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["rebuilt"], said["left"]["never_fetched"]["bars"]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        (["gaps", "--interval", "1x"], 2, "'1x' is not an interval"),
+        (["gaps", "--interval", "5m"], 3, "no bars of the lake stored at 5m; the lake holds 1h"),
+        (["gaps", "BTC-BLR", "--interval", "1h"], 3, "did you mean BTC-BRL"),
+        (["verify", "BTC-BLR"], 3, "did you mean BTC-BRL"),
+        (["compact", "--symbol", "BTC-BLR"], 3, "did you mean BTC-BRL"),
+        (["files", "BTC-BLR"], 3, "did you mean BTC-BRL"),
+    ],
+)
+def test_nothing_is_fine_of_what_was_mistyped(lake, capsys, asked, code, said):
+    assert run(["lake", *asked]) == code
+    assert said in capsys.readouterr().err

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -252,3 +254,14 @@ def test_every_key_of_a_strategy_is_described():
     for part in [*schema["anyOf"], *(schema["$defs"][name] for name in parts)]:
         for key, said in part["properties"].items():
             assert key == "kind" or said.get("description"), key
+
+
+def test_a_digit_that_is_corrected_at_once_is_seen(own):
+    """Bytecode of a file counts as fresh while its size and second of change are the same."""
+    code = own.with_name("level.py")
+    for digit in "139":
+        code.write_text(f"{OWN}\nNEWEST = {digit}\n")
+        os.utime(code, (1_700_000_000, 1_700_000_000))
+        load(own)
+        assert int(digit) == sys.modules["cq_own_level"].NEWEST
+    assert not list(code.parent.rglob("*.pyc"))
