@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from math import isfinite
@@ -212,7 +213,12 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
 
 
 def _stopping() -> None:
-    note("stopping after this step (once more to stop at once)")
+    """Said by a signal's handler, which may find the stream in the middle of another line."""
+    text = "stopping after this step (once more to stop at once)"
+    try:
+        note(text)
+    except RuntimeError:  # a stream takes no line while it takes one
+        os.write(2, f"{text}\n".encode())
 
 
 def _show(path: Path, as_json: bool) -> None:
