@@ -105,9 +105,10 @@ class Source:
         """The rows, a few folders of a few strands at a time; at least one frame."""
         wanted = columns if columns is not None else self.schema.names()
         left, place, seen = n_rows, Place(), False
-        for _ in range(LOOKS):
-            try:
-                for group in together(self._pieces(place), alone=n_rows is not None):
+        for looked in range(LOOKS):
+            try:  # what was swapped once is read piece by piece: fewer files can vanish under it
+                alone = n_rows is not None or looked > 0
+                for group in together(self._pieces(place), alone=alone):
                     frames = [asked(one.plan(one.parts), wanted, predicate, left) for one in group]
                     parts = [part for one in group for part in one.parts]
                     engine = self._engine(group)
