@@ -19,6 +19,11 @@ _CALMEST: Final = 1e-4
 class _Sizing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @property
+    def warmup(self) -> int:
+        """Bars that sizing looks back on, the current one included."""
+        return 1
+
     def prepared(self, bars: pl.LazyFrame, interval: str) -> pl.LazyFrame:
         """`bars` with the columns that `target` needs beside them."""
         del interval
@@ -33,11 +38,6 @@ class FixedFraction(_Sizing):
     rebalance: float = Field(
         0.0, ge=0, lt=1, description="trade again once the target moved by more than this"
     )
-
-    @property
-    def warmup(self) -> int:
-        """Bars that sizing looks back on, the current one included."""
-        return 1
 
     def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
         """Fraction of equity to hold; null where the signal is."""
@@ -93,11 +93,6 @@ class HedgeRatio(_Sizing):
     rebalance: float = Field(
         0.0, ge=0, lt=1, description="trade again once the target moved by more than this"
     )
-
-    @property
-    def warmup(self) -> int:
-        """Bars that sizing looks back on, the current one included."""
-        return 1
 
     def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
         """Fraction of equity to hold of each leg, from the strategy's own column `weight`."""
