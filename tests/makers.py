@@ -10,6 +10,8 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
+from cq.lake.raw import TRIALS
+
 HOUR = 3_600_000_000_000
 
 BAR_SCHEMA = {
@@ -88,3 +90,17 @@ def run_folder(runs: Path, name: str, **metrics: float) -> None:
     )
     curve = {"ts": [1, 2, 3], "equity": [9.0, 12.0, 6.0], "cash": [9.0] * 3, "exposure": [0.0] * 3}
     pl.DataFrame(curve).write_parquet(folder / "equity.parquet", compression="lz4")
+
+
+def sweep_folder(runs: Path, name: str, sharpes: list[float | None]) -> None:
+    """A folder below `runs` as a sweep leaves it: one file with a row a trial."""
+    rows = [
+        {"trial": number, "started": "2024-05-01T10:00:00Z", "strategy": "cross",
+         "interval": "1h", "symbols": ["A-B"], "trades": 2, "sharpe": sharpe,
+         "config": json.dumps({"strategy": {"fast": number}})}
+        for number, sharpe in enumerate(sharpes, 1)
+    ]  # fmt: skip
+    (runs / name).mkdir(parents=True)
+    empty = dict.fromkeys(TRIALS)
+    frame = pl.DataFrame([empty | row for row in rows], schema=TRIALS)
+    frame.write_parquet(runs / name / "trials.parquet")

@@ -11,6 +11,7 @@ import numpy as np
 
 from cq.backtest.account import Fill
 from cq.backtest.intents import Floats, Ints
+from cq.backtest.sums import mean, total
 from cq.utils.time import YEAR, bar_end, bars_per_year, interval_ns
 
 Metrics = dict[str, float | int | None]
@@ -61,24 +62,24 @@ def metrics(
 
     `held` is what the same cash would be worth at the end, bought and held.
     """
-    total = float(equity[-1]) / cash - 1
+    growth = float(equity[-1]) / cash - 1
     period = (bar_end(int(ts[-1]), interval) - int(ts[0])) / YEAR
     profits = [one.profit for one in round_trips(fills)]
-    traded = math.fsum(one.qty * one.price for one in fills)
+    traded = total([one.qty * one.price for one in fills])
     return {
-        "total_return": total,
+        "total_return": growth,
         "buy_and_hold": held / cash - 1,
-        "annualized_return": annualized(total, period),
+        "annualized_return": annualized(growth, period),
         "sharpe": sharpe(ts, equity, cash, interval),
         "max_dd": max_drawdown(equity, cash),
         "hit_rate": hit_rate(profits),
         "payoff": payoff(profits),
-        "turnover": traded / float(equity.mean()) / period,
+        "turnover": traded / mean(equity) / period,
         "trades": len(fills),
         "round_trips": len(profits),
-        "fees": math.fsum(one.fee for one in fills),
-        "slippage": math.fsum(one.slippage for one in fills),
-        "exposure": float(exposure.mean()),
+        "fees": total([one.fee for one in fills]),
+        "slippage": total([one.slippage for one in fills]),
+        "exposure": mean(exposure),
     }
 
 
@@ -99,12 +100,17 @@ def sharpe(ts: Ints, equity: Floats, cash: float, interval: str) -> float | None
     bars = max(round((int(ts[-1]) - int(ts[0])) / interval_ns(interval)) + 1, returns.size)
     if bars < 2:
         return None
-    mean = float(returns.sum()) / bars
-    spread = float(returns @ returns) - bars * mean * mean
+    return sharpe_of(total(returns), total(returns * returns), bars, interval)
+
+
+def sharpe_of(returned: float, squared: float, bars: int, interval: str) -> float | None:
+    """The same, from the sums of the returns and of their squares."""
+    usual = returned / bars
+    spread = squared - bars * usual * usual
     deviation = math.sqrt(max(spread, 0.0) / (bars - 1))
-    if deviation <= 1e-12 * abs(mean) or deviation == 0:
+    if deviation <= 1e-12 * abs(usual) or deviation == 0:
         return None
-    return mean / deviation * math.sqrt(bars_per_year(interval))
+    return usual / deviation * math.sqrt(bars_per_year(interval))
 
 
 def drawdown(equity: Floats, cash: float) -> Floats:
@@ -150,4 +156,4 @@ def payoff(profits: Sequence[float]) -> float | None:
     losses = [-one for one in profits if one < 0]
     if not gains or not losses:
         return None
-    return math.fsum(gains) / len(gains) / (math.fsum(losses) / len(losses))
+    return mean(gains) / mean(losses)

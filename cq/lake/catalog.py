@@ -21,7 +21,7 @@ from cq.errors import CatalogUnwritable, ConfigError, CqError, DataError, UsageE
 from cq.lake.damage import damage, found_in
 from cq.lake.file_views import file_views
 from cq.lake.places import filesystem, is_remote
-from cq.lake.raw import anchor_equity, has_equity, is_bound, raw_views, stubs
+from cq.lake.raw import anchor_runs, is_bound, raw_views, runs_bound, stubs
 from cq.lake.scan import frame, patiently
 from cq.lake.views import View, in_order, macros, quoted, text, views, words
 
@@ -53,7 +53,7 @@ class Made:
 
     connection: duckdb.DuckDBPyConnection
     statements: list[str]
-    bound: tuple[bool, bool]
+    bound: tuple[bool, ...]
     schemas: dict[str, pl.Schema] = field(default_factory=dict)
     """As they were asked for: a view is bound to its columns once."""
 
@@ -144,7 +144,7 @@ class Catalog:
         """The views in memory; made again once a dataset that had no file has one."""
         with self._making:
             every = all(is_bound(self.root, layout) for layout in self.layouts.values())
-            bound = (every, has_equity(self.runs))
+            bound = (every, *runs_bound(self.runs))
             if self._latest is None or self._latest.bound != bound:
                 connection = duckdb.connect(":memory:")
                 connection.execute("set global timezone='UTC'")
@@ -214,7 +214,7 @@ class Catalog:
 
         CatalogUnwritable where it cannot be written for another reason.
         """
-        anchor_equity(self.runs)
+        anchor_runs(self.runs)
         statements = self.statements()
         told = [f"{name}: {meaning}" for name, meaning in words(self.sql_root).items()]
         digest = hashlib.sha256("\n".join(statements + told).encode()).hexdigest()

@@ -24,6 +24,22 @@ SQL_TYPES: dict[pl.DataType, str] = {
 EQUITY: dict[str, pl.DataType] = {
     "ts": pl.Int64(), "equity": pl.Float64(), "cash": pl.Float64(), "exposure": pl.Float64(),
 }  # fmt: skip
+FIGURES = (
+    *("total_return", "buy_and_hold", "annualized_return", "sharpe", "max_dd", "hit_rate"),
+    *("payoff", "turnover", "trades", "round_trips", "fees", "slippage", "exposure"),
+)
+"""What is kept of each trial of a sweep."""
+COUNTS = ("trial", "first_ts", "last_ts", "rows", "trades", "round_trips")
+TRIALS: dict[str, pl.DataType] = {
+    **dict.fromkeys(("started", "strategy", "interval"), pl.String()),
+    "symbols": pl.List(pl.String),
+    **{
+        name: pl.Int64() if name in COUNTS else pl.Float64()
+        for name in ("trial", "first_ts", "last_ts", "rows", *FIGURES, "cash")
+    },
+    "config": pl.String(),
+}
+"""One row a trial: what a sweep keeps in its `trials.parquet`."""
 PLACES: dict[str, dict[str, str]] = {
     "series": {**dict.fromkeys(OWNERS, "varchar"), "year": "integer"},
     "files": {
@@ -33,11 +49,14 @@ PLACES: dict[str, dict[str, str]] = {
     "file_words": dict.fromkeys(("path", "key", "value"), "varchar"),
     "runs": dict.fromkeys(("run", "file", "content"), "varchar"),
     "equity": {"run": "varchar", **{name: SQL_TYPES[kind] for name, kind in EQUITY.items()}},
+    "trials": {"run": "varchar", **{name: SQL_TYPES[kind] for name, kind in TRIALS.items()}},
 }
 """Columns of the views that say what lies where."""
 RUN_FILES = ("config.json", "metrics.json", "run.json", "trades.csv")
-RUNS_ANCHOR = Path(".anchor", "equity.parquet")
-"""Below the folder of runs: an empty file that lets a view over the runs' equity bind."""
+ANCHORS: dict[str, dict[str, pl.DataType]] = {
+    ".anchor/equity.parquet": EQUITY, ".anchor/trials.parquet": TRIALS,
+}  # fmt: skip
+"""Below the folder of runs: empty files that let views over the runs' Parquet files bind."""
 
 
 def stubs(root: Path, layouts: Mapping[str, Layout]) -> Iterator[str]:
@@ -67,7 +86,9 @@ def raw_views(root: Path, layouts: Mapping[str, Layout], runs: Path) -> Iterator
     grain = "One row per note that cq left inside a Parquet file."
     yield from _made("file_words", file_words(root, bound), grain)
     yield from _made("runs", run_files(runs), "One row per text file of a run, with its content.")
-    yield from _made("equity", equity(runs), "One row per run and bar: what the account was worth.")
+    grain = "One row per run and bar: what the account was worth."
+    yield from _made("equity", of_runs(runs, "equity", EQUITY), grain)
+    yield from _made("trials", of_runs(runs, "trials", TRIALS), "One row per trial of a sweep.")
 
 
 def _made(name: str, query: str, grain: str) -> Iterator[str]:
@@ -211,15 +232,16 @@ def run_files(runs: Path) -> str:
     )
 
 
-def equity(runs: Path) -> str:
-    """The equity curves of runs; none where there is no run to bind to."""
-    if not has_equity(runs):
-        return _nothing(
-            {"run": "varchar", **{name: SQL_TYPES[kind] for name, kind in EQUITY.items()}}
-        )
-    glob = text(f"{escaped(str(runs))}/*/{RUNS_ANCHOR.name}")
+def of_runs(runs: Path, name: str, columns: Mapping[str, pl.DataType]) -> str:
+    """The rows of the Parquet files of one name in the runs; none where there is none to bind to.
+
+    Equity curves, and the trials of sweeps.
+    """
+    if not _bound_to_runs(runs, name):
+        return _nothing(PLACES[name])
+    glob = text(f"{escaped(str(runs))}/*/{name}.parquet")
     return (
-        f"select regexp_extract(filename, '([^/]+)/[^/]+$', 1) as run, {', '.join(EQUITY)} "
+        f"select regexp_extract(filename, '([^/]+)/[^/]+$', 1) as run, {', '.join(columns)} "
         f"from read_parquet({glob}, filename=true, hive_partitioning=false)"
     )
 
@@ -234,23 +256,29 @@ def is_bound(root: Path, layout: Layout) -> bool:
     return (root / layout.anchor()).exists() or bool(layout.files(root))
 
 
-def has_equity(runs: Path) -> bool:
-    """Whether a view over the runs' equity can be made."""
-    return (runs / RUNS_ANCHOR).exists() or any(runs.glob(f"*/{RUNS_ANCHOR.name}"))
+def runs_bound(runs: Path) -> tuple[bool, ...]:
+    """Of which Parquet files of the runs views can be made."""
+    return tuple(_bound_to_runs(runs, Path(anchor).stem) for anchor in ANCHORS)
 
 
-def anchor_equity(runs: Path) -> None:
-    """Give the folder of runs its empty file, so that the first run is seen as soon as it is there.
+def _bound_to_runs(runs: Path, name: str) -> bool:
+    anchor = runs / ".anchor" / f"{name}.parquet"
+    return anchor.exists() or any(runs.glob(f"*/{name}.parquet"))
 
-    Where the folder cannot be written, the view waits for the first run.
+
+def anchor_runs(runs: Path) -> None:
+    """Give the folder of runs its empty files, so that the first run is seen once it is there.
+
+    Where the folder cannot be written, the views wait for the first run.
     """
-    anchor = runs / RUNS_ANCHOR
-    if not anchor.exists():
-        from cq.lake import parquet
+    for name, columns in ANCHORS.items():
+        anchor = runs / name
+        if not anchor.exists():
+            from cq.lake import parquet
 
-        with suppress(LakeUnwritable, OSError):
-            empty = pl.DataFrame(schema=EQUITY)
-            parquet.place(parquet.encoded(empty), anchor.parent, anchor.name)
+            with suppress(LakeUnwritable, OSError):
+                empty = pl.DataFrame(schema=columns)
+                parquet.place(parquet.encoded(empty), anchor.parent, anchor.name)
 
 
 def _hive_type(field: str) -> str:

@@ -1,4 +1,4 @@
--- One row per run of a strategy, backtest or session on paper: what it was, what it read and how it did.
+-- One row per run of a strategy, a backtest, a session on paper or a trial of a sweep: what it was, what it read and how it did.
 create or replace view runs as
 with folders as (
     select
@@ -38,4 +38,31 @@ select
     config ->> '$.data.sha256' as data_sha256,
     json(config)::varchar as config
 from folders
-where config is not null;
+where config is not null
+union all by name
+select
+    run || '/' || trial as run,
+    try_cast(started as timestamp) as started,
+    'trial' as mode,
+    strategy,
+    interval,
+    symbols,
+    make_timestamp(first_ts // 1000) as first_time,
+    make_timestamp(last_ts // 1000) as last_time,
+    rows,
+    total_return,
+    buy_and_hold,
+    annualized_return,
+    sharpe,
+    max_dd,
+    hit_rate,
+    payoff,
+    turnover,
+    trades,
+    round_trips,
+    fees,
+    slippage,
+    exposure,
+    cash,
+    config
+from raw.trials;

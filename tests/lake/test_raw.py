@@ -265,6 +265,23 @@ def test_runs_that_came_before_the_lake_are_seen_where_nothing_can_be_written(tm
     assert not (tmp_path / "runs/.anchor").exists()
 
 
+def test_every_trial_of_a_sweep_is_a_run(tmp_path):
+    lake = Lake(tmp_path / "lake")
+    lake.refresh_catalog()
+    makers.run_folder(tmp_path / "runs", "one", sharpe=1.5)
+    makers.sweep_folder(tmp_path / "runs", "many", sharpes=[0.5, None, 2.5])
+    found = lake.sql("select run, mode, strategy, sharpe, trades, started from runs order by run")
+    assert found["run"].to_list() == ["many/1", "many/2", "many/3", "one"]
+    assert found["mode"].to_list() == ["trial"] * 3 + ["backtest"]
+    assert found["sharpe"].to_list() == [0.5, None, 2.5, 1.5]
+    assert set(found["strategy"]) == {"cross"}
+    assert set(found["started"]) == {datetime(2024, 5, 1, 10)}
+    fast = "select (config ->> '$.strategy.fast')::bigint as fast from runs where run = 'many/2'"
+    assert lake.sql(fast).item() == 2
+    shutil.rmtree(tmp_path / "runs" / "many")
+    assert lake.sql("select count(*) from runs").item() == 1
+
+
 def test_a_position_costs_what_its_buys_did_and_a_sale_takes_its_part(lake):
     chance, rows, wanted = Random(7), [], []
     for account in (f"paper-{number:02}" for number in range(40)):
