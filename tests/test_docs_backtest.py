@@ -1,4 +1,4 @@
-"""What docs/backtest.md shows runs as it stands there, and its definitions are the code's."""
+"""What docs/backtest.md shows runs as it stands there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 
 from cq import backtest, signals
-from cq.backtest import DEFINITIONS
 from cq.cli.main import run
 from cq.lake import Lake
 from cq.project import create
@@ -39,11 +38,6 @@ def project(tmp_path_factory):
         bars = makers.hourly(symbol, closes, start=first).with_columns(interval=pl.lit("1h"))
         lake.write("ohlcv", bars, source="test", now_ns=2 * 10**18)
     return folder
-
-
-def test_every_metric_is_defined_there_in_the_same_words():
-    for key, said in DEFINITIONS.items():
-        assert f"| `{key}` | {said} |" in TEXT
 
 
 def test_every_command_runs(project, monkeypatch, capsys):

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cq.backtest.account import Account, Costs, Fill, Intent, Order
+    from cq.backtest.definitions import DEFINITIONS, METRICS, Metric
     from cq.backtest.engine import Simulation, simulate
     from cq.backtest.market import Fine, Habits, Level, Market, Orders, Rules
-    from cq.backtest.metrics import DEFINITIONS
     from cq.backtest.result import BacktestResult
     from cq.backtest.single import run
 
 _HOMES = {
     "account": ("Account", "Costs", "Fill", "Intent", "Order"),
+    "definitions": ("DEFINITIONS", "METRICS", "Metric"),
     "engine": ("Simulation", "simulate"),
     "market": ("Fine", "Habits", "Level", "Market", "Orders", "Rules"),
-    "metrics": ("DEFINITIONS",),
     "result": ("BacktestResult",),
     "single": ("run",),
 }
 
 __all__ = [
     "DEFINITIONS",
+    "METRICS",
     "Account",
     "BacktestResult",
     "Costs",
@@ -35,6 +36,7 @@ __all__ = [
     "Intent",
     "Level",
     "Market",
+    "Metric",
     "Order",
     "Orders",
     "Rules",

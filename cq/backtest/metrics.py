@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -15,27 +14,6 @@ from cq.backtest.sums import mean, total
 from cq.utils.time import YEAR, bar_end, bars_per_year, interval_ns
 
 Metrics = dict[str, float | int | None]
-
-DEFINITIONS: Final[dict[str, str]] = {
-    "total_return": "last equity / starting cash − 1",
-    "buy_and_hold": "total return of the same cash split evenly at each symbol's first open in the "
-    "period, then held, without costs",
-    "annualized_return": "the same growth over a year of 365 days, from the first bar's open "
-    "to the last bar's close",
-    "sharpe": "mean / sample deviation of the returns of one bar, times √(bars a year); "
-    "no risk-free rate; a missing bar is a bar without a move",
-    "max_dd": "deepest fall of equity below its highest point so far, as a negative fraction",
-    "hit_rate": "share of closed round trips that made money after fees; a round trip lasts from "
-    "the first buy until nothing is held",
-    "payoff": "mean gain of winning round trips / mean loss of losing ones",
-    "turnover": "value bought and sold / mean equity, a year",
-    "trades": "number of fills",
-    "round_trips": "number of closed round trips",
-    "fees": "fees paid, in the quote currency",
-    "slippage": "what fills cost against the bar's price, in the quote currency",
-    "exposure": "mean share of equity that was invested",
-}
-"""Name → definition, in the order in which they are printed."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +35,16 @@ def metrics(
     cash: float,
     interval: str,
     held: float,
+    trips: Sequence[Trip] | None = None,
 ) -> Metrics:
-    """Every number of DEFINITIONS; None where it has no value (no trade, no deviation).
+    """The first of a run's numbers, which sweeps keep of each trial; None where one has no value.
 
-    `held` is what the same cash would be worth at the end, bought and held.
+    `held` is what the same cash would be worth at the end, bought and held; `trips` are the round
+    trips of the fills, where they are known.
     """
     growth = float(equity[-1]) / cash - 1
     period = (bar_end(int(ts[-1]), interval) - int(ts[0])) / YEAR
-    profits = [one.profit for one in round_trips(fills)]
+    profits = [one.profit for one in (round_trips(fills) if trips is None else trips)]
     traded = total([one.qty * one.price for one in fills])
     return {
         "total_return": growth,
@@ -85,6 +65,8 @@ def metrics(
 
 def annualized(total: float, years: float) -> float | None:
     """The yearly growth that makes `total` in `years`; None where no float holds it."""
+    if total <= -1:
+        return -1.0  # shorts can lose more than there is
     try:
         return float((1 + total) ** (1 / years)) - 1
     except OverflowError:

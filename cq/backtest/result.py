@@ -75,12 +75,16 @@ class BacktestResult:
             raise _unwritable(folder, error) from None
 
 
-def write_run(folder: Path, started: datetime, elapsed_s: float) -> dict[str, Any]:
-    """Keep what differs between two runs of the same inputs: the run's id, start and length."""
+def write_run(folder: Path, started: datetime, elapsed_s: float, luck: Metrics) -> dict[str, Any]:
+    """Keep what differs between two runs of the same inputs: id, start, length, and `luck`.
+
+    That is how often the strategy was tried until then, and what that makes of it.
+    """
     run = {
         "id": folder.name,
         "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
         "elapsed_s": round(elapsed_s, 3),
+        **luck,
     }
     try:
         (folder / "run.json").write_text(_json(run), encoding="utf-8")

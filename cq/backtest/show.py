@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from cq.backtest.definitions import BY_NAME
 
 if TYPE_CHECKING:
+    from cq.backtest.metrics import Metrics
     from cq.backtest.result import BacktestResult
 
 NONE = "–"
@@ -26,30 +29,40 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-LABELS: dict[str, tuple[str, Callable[[float], str]]] = {
-    "total_return": ("total return", percent),
-    "buy_and_hold": ("buy and hold", percent),
-    "annualized_return": ("annualized return", percent),
-    "sharpe": ("Sharpe ratio", number),
-    "max_dd": ("max drawdown", percent),
-    "hit_rate": ("hit rate", percent),
-    "payoff": ("payoff", number),
-    "turnover": ("turnover a year", number),
-    "trades": ("trades", count),
-    "round_trips": ("round trips", count),
-    "fees": ("fees", number),
-    "slippage": ("slippage", number),
-    "exposure": ("exposure", percent),
+def days(value: float) -> str:
+    """Days; of short times to two decimals."""
+    return f"{value:,.0f} d" if value >= 10 else f"{value:,.2f} d"
+
+
+FORMS: Final[dict[str, Callable[[float], str]]] = {
+    "fraction": percent,
+    "ratio": number,
+    "quote": number,
+    "days": days,
+    "count": count,
+    "a year": number,
 }
+BRIEF: Final = (
+    *("total_return", "buy_and_hold", "equal_weight", "annualized_return", "volatility", "sharpe"),
+    *("sortino", "max_dd", "max_dd_days", "hit_rate", "payoff", "profit_factor", "trades"),
+    *("round_trips", "turnover", "fees", "slippage", "exposure", "psr"),
+)
+"""What a run prints; `--metrics` prints all."""
 
 
-def shown(result: BacktestResult) -> list[tuple[str, str]]:
-    """(label, text) of every metric, and the money at the start and at the end."""
+def text(name: str, value: float | None) -> str:
+    """A metric's value as people read it."""
+    return NONE if value is None else FORMS[BY_NAME[name].unit](value)
+
+
+def shown(
+    result: BacktestResult, names: Sequence[str] = BRIEF, luck: Metrics | None = None
+) -> list[tuple[str, str]]:
+    """(label, text) of the metrics and of `luck`, after the money at the start and at the end."""
     rows = [
         ("cash at the start", number(result.cash)),
         ("equity at the end", number(result.equity["equity"][-1])),
     ]
-    for key, value in result.metrics.items():
-        label, form = LABELS[key]
-        rows.append((label, NONE if value is None else form(value)))
-    return rows
+    known = result.metrics | (luck or {})
+    told = [*names, *(luck or {})]
+    return rows + [(BY_NAME[name].label, text(name, known[name])) for name in told]

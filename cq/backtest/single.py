@@ -14,9 +14,9 @@ from cq.backtest.account import Costs, Fill
 from cq.backtest.bars import Background, Period, Reading, description
 from cq.backtest.code import code_version
 from cq.backtest.detail import with_detail
-from cq.backtest.engine import Simulation, buy_and_hold, simulate
+from cq.backtest.engine import Simulation, simulate
 from cq.backtest.market import Level, Orders, Rules
-from cq.backtest.metrics import metrics
+from cq.backtest.measures import measured
 from cq.backtest.profiles import as_in
 from cq.backtest.result import BacktestResult
 from cq.backtest.warnings import doubts, known_faults, missed
@@ -100,15 +100,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
         interval=rules.interval,
         trades=trades_frame(made.fills),
         equity=equity_frame(made),
-        metrics=metrics(
-            made.ts,
-            made.equity,
-            made.exposure,
-            made.fills,
-            cash=rules.cash,
-            interval=rules.interval,
-            held=float(buy_and_hold(markets, int(made.ts[0]), made.ts[-1:], rules.cash)[0]),
-        ),
+        metrics=measured(made, markets, rules.cash, rules.interval),
         config=config,
         data=fingerprint,
         markets=tuple(markets),

@@ -18,6 +18,7 @@ from cq.errors import UsageError
 if TYPE_CHECKING:
     from cq.backtest import BacktestResult
     from cq.backtest.bars import Reading
+    from cq.backtest.metrics import Metrics
     from cq.strategies import Strategy
 
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--end", metavar="TIME", help="Where to stop; this bar is not in.")
 @click.option("--strict", is_flag=True, help="Refuse bars that break a rule of `cq lake quality`.")
 @click.option("--no-report", is_flag=True, help="Leave out report.html and equity.png.")
+@click.option("--metrics", "in_full", is_flag=True, help="Print every metric; see `cq metrics`.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.pass_obj
 def backtest(
@@ -49,6 +51,7 @@ def backtest(
     end: str | None,
     strict: bool,
     no_report: bool,
+    in_full: bool,
     as_json: bool,
 ) -> None:
     """Run the strategy in FILE over the bars of the lake.
@@ -67,6 +70,7 @@ def backtest(
     with importing():  # meanwhile
         from cq.backtest.result import write_run
         from cq.backtest.single import traded
+        from cq.backtest.tried import deflated, tried
 
     if strict:
         from cq.backtest.warnings import refuse_faults
@@ -74,6 +78,7 @@ def backtest(
 
         refuse_faults(app.lake, reading.symbols, reading.period.start, now_ns())
     result = traded(reading)
+    luck = deflated(result, tried(app.project / "runs", result.config))
     folder = _folder(app, result, began, out)
     result.write(folder)
     for stale in ("report.html", "equity.png"):
@@ -81,12 +86,12 @@ def backtest(
     if not no_report:
         from cq.report import write_report
 
-        write_report(result, folder)
-    run = write_run(folder, began, time.perf_counter() - began_s)
+        write_report(result, folder, luck)
+    run = write_run(folder, began, time.perf_counter() - began_s, luck)
     if as_json:
         print_json(_summary(result, folder, run))
     else:
-        click.echo(_table(result, folder, report=not no_report))
+        click.echo(_table(result, folder, luck, report=not no_report, in_full=in_full))
 
 
 def _reading(app: App, strategy: Strategy, start: str | None, end: str | None) -> Reading:
@@ -125,7 +130,7 @@ def _summary(result: BacktestResult, folder: Path, run: dict[str, Any]) -> dict[
         "symbols": list(result.symbols),
         "interval": result.interval,
         "period": _period(result),
-        "metrics": result.metrics,
+        "metrics": {**result.metrics, **{name: run[name] for name in ("trials", "dsr")}},
         "data": result.config["data"],
     }
 
@@ -141,12 +146,14 @@ def _period(result: BacktestResult) -> dict[str, Any]:
     }
 
 
-def _table(result: BacktestResult, folder: Path, *, report: bool) -> str:
-    """What people read: the period, every metric, where the results lie."""
-    from cq.backtest.show import shown
+def _table(
+    result: BacktestResult, folder: Path, luck: Metrics, *, report: bool, in_full: bool
+) -> str:
+    """What people read: the period, the metrics, where the results lie."""
+    from cq.backtest.show import BRIEF, shown
 
     period = _period(result)
-    rows = shown(result)
+    rows = shown(result, tuple(result.metrics) if in_full else BRIEF, luck)
     width = max(len(label) for label, _ in rows)
     figures = max(len(value) for _, value in rows)
     place = _near(folder)

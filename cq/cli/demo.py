@@ -148,13 +148,15 @@ def _strategies(lake: Lake, settings: Settings, folder: Path) -> dict[str, list[
 def _backtest(lake: Lake, strategy: Strategy, settings: Settings, folder: Path) -> BacktestResult:
     from cq.backtest import run
     from cq.backtest.result import write_run
+    from cq.backtest.tried import deflated, tried
     from cq.report import write_report
 
     began, began_s = datetime.now(UTC), time.perf_counter()
     result = run(lake, strategy, settings.backtest, quote=settings.quote)
     result.write(folder)
-    write_report(result, folder)
-    write_run(folder, began, time.perf_counter() - began_s)
+    luck = deflated(result, tried(folder.parent, result.config))
+    write_report(result, folder, luck)
+    write_run(folder, began, time.perf_counter() - began_s, luck)
     return result
 
 

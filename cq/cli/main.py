@@ -71,6 +71,7 @@ COMMANDS = {
         "List indicators with parameters and warm-ups.",
     ),
     "backtest": ("cq.cli.backtest:backtest", "Run a strategy over the lake's bars."),
+    "metrics": ("cq.cli.metrics:metrics", "Say what each metric of a backtest means."),
     "features": ("cq.cli.features:features", "Show the frame that a strategy sees."),
     "check": ("cq.cli.check:check", "Hold a strategy to what live trading could have known."),
     "live": ("cq.cli.live:live", "Trade a strategy on paper."),

@@ -80,7 +80,7 @@ def stats(
 
 
 def _correlations(bars: pl.LazyFrame, estimator: str) -> pl.DataFrame:
-    from cq.stats.covariance import correlated, correlation, denoised
+    from cq.stats.covariances import correlated, correlation, denoised
     from cq.stats.frames import square, unsquare, wide_returns
 
     returns = wide_returns(bars)

@@ -11,8 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from cq.backtest import DEFINITIONS, BacktestResult
-from cq.backtest.show import LABELS, NONE, number, percent, shown
+from cq.backtest import BacktestResult
+from cq.backtest.definitions import BY_NAME
+from cq.backtest.metrics import Metrics
+from cq.backtest.show import number, percent, shown, text
 from cq.report.curves import monthly, yearly
 from cq.utils.time import bar_end, iso
 
@@ -31,7 +33,7 @@ CARDS = (
 )
 
 
-def page(result: BacktestResult, drawing: str) -> str:
+def page(result: BacktestResult, drawing: str, luck: Metrics) -> str:
     """The whole page around the pictures, of which the style shows the one that fits."""
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     title = escape(result.name)
@@ -41,7 +43,7 @@ def page(result: BacktestResult, drawing: str) -> str:
         f'<figure aria-label="Equity, drawdown, exposure">{drawing}</figure>',
         *_warnings(result),
         _section("Returns by month", _months(result)),
-        _section("Metrics", _metrics(result)),
+        _section("Metrics", _metrics(result, luck)),
         _section("Trades", _trades(result)),
         _section("Conventions", _conventions(result)),
         _section("Where it comes from", _origin(result)),
@@ -91,11 +93,11 @@ def _header(result: BacktestResult) -> str:
 
 
 def _cards(result: BacktestResult) -> str:
-    cards = [(LABELS[key][0], _brief(result, key)) for key in CARDS]
+    cards = [(BY_NAME[key].label, _brief(result, key)) for key in CARDS]
     return (
         '<div class="cards">'
         + "".join(
-            f"<div><b>{escape(text)}</b><span>{escape(label)}</span></div>" for label, text in cards
+            f"<div><b>{escape(said)}</b><span>{escape(label)}</span></div>" for label, said in cards
         )
         + "</div>"
     )
@@ -108,23 +110,23 @@ def brief(value: float) -> str:
 
 def _brief(result: BacktestResult, key: str) -> str:
     value = result.metrics[key]
-    if value is not None and LABELS[key][1] is percent:
+    if value is not None and BY_NAME[key].unit == "fraction":
         return brief(value)
-    return _text(result, key)
+    return text(key, value)
 
 
-def _text(result: BacktestResult, key: str) -> str:
-    value = result.metrics[key]
-    return NONE if value is None else LABELS[key][1](value)
-
-
-def _metrics(result: BacktestResult) -> str:
+def _metrics(result: BacktestResult, luck: Metrics) -> str:
+    known = result.metrics | luck
     rows = [
-        [f"<th>{escape(LABELS[key][0])}</th>", _cell(_text(result, key), "n"), _cell(escape(said))]
-        for key, said in DEFINITIONS.items()
+        [
+            f"<th>{escape(BY_NAME[key].label)}</th>",
+            _cell(text(key, value), "n"),
+            _cell(escape(BY_NAME[key].definition)),
+        ]
+        for key, value in known.items()
     ]
     money = [
-        [f"<th>{label}</th>", _cell(text, "n"), "<td></td>"] for label, text in shown(result)[:2]
+        [f"<th>{label}</th>", _cell(said, "n"), "<td></td>"] for label, said in shown(result)[:2]
     ]
     return _table(("", "", "definition"), money + rows, "metrics")
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from cq.errors import NoBars, UsageError
 from cq.indicators import in_time_order
-from cq.stats.drawdowns import max_drawdown
+from cq.stats.falls import max_drawdown
 from cq.stats.returns import simple_returns
 from cq.stats.sharpe import moments, probabilistic_sharpe
 from cq.utils.time import bars_per_year

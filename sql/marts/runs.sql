@@ -35,7 +35,9 @@ select
     (figures ->> 'slippage')::double as slippage,
     (figures ->> 'exposure')::double as exposure,
     (config ->> '$.backtest.cash')::double as cash,
-    config ->> '$.data.sha256' as data_sha256,
+    coalesce(config ->> '$.data.digest', config ->> '$.data.sha256') as data_sha256,
+    (said ->> 'trials')::bigint as trials,
+    (said ->> 'dsr')::double as dsr,
     json(config)::varchar as config
 from folders
 where config is not null

@@ -7,7 +7,7 @@ from sklearn.covariance import LedoitWolf
 
 from cq.errors import UsageError
 from cq.stats import correlation, covariance, denoised, ledoit_wolf, oracle_approximating
-from cq.stats.covariance import noisy
+from cq.stats.covariances import noisy
 
 
 def frame(rows):

@@ -1,0 +1,92 @@
+"""How often a strategy was tried, and what that makes of the best: the deflated Sharpe ratio.
+
+Trials are the rows of the view `runs` that are of the same kind of strategy (of your own: of the
+same Python file): backtests, each set of parameters, symbols and interval once, with its newest
+Sharpe ratio; and the trials of sweeps, each configuration once. They are read from the runs' files,
+since a backtest must not wait for a database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from cq.backtest.days import Days, growth
+from cq.backtest.metrics import Metrics
+from cq.backtest.risk import moments_of
+from cq.stats.sharpe import deflated_sharpe
+
+if TYPE_CHECKING:
+    from cq.backtest.result import BacktestResult
+
+Trials = dict[str, float]
+"""What was tried → its Sharpe ratio a year; 0 where it never traded."""
+
+
+def kind_of(config: Mapping[str, Any]) -> str:
+    """Which strategy a configuration is of: its kind, or the file that a user wrote."""
+    said = config["strategy"]
+    return str(said.get("python") or said["kind"])
+
+
+def key_of(config: Mapping[str, Any]) -> str:
+    """What makes a trial one of its own: parameters, symbols, interval, and a user's own code."""
+    said = {name: value for name, value in config["strategy"].items() if name != "name"}
+    code = config.get("code", {}).get("python", "")
+    return json.dumps([said, config.get("symbols"), code], sort_keys=True)
+
+
+def tried(runs: Path, config: Mapping[str, Any]) -> Trials:
+    """What was tried of this strategy, as far as the runs can be read; oldest first."""
+    found: Trials = {}
+    for folder in sorted(path.parent for path in runs.glob("*/config.json")):
+        found |= dict(_of_run(folder, kind_of(config)))
+    for path in sorted(runs.glob("*/trials.parquet")):
+        if path.parent.name != ".anchor":
+            found |= dict(_of_sweep(path, kind_of(config)))
+    return found
+
+
+def _of_run(folder: Path, kind: str) -> Iterator[tuple[str, float]]:
+    try:
+        said = json.loads((folder / "config.json").read_bytes())
+        if kind_of(said) != kind or _mode(folder) != "backtest":
+            return
+        ratio = json.loads((folder / "metrics.json").read_bytes())["sharpe"]
+        yield key_of(said), float(ratio or 0.0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not ours to mend
+        return
+
+
+def _mode(folder: Path) -> str:
+    path = folder / "run.json"
+    return json.loads(path.read_bytes()).get("mode", "backtest") if path.exists() else "backtest"
+
+
+def _of_sweep(path: Path, kind: str) -> Iterator[tuple[str, float]]:
+    """A sweep is of one strategy; its rows are told apart by the text of their configurations."""
+    try:
+        rows = pl.read_parquet(path, columns=["sharpe", "config"])
+        if rows.is_empty() or kind_of(json.loads(rows.item(0, "config"))) != kind:
+            return
+        keys = rows["config"].hash().cast(pl.String)
+        yield from zip(keys, rows["sharpe"].fill_null(0.0), strict=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError):
+        return
+
+
+def deflated(result: BacktestResult, others: Mapping[str, float]) -> Metrics:
+    """`trials` and `dsr`: the chance that this result is more than the best of so many tries."""
+    every = {**others, key_of(result.config): float(result.metrics["sharpe"] or 0.0)}
+    days = Days.of(result.equity["ts"].to_numpy(), result.interval)
+    equity = result.equity["equity"].to_numpy()[days.rows]
+    shape = moments_of(growth(equity, result.cash))
+    if shape is None or shape.variance <= 0:
+        return {"trials": len(every), "dsr": None}
+    ratios = pl.Series(list(every.values()), dtype=pl.Float64)
+    variance = float(ratios.var() or 0.0) / days.per_year  # type: ignore[arg-type]
+    return {"trials": len(every), "dsr": deflated_sharpe(shape, len(every), variance)}
