@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from cq.utils.settings import Backtest
 
 READ = ("ts", "open", "close")
-"""What the engine reads of a bar at least, and all that cq's own strategies read."""
+"""What the engine reads of a bar at least, and all that most of cq's own strategies read."""
 
 ALL = ("ts", "open", "high", "low", "close", "volume")
-"""What a user's own strategy may have read."""
+"""What a strategy may have read: a user's own, one with features, filters, order prices."""
 
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ class Reading:
 
                 self.bars = self.bars.collect().lazy()
                 self.strategy = with_gate(self.strategy, self.bars.collect())
-            columns = needed(self.strategy, self.settings)
+            columns = [*needed(self.strategy, self.settings), *read_by(self.strategy)]
             return parts_of(self.bars, self.symbols, self.strategy, columns)
 
     def fingerprint(self, parts: Sequence[Part]) -> Fingerprint:
@@ -187,13 +187,18 @@ def needed(strategy: Strategy, settings: Backtest) -> list[str]:
     return columns + list(orders.columns())
 
 
+def read_by(strategy: Strategy) -> tuple[str, ...]:
+    """What the strategy may read of a bar, so that the fingerprint of a run covers it."""
+    return ALL if strategy.reads_all else READ
+
+
 def parts_of(
     bars: pl.LazyFrame, symbols: Sequence[str], strategy: Strategy, columns: Sequence[str] = READ
 ) -> list[Part]:
     """What was read of each symbol, with its targets, oldest first; by symbol."""
     if strategy.code is not None:
         return _by_symbol(_own_targets(bars.collect(), strategy))
-    columns = [*columns, "target"]
+    columns = list(dict.fromkeys([*columns, "target"]))
     if len(symbols) == 1:
         with one_market():
             plan = with_targets(bars, strategy).select(columns)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cq
 
-PARTS = ("backtest", "indicators", "lake", "strategies", "signals.py")
+PARTS = ("backtest", "features", "indicators", "lake", "stats", "strategies", "signals.py")
 """The sources that a result follows from."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from cq.backtest.bars import Part
+from cq.backtest.data import fingerprint
 from cq.backtest.market import Fine, Market
 from cq.errors import DataError, UsageError
 from cq.lake import reading
@@ -17,6 +18,7 @@ from cq.utils.time import bar_end, interval_ns
 
 if TYPE_CHECKING:
     from cq.lake import Lake
+    from cq.lake.fingerprint import Fingerprint
 
 PRICES = ("open", "high", "low", "close")
 
@@ -28,8 +30,8 @@ def with_detail(
     detail: str,
     exchange: str | None,
     say: Callable[[str], None],
-) -> tuple[list[Market], dict[str, Any]]:
-    """Markets with their finer bars, and what was read of those, for the result's configuration.
+) -> tuple[list[Market], Fingerprint | None]:
+    """Markets with their finer bars, and the fingerprint of those; None where there are none.
 
     Finer bars that do not reach their bar's high and low are not all there: that bar is taken as
     it is. A market without finer bars in the lake is, too, and `say` is told.
@@ -39,7 +41,7 @@ def with_detail(
             f"backtest.detail_interval: {detail} does not divide {interval}; "
             "expected a finer interval such as 1m"
         )
-    found, rows, hashed = [], 0, hashlib.sha256()
+    found, parts = [], []
     for one in markets:
         ends = one.ts + interval_ns(interval)
         if interval == "1M":
@@ -58,10 +60,12 @@ def with_detail(
             )
             found.append(one)
             continue
-        rows += bars.height
-        hashed.update(bars.hash_rows(seed=0).to_numpy().tobytes())
+        parts.append(Part(one.symbol, bars))
         found.append(replace(one, fine=_fine(one, ends, bars)))
-    return found, {"interval": detail, "rows": rows, "digest": hashed.hexdigest()[:32]}
+    if not parts:
+        return found, None
+    first = min(int(part.rows.item(0, "ts")) for part in parts)
+    return found, fingerprint(lake, parts, detail, exchange, first)
 
 
 def _fine(market: Market, ends: Any, bars: pl.DataFrame) -> Fine:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import polars as pl
 
-from cq.backtest.bars import Part, Period, needed, parts_of
+from cq.backtest.bars import ALL, Part, Period, needed, parts_of, read_by
 from cq.backtest.result import BacktestResult
 from cq.backtest.single import run, traded
 from cq.errors import DataError, UsageError
@@ -98,12 +98,14 @@ class Given:
 
     def parts(self) -> list[Part]:
         """The rows of each symbol with their targets."""
-        columns = needed(self.strategy, self.settings)
+        there = self.bars.collect_schema().names()
+        columns = [name for name in read_by(self.strategy) if name in there]
+        columns += needed(self.strategy, self.settings)
         return parts_of(self.bars, self.symbols, self.strategy, columns)
 
     def fingerprint(self, parts: list[Part]) -> Fingerprint:
         """Digests of the rows."""
-        columns = tuple(name for name in parts[0].rows.columns if name in ("ts", "open", "close"))
+        columns = tuple(name for name in ALL if name in parts[0].rows.columns)
         interval = self.strategy.config.interval
         blocks = {
             Owner(None, one.symbol, interval): blocks_of(one.rows, columns, "month")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 FILES = ("trades.csv", "equity.parquet", "metrics.json", "config.json", "data.json")
 """What the same inputs write with the same bytes."""
+DETAIL = "detail.json"
+"""The fingerprint of finer bars, where some were read."""
 GATE = "gate.joblib"
 """The trained gate of a strategy that has one, for `gate.trained` and live trading."""
 
@@ -41,6 +44,7 @@ class BacktestResult:
     data: Fingerprint
     markets: tuple[Market, ...] = field(default=(), repr=False)
     gate: Gate | None = field(default=None, repr=False)
+    detail: Fingerprint | None = field(default=None, repr=False)
 
     @property
     def cash(self) -> float:
@@ -59,7 +63,7 @@ class BacktestResult:
         return hashlib.sha256(_json(self.config).encode()).hexdigest()[:12]
 
     def write(self, folder: Path) -> None:
-        """Write the five files into `folder`; the same inputs give the same bytes."""
+        """Write the files into `folder`; the same inputs give the same bytes."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.trades.write_csv(folder / "trades.csv")
@@ -67,6 +71,9 @@ class BacktestResult:
             (folder / "metrics.json").write_text(_json(self.metrics), encoding="utf-8")
             (folder / "config.json").write_text(_json(self.config), encoding="utf-8")
             (folder / "data.json").write_text(self.data.as_json(), encoding="utf-8")
+            (folder / DETAIL).unlink(missing_ok=True)
+            if self.detail is not None:
+                (folder / DETAIL).write_text(self.detail.as_json(), encoding="utf-8")
             if self.gate is not None:
                 from cq.features.gate import save
 
@@ -75,16 +82,24 @@ class BacktestResult:
             raise _unwritable(folder, error) from None
 
 
-def write_run(folder: Path, started: datetime, elapsed_s: float, luck: Metrics) -> dict[str, Any]:
+def write_run(
+    folder: Path,
+    started: datetime,
+    elapsed_s: float,
+    luck: Metrics,
+    said: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Keep what differs between two runs of the same inputs: id, start, length, and `luck`.
 
-    That is how often the strategy was tried until then, and what that makes of it.
+    That is how often the strategy was tried until then, and what that makes of it. `said` is what
+    was asked for: the strategy's file and what was set beside it.
     """
     run = {
         "id": folder.name,
         "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
         "elapsed_s": round(elapsed_s, 3),
         **luck,
+        **(said or {}),
     }
     try:
         (folder / "run.json").write_text(_json(run), encoding="utf-8")

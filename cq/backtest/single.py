@@ -90,7 +90,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
     fingerprint = taken.result()
     config["data"] = description(parts, fingerprint)
     if detail is not None:
-        config["detail"] = detail
+        config["detail"] = {"interval": finer, "rows": detail.rows, "digest": detail.digest}
     config["warnings"] = warnings
     if strategy.gate is not None:
         config["gate"] = [one.as_dict() for one in strategy.gate.models]
@@ -103,6 +103,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
         metrics=measured(made, markets, rules.cash, rules.interval),
         config=config,
         data=fingerprint,
+        detail=detail,
         markets=tuple(markets),
         gate=strategy.gate,
     )

@@ -87,11 +87,19 @@ def backtest(
         from cq.report import write_report
 
         write_report(result, folder, luck)
-    run = write_run(folder, began, time.perf_counter() - began_s, luck)
+    run = write_run(folder, began, time.perf_counter() - began_s, luck, _said(app, file, overrides))
     if as_json:
         print_json(_summary(result, folder, run))
     else:
         click.echo(_table(result, folder, luck, report=not no_report, in_full=in_full))
+
+
+def _said(app: App, file: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """Where the strategy's file lies, as seen from the project, and what was set beside it."""
+    path = file.resolve()
+    if path.is_relative_to(app.project):
+        path = path.relative_to(app.project)
+    return {"file": path.as_posix(), "set": list(overrides)}
 
 
 def _reading(app: App, strategy: Strategy, start: str | None, end: str | None) -> Reading:

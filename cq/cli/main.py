@@ -72,6 +72,7 @@ COMMANDS = {
     ),
     "backtest": ("cq.cli.backtest:backtest", "Run a strategy over the lake's bars."),
     "metrics": ("cq.cli.metrics:metrics", "Say what each metric of a backtest means."),
+    "runs": ("cq.cli.runs:runs", "List runs, compare them, run one again."),
     "features": ("cq.cli.features:features", "Show the frame that a strategy sees."),
     "check": ("cq.cli.check:check", "Hold a strategy to what live trading could have known."),
     "live": ("cq.cli.live:live", "Trade a strategy on paper."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -54,6 +54,23 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Strategy:
         config = kind.config.model_validate(value)
     except ValidationError as error:
         raise one_line(error, where, value, kind.config) from None
+    return Strategy(config, kind.generate_signals, kind.size_positions, where, code)
+
+
+def rebuilt(said: Mapping[str, Any], file: Path) -> Strategy:
+    """The strategy whose configuration a run has kept; `file` is where its YAML was.
+
+    A user's own Python file is looked for beside that.
+    """
+
+    def where(keys: Keys) -> str:
+        return "the run's configuration: " + ".".join(str(key) for key in keys)
+
+    kind, code = _kind(dict(said), file, where)
+    try:
+        config = kind.config.model_validate(said)
+    except ValidationError as error:
+        raise one_line(error, where, said, kind.config) from None
     return Strategy(config, kind.generate_signals, kind.size_positions, where, code)
 
 

@@ -1,0 +1,119 @@
+"""Runs as their folders keep them: found by name, read, held against each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from cq.errors import DataError
+
+LAST: Final = "last"
+"""Instead of a name: the newest run."""
+ABSENT: Final = "(absent)"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the folder of a run says: its configuration, metrics, and what is its own alone."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    said: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the run's."""
+        return self.folder.name
+
+    @property
+    def mode(self) -> str:
+        """backtest, paper or replay."""
+        return str(self.said.get("mode", "backtest"))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The metrics, and those of luck."""
+        luck = {name: self.said[name] for name in ("trials", "dsr") if name in self.said}
+        return {**self.metrics, **luck}
+
+    @classmethod
+    def of(cls, folder: Path) -> Kept:
+        """The run in a folder; DataError where it is none, or cannot be read."""
+        return cls(folder, *(_read(folder, name) for name in ("config", "metrics", "run")))
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / f"{name}.json"
+    if name == "run" and not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_bytes())
+        if isinstance(found, dict):
+            return found
+        reason = "no JSON object"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except ValueError as error:
+        reason = f"no JSON: {error}"
+    raise DataError(f"{path} cannot be read ({reason}); is {folder} the folder of a run?")
+
+
+def find(runs: Path, name: str) -> Kept:
+    """The run of that name, path, unique beginning or part of a name, or the `last` one."""
+    path = Path(name)
+    if (path / "config.json").is_file():
+        return Kept.of(path.resolve())
+    there = sorted(one.parent.name for one in runs.glob("*/config.json"))
+    if name == LAST and there:
+        return Kept.of(runs / max(there, key=lambda one: (_started(runs / one), one)))
+    for chosen in (
+        [one for one in there if one == name],
+        [one for one in there if one.startswith(name)],
+        [one for one in there if name in one],
+    ):
+        if len(chosen) == 1:
+            return Kept.of(runs / chosen[0])
+        if chosen:
+            raise DataError(f"{name!r} may be {_some(chosen)}; say more of its name")
+    if not there:
+        raise DataError(f"no runs in {runs}; make one with `cq backtest FILE`")
+    if near := get_close_matches(name, there, n=1):
+        raise DataError(f"no run {name!r}; did you mean {near[0]}?")
+    raise DataError(f"no run {name!r} among {len(there)}; `cq runs list` shows them")
+
+
+def _started(folder: Path) -> str:
+    try:
+        return str(_read(folder, "run").get("started", ""))
+    except DataError:
+        return ""
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def flattened(value: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value with its path, as `strategy.sizing.fraction`; lists are values."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from flattened(inner, f"{above}.{key}" if above else str(key))
+    else:
+        yield above, value
+
+
+def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Path → its value in each of the configurations, where they are not all the same."""
+    flat = [dict(flattened(one)) for one in configs]
+    paths = dict.fromkeys(path for one in flat for path in one)
+    return {
+        path: [one.get(path, ABSENT) for one in flat]
+        for path in paths
+        if any(one.get(path, ABSENT) != flat[0].get(path, ABSENT) for one in flat)
+    }

@@ -1,0 +1,189 @@
+"""The same again: a run's configuration over the lake as it is now, and what came out otherwise."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+from pydantic import ValidationError
+
+from cq.backtest.bars import Period, Reading
+from cq.backtest.kept import ABSENT, Kept, differing
+from cq.backtest.result import DETAIL, FILES
+from cq.backtest.single import traded
+from cq.errors import CqError, DataError
+from cq.lake.diff import between_prints
+from cq.lake.evidence import Question, file_digest, take
+from cq.lake.fingerprint import File, Fingerprint, load
+from cq.strategies.loading import load as load_strategy
+from cq.strategies.loading import rebuilt
+from cq.utils.settings import Backtest
+from cq.utils.time import parse_time
+
+if TYPE_CHECKING:
+    from cq.backtest.result import BacktestResult
+    from cq.lake import Lake
+
+RESULTS: Final = FILES[:3]
+"""What has to come out with the same bytes."""
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What is the same, and what is not; (then, now) pairs where there are two sides.
+
+    `results`: file → same bytes, same values, or other ones. `data`: what differs, series by
+    month, in rows then and now. `files`: those of the lake that are gone, changed or new, where
+    the data differ; `moved` says that rows lie in other files, which changes nothing. `said_now`
+    is what the strategy's file and the settings would have a new run do otherwise.
+    """
+
+    run: str
+    results: Mapping[str, str]
+    data: Sequence[Mapping[str, Any]] = ()
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    code: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    configuration: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    metrics: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    said_now: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    moved: bool = False
+
+    @property
+    def same(self) -> bool:
+        """Whether results and data are proven to be the same."""
+        return not self.data and all(one != "differs" for one in self.results.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        names = ("run", "same", "results", "metrics", "data", "files", "code", "configuration")
+        return {name: getattr(self, name) for name in (*names, "said_now", "moved")}
+
+
+def rerun(lake: Lake, kept: Kept, project: Path, settings: Backtest) -> Rerun:
+    """Run it again, and hold what comes out against what its folder keeps.
+
+    `settings` are the project's; the run's own are used, and where these differ it is said.
+    """
+    result = again(lake, kept, project)
+    with tempfile.TemporaryDirectory(prefix="cq-rerun-") as temporary:
+        result.write(Path(temporary))
+        results = {name: _held(kept.folder / name, Path(temporary, name)) for name in RESULTS}
+    changes = differing([kept.config, result.config])
+    data, files = _data(lake, kept.folder, result)
+    metrics = differing([kept.metrics, result.metrics]) if results["metrics.json"] != "same" else {}
+    return Rerun(
+        run=kept.name,
+        results=results,
+        data=data,
+        files=files,
+        code=_named(changes, "code."),
+        configuration=_named(changes, "strategy.", "backtest.", "gate", "symbols", "quote"),
+        metrics=metrics,
+        said_now=_said_now(kept, project, settings),
+        moved=not data and "data.files" in changes,
+    )
+
+
+def again(lake: Lake, kept: Kept, project: Path) -> BacktestResult:
+    """The run's own configuration, over the same period; one without an end stops where it did."""
+    config = kept.config
+    if kept.mode != "backtest":
+        raise DataError(f"{kept.name} was a session of {kept.mode}; only backtests run again")
+    missing = [key for key in ("strategy", "backtest", "period", "data") if key not in config]
+    if missing or not config["data"].get("files"):
+        raise DataError(f"{kept.name} was not made from a lake's files; it cannot be run again")
+    file = project / kept.said.get("file", "strategy.yaml")
+    strategy = rebuilt(config["strategy"], file)
+    try:
+        settings = Backtest.model_validate(config["backtest"])
+    except ValidationError as error:
+        what = " ".join(str(error).split())
+        raise DataError(f"{kept.name}: its settings mean nothing to this cq: {what}") from None
+    start, end = (None if one is None else parse_time(one) for one in _period(config))
+    if end is None:
+        end = parse_time(config["data"]["last"]) + 1
+    period, quote = Period(start, end), config.get("quote", "")
+    result = traded(Reading(lake, strategy, settings, period, quote=quote, say=lambda _: None))
+    result.config["period"] = dict(config["period"])
+    return result
+
+
+def _period(config: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    return config["period"]["start"], config["period"]["end"]
+
+
+def _said_now(kept: Kept, project: Path, settings: Backtest) -> dict[str, list[Any]]:
+    """Where the strategy's file and the project's settings say otherwise than the run does."""
+    path = project / kept.said["file"] if "file" in kept.said else None
+    if path is None or not path.is_file():
+        return {}
+    try:
+        strategy = load_strategy(path, kept.said.get("set", ()))
+        asked = strategy.backtest(settings)
+    except CqError as error:
+        return {"file": [str(path), f"cannot be read any more: {error}"]}
+    now = {
+        "strategy": strategy.config.model_dump(mode="json", exclude={"backtest"}),
+        "backtest": asked.model_dump(mode="json"),
+    }
+    return differing([{name: kept.config[name] for name in now}, now])
+
+
+def _held(then: Path, now: Path) -> str:
+    if not then.is_file():
+        return "differs"
+    if then.read_bytes() == now.read_bytes():
+        return "same"
+    if then.suffix == ".parquet":  # another version of Polars may write other bytes
+        try:
+            if pl.read_parquet(then).equals(pl.read_parquet(now)):
+                return "same values"
+        except pl.exceptions.PolarsError:
+            return "differs"
+    return "differs"
+
+
+def _named(changes: Mapping[str, list[Any]], *prefixes: str) -> dict[str, list[Any]]:
+    return {path: pair for path, pair in changes.items() if path.startswith(prefixes)}
+
+
+def _data(
+    lake: Lake, folder: Path, result: BacktestResult
+) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
+    """What of the rows differs, and which files of the lake hold them, of bars and finer ones."""
+    found: list[dict[str, Any]] = []
+    files: dict[str, list[str]] = {}
+    for name, now in (("data.json", result.data), (DETAIL, result.detail)):
+        if not (folder / name).is_file():
+            if now is not None:
+                found.append({"dataset": name, "problem": ABSENT})
+            continue
+        then = load(folder / name)
+        if now is None or sorted(now.columns) != sorted(then.columns):
+            now = take(lake, Question.of(then), by=then.by, columns=then.columns)
+        differences = [one.as_dict() for one in between_prints(then, now)]
+        if differences:
+            found += differences
+            for kind, paths in changed(lake.root, then, now).items():
+                files.setdefault(kind, []).extend(paths)
+    return found, files
+
+
+def changed(root: Path, then: Fingerprint, now: Fingerprint) -> dict[str, list[str]]:
+    """Files that are gone, that hold other bytes than they did, and that are new."""
+    before, after = ({one.path: one for one in taken.files} for taken in (then, now))
+    found = {
+        "gone": sorted(path for path in before if not (root / path).is_file()),
+        "changed": sorted(path for path, one in before.items() if _differs(root, one)),
+        "new": sorted(set(after) - set(before)),
+    }
+    return {kind: paths for kind, paths in found.items() if paths}
+
+
+def _differs(root: Path, file: File) -> bool:
+    path = root / file.path
+    return path.is_file() and file_digest(path) != file.digest

@@ -1,0 +1,275 @@
+"""`cq runs`: what was run, and whether it still comes out the same."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import makers
+import polars as pl
+import pytest
+
+from cq.cli.main import run
+from cq.lake import Lake
+from cq.project import create
+
+BTC = "configs/strategies/crossover_btc.yaml"
+QUICK = ["--set", "fast=3", "--set", "slow=12", "--no-report"]
+NOW = 2 * 10**18
+FIRST = 1_600_000_000 * 10**9 // makers.HOUR * makers.HOUR
+OWN = """
+import polars as pl
+from typing import ClassVar
+from cq.indicators import in_time_order
+from cq.strategies import StrategyConfig
+
+class Config(StrategyConfig):
+    warmup: ClassVar[int] = 2
+
+def generate_signals(bars, config):
+    rising = pl.col("close") > pl.col("close").shift(1)
+    return bars.with_columns(signal=in_time_order(rising).cast(pl.Int8))
+"""
+
+
+def bars(count=600, **more):
+    closes = [100 + 10 * math.sin(i / 9) for i in range(count)]
+    made = makers.hourly("BTC-BRL", closes, start=FIRST)
+    return made.with_columns(interval=pl.lit("1h"), **more)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "project"
+    create(folder)
+    Lake(folder / "lake").write("ohlcv", bars(), source="test", now_ns=NOW)
+    (folder / "own.py").write_text(OWN)
+    (folder / "own.yaml").write_text("python: own.py\nsymbols: [BTC]\ninterval: 1h\n")
+    return folder
+
+
+@pytest.fixture
+def project(made, tmp_path, monkeypatch):
+    folder = tmp_path / "project"
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def went(capsys, *arguments):
+    """Exit code, what was printed, what was said beside it."""
+    code = run(list(arguments))
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def backtest(capsys, *more, file=BTC, quick=True):
+    code, out, _ = went(
+        capsys, "backtest", file, *(QUICK if quick else ["--no-report"]), "--json", *more
+    )
+    assert code == 0
+    return json.loads(out)["id"]
+
+
+def again(capsys, name="last"):
+    code, out, err = went(capsys, "runs", "rerun", name, "--json")
+    return code, json.loads(out), err
+
+
+def changed_row(project, *columns, by=1.01, at=300, interval="1h"):
+    """One bar says otherwise from now on; its file is written anew under another name."""
+    lake = Lake(project / "lake")
+    row = lake.bars("BTC-BRL", interval).collect().slice(at, 1)
+    row = row.with_columns(pl.col(columns) * by, interval=pl.lit(interval), exchange=pl.lit("test"))
+    lake.replace("ohlcv", row, source="test", now_ns=NOW)
+
+
+def test_runs_are_listed_newest_first_or_best(project, capsys):
+    one, other = backtest(capsys), backtest(capsys, "--set", "slow=40")
+    code, out, _ = went(capsys, "runs", "list", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert {row["run"] for row in rows} == {one, other}
+    assert rows[0]["trials"] == 2
+    code, out, _ = went(capsys, "runs", "list", "--sort", "sharpe", "--limit", "1", "--json")
+    assert json.loads(out)[0]["sharpe"] == max(row["sharpe"] for row in rows)
+    code, out, _ = went(capsys, "runs", "list", "--strategy", "crossover_btc")
+    assert one in out
+    assert "BTC-BRL" in out
+    assert went(capsys, "runs", "list", "--strategy", "none")[2].startswith("no runs; make one")
+
+
+def test_a_run_is_shown_in_full(project, capsys):
+    name = backtest(capsys)
+    code, out, _ = went(capsys, "runs", "show", "last")
+    assert code == 0
+    for word in (name, "BTC-BRL", "fast=3", "600 rows", "Sortino ratio", "deflated Sharpe ratio"):
+        assert word in out
+    code, out, _ = went(capsys, "runs", "show", name[-6:], "--json")
+    said = json.loads(out)
+    assert (said["id"], said["config"]["strategy"]["fast"]) == (name, 3)
+    assert said["file"] == BTC
+    assert said["metrics"]["trials"] == 1
+
+
+def test_runs_are_compared_by_metrics_and_by_what_differs(project, capsys):
+    one, other = backtest(capsys), backtest(capsys, "--set", "slow=40")
+    code, out, _ = went(capsys, "runs", "compare", one, other)
+    assert code == 0
+    assert "strategy.slow" in out
+    assert "strategy.fast" not in out
+    code, out, _ = went(capsys, "runs", "compare", one, other, one, "--json")
+    said = json.loads(out)
+    assert said["configuration"]["strategy.slow"] == [12, 40, 12]
+    assert len(said["metrics"]["sortino"]) == 3
+    assert went(capsys, "runs", "compare", one)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("crossover", "may be "),
+        ("zzz", "no run 'zzz' among 2; `cq runs list` shows them"),
+    ],
+)
+def test_a_name_that_is_none_or_several_is_told_in_a_line(project, capsys, name, said):
+    backtest(capsys), backtest(capsys, "--set", "slow=40")
+    code, _, err = went(capsys, "runs", "show", name)
+    assert (code, err.count("\n")) == (3, 1)
+    assert said in err
+
+
+def test_without_runs_the_next_step_is_named(project, capsys):
+    assert went(capsys, "runs", "show", "last")[::2] == (
+        3, f"cq: no runs in {project / 'runs'}; make one with `cq backtest FILE`\n"
+    )  # fmt: skip
+    assert "cq backtest" in went(capsys, "runs", "list")[2]
+
+
+def test_a_broken_folder_is_told_in_a_line(project, capsys):
+    name = backtest(capsys)
+    (project / "runs" / name / "metrics.json").write_text("{")
+    code, _, err = went(capsys, "runs", "show", name)
+    assert (code, err.count("\n")) == (3, 1)
+    assert "metrics.json cannot be read" in err
+
+
+# ---- the same again
+
+
+def test_the_same_again_is_proven_byte_by_byte(project, capsys):
+    name = backtest(capsys)
+    code, said, err = again(capsys)
+    assert code == 0
+    assert said["run"] == name
+    assert set(said["results"].values()) == {"same"}
+    assert said["same"] is True
+    assert not any(said[kind] for kind in ("data", "files", "code", "configuration", "said_now"))
+    assert err == ""
+    code, out, err = went(capsys, "runs", "rerun", name)
+    assert "same bytes" in out
+    assert err == f"{name} comes out the same\n"
+
+
+def test_later_bars_and_other_files_do_not_count(project, capsys):
+    backtest(capsys)
+    Lake(project / "lake").write("ohlcv", bars(700).tail(100), source="test", now_ns=NOW + 1)
+    assert went(capsys, "lake", "compact")[0] == 0
+    code, said, _ = again(capsys)
+    assert code == 0, said
+    assert set(said["results"].values()) == {"same"}
+
+
+def test_after_one_row_changes_the_file_is_named(project, capsys):
+    name = backtest(capsys)
+    (before,) = Lake(project / "lake").files("BTC-BRL", "1h")
+    changed_row(project, "close", "high")
+    after = Lake(project / "lake").files("BTC-BRL", "1h")
+    code, said, err = again(capsys)
+    assert code == 1
+    assert said["results"]["equity.parquet"] == "differs"
+    lake = project / "lake"
+    assert said["files"] == {
+        "gone": [str(before.relative_to(lake))],
+        "new": sorted(str(one.relative_to(lake)) for one in after),
+    }
+    assert [one["period"] for one in said["data"]] == ["2020-09"]
+    assert before.name in err
+    assert name in err
+    assert "data changed" in err
+    assert before.name in went(capsys, "runs", "rerun", name)[1]
+
+
+def test_a_file_that_somebody_wrote_over_is_named(project, capsys):
+    backtest(capsys)
+    (path,) = Lake(project / "lake").files("BTC-BRL", "1h")
+    rows = pl.read_parquet(path, hive_partitioning=False)
+    rows.with_columns(
+        close=pl.when(pl.int_range(pl.len()) == 300).then(99.0).otherwise("close")
+    ).write_parquet(path)
+    code, said, _ = again(capsys)
+    assert code == 1
+    assert said["files"] == {"changed": [str(path.relative_to(project / "lake"))]}
+
+
+def test_what_only_the_strategy_reads_counts(project, capsys):
+    backtest(capsys, "--set", "liquidity.min_active=0.5", "--set", "liquidity.window=5")
+    changed_row(project, "volume")
+    code, said, _ = again(capsys)
+    assert code == 1
+    assert set(said["results"].values()) == {"same"}
+    assert len(said["data"]) == 1
+    assert said["files"]["gone"]
+
+
+def test_finer_bars_count(project, capsys):
+    quarters = (
+        bars()
+        .with_columns(
+            ts=pl.concat_list(pl.col("ts") + i * makers.HOUR // 4 for i in range(4)),
+            interval=pl.lit("15m"),
+        )
+        .explode("ts")
+    )
+    Lake(project / "lake").write("ohlcv", quarters, source="test", now_ns=NOW)
+    backtest(
+        capsys, "--set", "orders.stop_loss=0.05", "--set", "backtest.detail_interval=15m"
+    )  # fmt: skip
+    assert again(capsys)[0] == 0
+    changed_row(project, "volume", interval="15m")
+    assert again(capsys)[0] == 0
+    changed_row(project, "high", interval="15m")
+    code, said, _ = again(capsys)
+    assert code == 1
+    assert [one["interval"] for one in said["data"]] == ["15m"]
+    assert "interval=15m" in said["files"]["gone"][0]
+
+
+def test_a_users_own_code_counts(project, capsys):
+    backtest(capsys, file="own.yaml", quick=False)
+    assert again(capsys)[0] == 0
+    (project / "own.py").write_text(OWN.replace("shift(1)", "shift(2)"))
+    code, said, err = again(capsys)
+    assert code == 1
+    assert "code.python" in said["code"]
+    assert "code changed" in err
+
+
+def test_a_file_edited_since_does_not_count_but_is_told(project, capsys):
+    backtest(capsys)
+    (project / BTC).write_text((project / BTC).read_text().replace("fast: 72", "fast: 70"))
+    path = project / "configs" / "default.yaml"
+    path.write_text(path.read_text().replace("cash: 100000 ", "cash: 50000  "))
+    code, said, _ = again(capsys)
+    assert code == 0
+    assert said["said_now"] == {"backtest.cash": [100000.0, 50000.0]}
+
+
+def test_a_session_on_paper_and_a_frame_are_not_run_again(project, capsys):
+    name = backtest(capsys)
+    path = project / "runs" / name / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "mode": "paper"}))
+    code, _, err = went(capsys, "runs", "rerun", name)
+    assert (code, err.count("\n")) == (3, 1)
+    assert "only backtests run again" in err
