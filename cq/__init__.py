@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cq import backtest
     from cq.lake import Lake
+    from cq.sweeps import sweep
 
-__all__ = ["Lake", "__version__", "backtest"]
+__all__ = ["Lake", "__version__", "backtest", "sweep"]
 
 __version__ = "0.1.0"
 
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> Any:
         return Lake
     if name == "backtest":
         return import_module("cq.backtest")
+    if name == "sweep":
+        from cq.sweeps import sweep
+
+        return sweep
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -92,12 +92,14 @@ def run_folder(runs: Path, name: str, **metrics: float) -> None:
     pl.DataFrame(curve).write_parquet(folder / "equity.parquet", compression="lz4")
 
 
-def sweep_folder(runs: Path, name: str, sharpes: list[float | None]) -> None:
+def sweep_folder(
+    runs: Path, name: str, sharpes: list[float | None], kind: str = "crossover"
+) -> None:
     """A folder below `runs` as a sweep leaves it: one file with a row a trial."""
     rows = [
         {"trial": number, "started": "2024-05-01T10:00:00Z", "strategy": "cross",
          "interval": "1h", "symbols": ["A-B"], "trades": 2, "sharpe": sharpe,
-         "config": json.dumps({"strategy": {"fast": number}})}
+         "config": json.dumps({"strategy": {"kind": kind, "fast": number}})}
         for number, sharpe in enumerate(sharpes, 1)
     ]  # fmt: skip
     (runs / name).mkdir(parents=True)

@@ -18,6 +18,7 @@ ARROWS = (
     "signals",
     "checks",
     "backtest",
+    "sweeps",
     "execution",
     "report sim schemas",
     "project",

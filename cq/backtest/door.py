@@ -53,16 +53,16 @@ def backtest(
     """
     if isinstance(strategy, (str, Path)):
         strategy = load(strategy)
-    shipped = defaults(resource_root()).backtest
+    said = settings_of(settings)
     if isinstance(source, Lake):
         if not isinstance(strategy, Strategy):
             raise UsageError("a lake needs a strategy: give one, or the path of its file")
-        return run(source, strategy, _with(shipped, settings), start, end, quote=quote, say=say)
+        return run(source, strategy, said, start, end, quote=quote, say=say)
     bars = source.lazy().collect()
     if not isinstance(strategy, Strategy):
         strategy = _of_targets(bars, interval, orders or {})
     period = Period(*(parse_time(one) if isinstance(one, str) else one for one in (start, end)))
-    return traded(Given(bars, strategy, _with(shipped, settings), period, say))
+    return traded(Given(bars, strategy, said, period, say))
 
 
 class Given:
@@ -114,9 +114,9 @@ class Given:
         return Fingerprint("frame", {}, columns, "month", blocks)
 
 
-def _with(shipped: Backtest, settings: dict[str, Any]) -> Backtest:
-    """Settings with what a caller says otherwise; UsageError where it errs."""
-    merged = shipped.model_dump()
+def settings_of(settings: dict[str, Any]) -> Backtest:
+    """The shipped settings with what a caller says otherwise; UsageError where it errs."""
+    merged = defaults(resource_root()).backtest.model_dump()
     for key, value in settings.items():
         if key not in merged:
             raise UsageError(f"no setting {key!r}; there is {', '.join(merged)}")

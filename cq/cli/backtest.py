@@ -164,7 +164,7 @@ def _table(
     rows = shown(result, tuple(result.metrics) if in_full else BRIEF, luck)
     width = max(len(label) for label, _ in rows)
     figures = max(len(value) for _, value in rows)
-    place = _near(folder)
+    place = near(folder)
     return "\n".join(
         [
             f"{result.name}: {', '.join(result.symbols)}, {period['bars']:,} bars of "
@@ -177,6 +177,7 @@ def _table(
     )
 
 
-def _near(folder: Path) -> Path:
+def near(folder: Path) -> Path:
+    """The path as seen from here."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder

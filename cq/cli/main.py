@@ -71,6 +71,7 @@ COMMANDS = {
         "List indicators with parameters and warm-ups.",
     ),
     "backtest": ("cq.cli.backtest:backtest", "Run a strategy over the lake's bars."),
+    "sweep": ("cq.cli.sweep:sweep", "Run a strategy with many parameters."),
     "metrics": ("cq.cli.metrics:metrics", "Say what each metric of a backtest means."),
     "runs": ("cq.cli.runs:runs", "List runs, compare them, run one again."),
     "features": ("cq.cli.features:features", "Show the frame that a strategy sees."),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from cq.stats.falls import drawdowns, max_drawdown
     from cq.stats.frames import square, wide, wide_returns
-    from cq.stats.overfitting import Overfitting, backtest_overfitting
+    from cq.stats.overfitting import Overfitting, backtest_overfitting, overfitting_of_blocks
     from cq.stats.returns import (
         cumulative_returns,
         drawdown,
@@ -51,7 +51,7 @@ _HOMES = {
     ),
     "falls": ("drawdowns", "max_drawdown"),
     "frames": ("square", "wide", "wide_returns"),
-    "overfitting": ("Overfitting", "backtest_overfitting"),
+    "overfitting": ("Overfitting", "backtest_overfitting", "overfitting_of_blocks"),
     "returns": (
         "cumulative_returns",
         "drawdown",
@@ -94,6 +94,7 @@ __all__ = [
     "minimum_track_record",
     "moments",
     "oracle_approximating",
+    "overfitting_of_blocks",
     "probabilistic_sharpe",
     "rolling_deviation",
     "rolling_mean",

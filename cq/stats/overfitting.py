@@ -57,8 +57,16 @@ def backtest_overfitting(
     if length < 2:
         raise UsageError(f"{rows.shape[0]} bars are too few for {blocks} blocks of at least two")
     cut = rows[rows.shape[0] - length * blocks :].reshape(blocks, length, -1)
-    halves = _halves(blocks)
-    sums, squares = cut.sum(axis=1), (cut**2).sum(axis=1)
+    return overfitting_of_blocks(cut.sum(axis=1), (cut**2).sum(axis=1), length, score=score)
+
+
+def overfitting_of_blocks(
+    sums: npt.ArrayLike, squares: npt.ArrayLike, length: int, *, score: Score = "sharpe"
+) -> Overfitting:
+    """The same where of each trial (a column) only the sums of its returns, and of their squares,
+    are known in each block (a row) of `length` returns."""
+    sums, squares = (np.asarray(one, dtype=np.float64) for one in (sums, squares))
+    halves = _halves(sums.shape[0])
     ranks, inside, outside = _ranked(halves, sums, squares, length, score)
     logits = np.log(ranks / (1 - ranks))
     spread = float(inside.var())

@@ -2,7 +2,7 @@
 
 from cq.strategies.contract import Kind, Strategy, StrategyConfig, by_sizing
 from cq.strategies.liquidity import Liquidity
-from cq.strategies.loading import KINDS, load
+from cq.strategies.loading import KINDS, load, variants, variants_of
 from cq.strategies.schema import strategy_schema
 from cq.strategies.sizing import (
     FixedFraction,
@@ -30,5 +30,7 @@ __all__ = [
     "load",
     "resolve",
     "strategy_schema",
+    "variants",
+    "variants_of",
     "with_quote",
 ]

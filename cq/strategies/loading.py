@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -39,22 +39,62 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Strategy:
 
     StrategyError says in one line which file, line and key is wrong.
     """
+    return variants(path, overrides)({})
+
+
+def variants(
+    path: str | Path, overrides: Sequence[str] = (), option: str = "--grid"
+) -> Callable[[Mapping[str, Any]], Strategy]:
+    """What makes strategies of one file, each with other parameters: `{"sizing.fraction": 0.5}`.
+
+    The file, and a user's own code, are read once. `option` is where such parameters were said.
+    """
     path = Path(path)
     document = _read(path)
-    value = dict(document.value)
-    said = [_override(value, one) for one in overrides]
+    below = dict(document.value)
+    said = [_override(below, one) for one in overrides]
+    below.setdefault("name", path.stem)
 
     def where(keys: Keys) -> str:
         over = [one for one in said if keys and one[: len(keys)] == keys]
         return f"--set {'.'.join(over[-1])}" if over else document.where(keys)
 
-    kind, code = _kind(value, path, where)
-    value.setdefault("name", path.stem)
-    try:
-        config = kind.config.model_validate(value)
-    except ValidationError as error:
-        raise one_line(error, where, value, kind.config) from None
-    return Strategy(config, kind.generate_signals, kind.size_positions, where, code)
+    kind, code = _kind(below, path, where)
+    return _maker(kind, code, below, where, option)
+
+
+def variants_of(
+    strategy: Strategy, option: str = "grid"
+) -> Callable[[Mapping[str, Any]], Strategy]:
+    """The same of a strategy that is there already."""
+    below = strategy.config.model_dump(mode="json", exclude_unset=True)
+    kind = Kind(type(strategy.config), strategy.generate_signals, strategy.size_positions)
+    return _maker(kind, strategy.code, below, strategy.where, option)
+
+
+def _maker(
+    kind: Kind,
+    code: Path | None,
+    below: Mapping[str, Any],
+    where: Callable[[Keys], str],
+    option: str,
+) -> Callable[[Mapping[str, Any]], Strategy]:
+    def made(values: Mapping[str, Any]) -> Strategy:
+        value, names = dict(below), [tuple(name.split(".")) for name in values]
+        for keys, one in zip(names, values.values(), strict=True):
+            _put(value, keys, one)
+
+        def place(keys: Keys) -> str:
+            over = [one for one in names if keys and one[: len(keys)] == keys]
+            return f"{option} {'.'.join(over[-1])}" if over else where(keys)
+
+        try:
+            config = kind.config.model_validate(value)
+        except ValidationError as error:
+            raise one_line(error, place, value, kind.config) from None
+        return Strategy(config, kind.generate_signals, kind.size_positions, place, code)
+
+    return made
 
 
 def rebuilt(said: Mapping[str, Any], file: Path) -> Strategy:
@@ -89,14 +129,19 @@ def _override(value: dict[str, Any], text: str) -> Keys:
     keys = tuple(key.strip().split("."))
     if not equals or not all(keys):
         raise StrategyError(f"--set {text}", "expected KEY=VALUE, such as fast=10")
+    _put(value, keys, parse_scalar(said))
+    return keys
+
+
+def _put(value: dict[str, Any], keys: Keys, said: Any) -> None:
+    """Put `said` into the nested values, none of which is changed where others may hold it."""
     inner = value
     for part in keys[:-1]:
         inner[part] = dict(inner[part]) if isinstance(inner.get(part), dict) else {}
         inner = inner[part]
     if keys[-1] == "kind" and len(keys) > 1 and inner.get("kind") != said:
         inner.clear()  # the parameters of another kind would not fit
-    inner[keys[-1]] = parse_scalar(said)
-    return keys
+    inner[keys[-1]] = said
 
 
 def _kind(value: dict[str, Any], path: Path, where: Any) -> tuple[Kind, Path | None]:

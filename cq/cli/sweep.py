@@ -1,0 +1,212 @@
+"""`cq sweep`: one strategy with many parameters, and how much of the best is luck."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cq.cli.app import App
+from cq.cli.output import note, print_json, print_table
+from cq.cli.quick import importing
+from cq.errors import UsageError
+
+if TYPE_CHECKING:
+    from cq.sweeps import SweepResult
+    from cq.sweeps.door import Setting
+
+GRID = click.option(
+    "--grid",
+    multiple=True,
+    required=True,
+    metavar="NAME=VALUES",
+    help="A parameter and its values: fast=5:50:5 (first, last, step), fast=5:50, average=sma,ema; "
+    "sizing.fraction, orders.stop_loss, backtest.fees.taker by dotted names. Several times.",
+)
+SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A parameter that is the same in all trials, as in `cq backtest`.",
+)
+START = click.option("--start", metavar="TIME", help="First bar, such as 2024-01-31.")
+END = click.option("--end", metavar="TIME", help="Where to stop; this bar is not in.")
+SORT = click.option(
+    "--sort", default="sharpe", show_default=True, metavar="METRIC", help="What makes one the best."
+)
+SEED = click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of everything that is drawn."
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@GRID
+@click.option("--random", type=int, metavar="N", help="Draw N combinations instead of trying all.")
+@click.option(
+    "--optuna", type=int, metavar="N", help="Let a TPE sampler propose N, one after the other."
+)
+@SEED
+@SORT
+@click.option(
+    "--top", type=int, default=10, show_default=True, help="How many of the best to show."
+)
+@SET
+@START
+@END
+@click.option(
+    "--engine", type=click.Choice(("ray", "dask")), help="Spread the trials by Ray or Dask."
+)
+@click.option("--workers", type=int, help="Threads, or the engine's workers; all cores by default.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/ID by default.")
+@JSON
+@click.pass_obj
+def sweep(
+    app: App,
+    file: Path,
+    grid: tuple[str, ...],
+    random: int | None,
+    optuna: int | None,
+    seed: int,
+    sort: str,
+    top: int,
+    overrides: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    engine: str | None,
+    workers: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the strategy in FILE with every combination of parameters.
+
+    Each trial is what `cq backtest` would make of it, to the bit, and a row of the view `runs`.
+    Combinations that make no sense (a fast mean slower than the slow one) are skipped and counted.
+    Below the best stand the probability that their Sharpe ratio is more than the luck of so many
+    tries (DSR), and how often the best of one half of time is among the worse of the other (PBO).
+
+    \b
+    Try: cq sweep configs/strategies/crossover_btc.yaml --grid fast=12:96:12 --grid slow=120:720:60
+         cq sweep my.yaml --grid fast=5:50 --grid slow=20:500 --random 200 --seed 7
+         cq sweep my.yaml --grid sizing.fraction=0.2:1:0.2 --grid orders.stop_loss=0.02,0.05,0.1
+    """
+    began = datetime.now(UTC)
+    with importing():
+        from cq.sweeps.door import How, count_of, swept
+        from cq.sweeps.space import axes_of
+
+    how = How(random, optuna, seed, sort, top, engine, workers)
+    axes = axes_of(grid)
+    setting = setting_of(app, file, overrides, start, end)
+    with progress_of(count_of(axes, how)) as tick:
+        result = swept(setting, axes, how, tick)
+    folder = _write(app, result, began, out)
+    if as_json:
+        print_json({"folder": str(folder.resolve()), **result.as_json()})
+    else:
+        _print(result, folder)
+
+
+def setting_of(
+    app: App, file: Path, overrides: tuple[str, ...], start: str | None, end: str | None
+) -> Setting:
+    """What every trial has in common, from the options of a command."""
+    from cq.backtest.bars import Period
+    from cq.strategies import with_quote
+    from cq.sweeps.door import Setting, recipe_of
+    from cq.utils.time import parse_time
+
+    settings = app.settings
+    since = parse_time(start, settings.timezone) if start else None
+    until = parse_time(end, settings.timezone) if end else None
+    if since is not None and until is not None and since >= until:
+        raise UsageError(f"--start {start} is not before --end {end}")
+    recipe = recipe_of(file, overrides)
+
+    def allowed(symbols: tuple[str, ...]) -> None:
+        for symbol in with_quote(symbols, settings.quote):
+            if symbol in settings.exclusions:
+                raise UsageError(f"{symbol} is never traded: it stands in `exclusions`")
+
+    return Setting(
+        app.lake, recipe, settings.backtest, Period(since, until), settings.quote, note, allowed
+    )
+
+
+@contextmanager
+def progress_of(total: int) -> Iterator[Callable[[int], None]]:
+    """Show how many trials are done, on a terminal; nothing elsewhere."""
+    with click.progressbar(
+        length=total, label="trials", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        yield bar.update
+
+
+def folder_of(app: App, name: str, what: str, began: datetime, out: Path | None) -> Path:
+    """The folder of a sweep: the one that was named, or a new one in runs/."""
+    from cq.backtest.result import new_folder
+
+    if out is not None:
+        return out
+    said = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "strategy"
+    return new_folder(app.project / "runs", f"{began:%Y%m%dT%H%M%SZ}-{said}-{what}")
+
+
+def _write(app: App, result: SweepResult, began: datetime, out: Path | None) -> Path:
+    folder = folder_of(app, result.name, "sweep", began, out)
+    if len(result.params) == 2 and result.trials.height > 1:
+        from cq.report.sweep_map import write_sweep_map
+
+        folder.mkdir(parents=True, exist_ok=True)
+        write_sweep_map(result, folder / "heat_map.png")
+    result.write(folder, began)
+    return folder
+
+
+def _print(result: SweepResult, folder: Path) -> None:
+    from cq.cli.backtest import near
+
+    shown = ("sharpe", "total_return", "max_dd", "hit_rate", "turnover", "trades")
+    metrics = shown if result.sort in shown else (result.sort, *shown)
+    rows = [
+        [
+            one.number, *one.params.values(), *(one.figures[name] for name in metrics),
+            one.luck.deflated,
+        ]
+        for one in result.best
+    ]  # fmt: skip
+    title = f"{result.name}: {', '.join(result.symbols)}, {result.interval}; by {result.sort}"
+    print_table(["trial", *result.params, *metrics, "dsr"], rows, title)
+    click.echo("")
+    for line in said_of(result):
+        click.echo(line)
+    picture = folder / "heat_map.png"
+    click.echo(f"trials in {near(folder)}" + (f"; see {near(picture)}" if picture.exists() else ""))
+
+
+def said_of(result: SweepResult) -> list[str]:
+    """How many were tried, and what that makes of the best."""
+    lines = [f"{result.trials.height:,} trials"]
+    for (count, why), what in ((result.skipped, "make no sense"), (result.failed, "failed")):
+        if count:
+            lines.append(f"{count:,} combinations {what}, the first: {why}")
+    luck = result.best[0].luck
+    if luck.deflated is not None:
+        lines.append(
+            f"DSR {luck.deflated:.1%}: how sure it is that the best one's true Sharpe ratio lies "
+            f"above 0, after {luck.tried:,} were tried (by itself {luck.probabilistic:.1%})"
+        )
+    if result.overfitting is not None:
+        lines.append(
+            f"PBO {result.overfitting.probability:.1%}: how often the best of one half of the time "
+            "is among the worse half in the other"
+        )
+    return lines

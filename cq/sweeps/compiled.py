@@ -1,0 +1,42 @@
+"""The kernel of trials as machine code, where numba is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import getsource
+from types import FunctionType, SimpleNamespace
+from typing import Any, Final
+
+from cq.backtest import arithmetic
+from cq.sweeps import kernel
+
+ORDERLESS: Final = ("extremes",)
+"""What gives the same bits in any order: it may be done several at a time."""
+
+
+@cache
+def compiled() -> Any | None:
+    """The kernel's functions as machine code, which frees Python while it runs; None without numba.
+
+    Compiled once and kept on disk, under names that hold a digest of all their sources.
+    """
+    if find_spec("numba") is None:
+        return None
+    njit = import_module("numba").njit
+    sources = "".join(getsource(one) for one in (arithmetic, kernel, sys.modules[__name__]))
+    digest = hashlib.sha256(sources.encode()).hexdigest()[:12]
+    names: dict[str, Any] = {**vars(arithmetic), **vars(kernel)}
+    for module in (arithmetic, kernel):
+        for name, one in list(vars(module).items()):
+            if isinstance(one, FunctionType) and one.__module__ == module.__name__:
+                copy = FunctionType(one.__code__, names, name)
+                copy.__qualname__ = f"{name}-{digest}"
+                loose = {"nnan", "nsz"} if name in ORDERLESS else False
+                names[name] = njit(
+                    copy, nogil=True, cache=True, error_model="numpy", fastmath=loose
+                )
+    return SimpleNamespace(**{name: names[name] for name in ("means", "crossings", "followed")})

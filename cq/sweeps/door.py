@@ -1,0 +1,291 @@
+"""`cq.sweep(…)`: one strategy with many parameters, over bars that are read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from cq.backtest.bars import Period
+from cq.backtest.code import code_version
+from cq.backtest.door import Given, settings_of
+from cq.backtest.engine import simulate
+from cq.errors import UsageError
+from cq.lake import Lake
+from cq.lake.raw import FIGURES
+from cq.strategies import Strategy
+from cq.sweeps.figures import BLOCKS, EACH, Failed, Invalid, Trial
+from cq.sweeps.ground import Ground, history
+from cq.sweeps.luck import deflated, overfitting, ratios
+from cq.sweeps.result import Best, SweepResult, best_first, configs_of, frame_of
+from cq.sweeps.runner import Ask, Outcome, Recipe, Runner
+from cq.sweeps.space import Axis, Point, axes_of, drawn
+from cq.sweeps.space import grid as grid_of
+from cq.utils.settings import Backtest
+from cq.utils.time import iso, parse_time
+
+BATCH: Final = 1_024
+"""Points that are worked on at a time."""
+TOP: Final = 10
+
+
+def _silent(_: Any) -> None:
+    return None
+
+
+@dataclass
+class Collected:
+    """What is kept of outcomes as they come."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    sums: list[Any] = field(default_factory=list)
+    squares: list[Any] = field(default_factory=list)
+    skipped: int = 0
+    failed: int = 0
+    why_skipped: Exception | None = None
+    why_failed: Exception | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep one outcome: of a trial a row of numbers."""
+        match outcome:
+            case Invalid():
+                self.skipped += 1
+                self.why_skipped = self.why_skipped or outcome.error
+            case Failed():
+                self.failed += 1
+                self.why_failed = self.why_failed or outcome.error
+            case Trial():
+                row = {"trial": outcome.number, **outcome.params, **outcome.figures}
+                self.rows.append(row | {"cash": outcome.cash})
+                self.sums.append(outcome.sums)
+                self.squares.append(outcome.squares)
+
+    def check(self) -> None:
+        """Raise the first error where no trial came to anything."""
+        if not self.rows and (error := self.why_failed or self.why_skipped):
+            raise error
+        if not self.rows:
+            raise UsageError("no combination to try")
+
+
+def sweep(
+    source: Lake | pl.LazyFrame | pl.DataFrame,
+    strategy: Strategy | str | Path,
+    grid: Mapping[str, Any] | Sequence[str],
+    *,
+    random: int | None = None,
+    optuna: int | None = None,
+    seed: int = 0,
+    sort: str = "sharpe",
+    top: int = TOP,
+    start: str | int | None = None,
+    end: str | int | None = None,
+    quote: str = "BRL",
+    overrides: Sequence[str] = (),
+    engine: str | None = None,
+    workers: int | None = None,
+    say: Callable[[str], None] = _silent,
+    progress: Callable[[int], None] = _silent,
+    **settings: Any,
+) -> SweepResult:
+    """Run `strategy` (or the one in a file) with every combination of `grid`, over the same bars.
+
+    `grid` names parameters, sizing's, orders' and costs' by dotted names, with their values:
+    `{"fast": range(5, 51, 5), "sizing.fraction": "0.2:1:0.2"}`. `random` draws so many
+    combinations by `seed`, `optuna` lets a sampler propose so many (the extra `optuna`). Each
+    trial's figures are those of its own backtest, to the bit. Other keywords are settings of
+    `backtest:`, as in `cq.backtest`.
+    """
+    setting = Setting(
+        source, recipe_of(strategy, overrides), settings_of(settings),
+        Period(*(parse_time(one) if isinstance(one, str) else one for one in (start, end))),
+        quote, say,
+    )  # fmt: skip
+    how = How(random, optuna, seed, sort, top, engine, workers)
+    return swept(setting, axes_of(grid), how, progress)
+
+
+@dataclass(frozen=True)
+class How:
+    """Which combinations are tried, by whom, and what makes one the best."""
+
+    random: int | None = None
+    optuna: int | None = None
+    seed: int = 0
+    sort: str = "sharpe"
+    top: int = TOP
+    engine: str | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.sort not in FIGURES:
+            raise UsageError(f"no metric {self.sort!r} to sort by; there is {', '.join(FIGURES)}")
+        if self.random is not None and self.optuna is not None:
+            raise UsageError("--random and --optuna are two ways to choose; take one")
+        if self.optuna is not None and self.engine is not None:
+            raise UsageError("--optuna waits for each trial before the next; leave --engine out")
+        for name in ("random", "optuna", "top", "workers"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise UsageError(f"--{name} {count}; expected at least 1")
+
+
+def swept(
+    setting: Setting, axes: tuple[Axis, ...], how: How, progress: Callable[[int], None] = _silent
+) -> SweepResult:
+    """Run every combination that is asked for."""
+    runner = Runner(setting.recipe, setting.ground, how.workers)
+    found = Collected()
+    for outcome in _outcomes(axes, runner, how):
+        found.add(outcome)
+        progress(1)
+    found.check()
+    return _result(setting, runner, axes, found, how)
+
+
+def count_of(axes: Sequence[Axis], how: How) -> int:
+    """How many combinations there are to try, at the most."""
+    if how.optuna is not None:
+        return how.optuna
+    return drawn(axes, how.random, how.seed)[0] if how.random is not None else grid_of(axes)[0]
+
+
+def _outcomes(axes: Sequence[Axis], runner: Runner, how: How) -> Iterable[Outcome]:
+    if how.optuna is not None:
+        from cq.sweeps.seeking import sought
+
+        return sought(axes, runner, how.optuna, how.seed, how.sort)
+    drawing = how.random is not None
+    _, points = drawn(axes, how.random or 0, how.seed) if drawing else grid_of(axes)
+    if how.engine is not None:
+        from cq.sweeps.engines import outcomes_on
+
+        return outcomes_on(how.engine, runner, batches(points))
+    return (one for batch in batches(points) for one in runner.run(batch))
+
+
+def batches(points: Iterable[Point], size: int = BATCH) -> Iterator[list[Ask]]:
+    """Numbered points, some at a time."""
+    numbered = enumerate(points, 1)
+    while part := list(islice(numbered, size)):
+        yield part
+
+
+def recipe_of(strategy: Strategy | str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Where the strategies of trials come from."""
+    if isinstance(strategy, Strategy):
+        return Recipe(strategy=strategy, option="grid")
+    return Recipe(Path(strategy), tuple(overrides))
+
+
+@dataclass
+class Setting:
+    """What all trials have in common."""
+
+    source: Lake | pl.LazyFrame | pl.DataFrame
+    recipe: Recipe
+    settings: Backtest
+    period: Period
+    quote: str
+    say: Callable[[str], None]
+    allowed: Callable[[tuple[str, ...]], None] = _silent
+    """Raises where a strategy names a symbol that may not be traded."""
+    longest: int = 0
+
+    @property
+    def lake(self) -> Lake | None:
+        """The lake, where the bars come from one."""
+        return self.source if isinstance(self.source, Lake) else None
+
+    def ground(self, strategy: Strategy) -> Ground:
+        """The bars of a strategy, from the lake or from the frame.
+
+        Where a trial looks back further than those before it, the next ones soon will, too.
+        """
+        self.allowed(strategy.config.symbols)
+        if self.lake is not None:
+            if self.period.start is not None:
+                bars = history(strategy, strategy.backtest(self.settings))
+                self.longest = max(bars, 2 * self.longest if bars > self.longest else 0)
+            return Ground.of_lake(
+                self.lake, strategy, self.settings, self.period, self.quote, self.longest, self.say
+            )
+        assert not isinstance(self.source, Lake)
+        bars_given = self.source.lazy().collect()
+        given = Given(bars_given, strategy, self.settings, self.period, self.say)
+        return Ground(given.symbols, given.bars.collect(), self.period, self.settings)
+
+
+def _result(
+    setting: Setting, runner: Runner, axes: tuple[Axis, ...], found: Collected, how: How
+) -> SweepResult:
+    names = [one.name for one in axes]
+    trials = frame_of(found.rows, names)
+    rows = {row["trial"]: row for row in found.rows}
+    numbers = best_first(trials, how.sort)["trial"].head(how.top).to_list()
+    strategy = runner.made({name: rows[numbers[0]][name] for name in names})
+    ground = runner.ground(strategy)
+    config = _config(setting, ground, strategy, axes)
+    runs = None if setting.lake is None else setting.lake.runs
+    tries = ratios(runs, configs_of(trials, names, config), trials["sharpe"])
+    best, bars = [], 0
+    for number in numbers:
+        params = {name: rows[number][name] for name in names}
+        ts, equity, cash = curve_of(runner, params)
+        interval, bars = runner.made(params).config.interval, ts.size
+        figures = {name: rows[number][name] for name in FIGURES}
+        best.append(Best(number, params, figures, deflated(ts, equity, cash, interval, tries)))
+    return SweepResult(
+        name=strategy.name,
+        symbols=ground.symbols,
+        interval=strategy.config.interval,
+        axes=axes,
+        trials=trials,
+        best=tuple(best),
+        sort=how.sort,
+        overfitting=overfitting(found.sums, found.squares, min(EACH, bars // BLOCKS)),
+        skipped=(found.skipped, _said(found.why_skipped)),
+        failed=(found.failed, _said(found.why_failed)),
+        config=config,
+    )
+
+
+def curve_of(runner: Runner, params: Point) -> tuple[Any, Any, float]:
+    """Moments, equity and starting cash of the run with these parameters."""
+    strategy = runner.made(params)
+    ground = runner.ground(strategy)
+    _, markets, rules, first = ground.markets(strategy, strategy.backtest(ground.settings))
+    made = simulate(markets, rules, first)
+    return made.ts, made.equity, rules.cash
+
+
+def _said(error: Exception | None) -> str | None:
+    return None if error is None else str(error)
+
+
+def _config(
+    setting: Setting, ground: Ground, strategy: Strategy, axes: Sequence[Axis]
+) -> dict[str, Any]:
+    ts, made_by = ground.bars["ts"], code_version()
+    low, high = int(ts.min()), int(ts.max())  # type: ignore[arg-type]
+    period = setting.period
+    return {
+        "strategy": strategy.config.model_dump(mode="json", exclude={"backtest"}),
+        "backtest": strategy.backtest(setting.settings).model_dump(mode="json"),
+        "grid": {one.name: list(one.span or one.values) for one in axes},
+        "symbols": list(ground.symbols),
+        "quote": setting.quote,
+        "period": {
+            "start": None if period.start is None else iso(period.start),
+            "end": None if period.end is None else iso(period.end),
+        },
+        "data": {
+            "rows": ground.bars.height, "first": iso(low), "last": iso(high),
+            "first_ts": low, "last_ts": high,
+        },
+        "code": made_by,
+    }  # fmt: skip

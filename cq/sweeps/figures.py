@@ -1,0 +1,139 @@
+"""What is kept of a trial: the metrics of its run, and its equity at a few moments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from cq.backtest.engine import Simulation, buy_and_hold
+from cq.backtest.intents import Floats, Ints
+from cq.backtest.market import Market, Rules
+from cq.backtest.metrics import Metrics, annualized, metrics, sharpe_of
+from cq.lake.raw import FIGURES
+from cq.sweeps.kernel import SUMS
+from cq.utils.time import YEAR, bar_end, interval_ns
+
+if TYPE_CHECKING:
+    from cq.strategies import Strategy
+
+BLOCKS: Final = 16
+"""Stretches of time that the probability of overfitting is told from."""
+EACH: Final = 64
+"""Moments a stretch at which equity is kept, at the most."""
+LAST: Final = {name: place for place, name in enumerate(SUMS)}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of parameters and what became of it.
+
+    `sums` and `squares` are those of the returns between the kept moments, a number a block.
+    """
+
+    number: int
+    params: dict[str, Any]
+    figures: Metrics
+    cash: float
+    sums: Floats = field(repr=False)
+    squares: Floats = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A combination that could not be run, and why."""
+
+    number: int
+    params: dict[str, Any]
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """A combination that makes no sense, such as a fast mean slower than the slow one."""
+
+    number: int
+    params: dict[str, Any]
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A combination that makes sense: its place in the sweep, and its strategy."""
+
+    number: int
+    params: dict[str, Any]
+    strategy: Strategy
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The moments of a trial, and what follows from them alone."""
+
+    ts: Ints
+    interval: str
+
+    @property
+    def years(self) -> float:
+        """From the first bar's open to the last bar's close."""
+        return (bar_end(int(self.ts[-1]), self.interval) - int(self.ts[0])) / YEAR
+
+    @property
+    def bars(self) -> int:
+        """How many there are or would be, with those that are missing."""
+        span = round((int(self.ts[-1]) - int(self.ts[0])) / interval_ns(self.interval)) + 1
+        return max(span, self.ts.size)
+
+    def ends(self) -> Ints:
+        """The bars, counted from 1, after which equity is kept: the ends of equal stretches."""
+        size = int(self.ts.size)
+        count = BLOCKS * min(EACH, size // BLOCKS) or 1
+        return np.arange(1, count + 1, dtype=np.int64) * size // count
+
+
+def of_run(made: Simulation, markets: Sequence[Market], rules: Rules) -> tuple[Metrics, Floats]:
+    """The figures of a run, and its equity at the kept moments."""
+    held = float(buy_and_hold(markets, int(made.ts[0]), made.ts[-1:], rules.cash)[0])
+    found = metrics(
+        made.ts, made.equity, made.exposure, made.fills,
+        cash=rules.cash, interval=rules.interval, held=held,
+    )  # fmt: skip
+    kept = made.equity[Clock(made.ts, rules.interval).ends() - 1]
+    return {name: found[name] for name in FIGURES}, kept
+
+
+def of_sums(sums: Floats, clock: Clock, cash: float, held: float) -> Metrics:
+    """The same from what the kernel added up."""
+    row = dict(zip(SUMS, sums.tolist(), strict=True))
+    growth, size = row["last"] / cash - 1, clock.ts.size
+    trips, wins, losses = int(row["trips"]), int(row["wins"]), int(row["losses"])
+    bars, years = clock.bars, clock.years
+    return {
+        "total_return": growth,
+        "buy_and_hold": held / cash - 1,
+        "annualized_return": annualized(growth, years),
+        "sharpe": None
+        if bars < 2
+        else sharpe_of(row["returned"], row["squared"], bars, clock.interval),
+        "max_dd": min(row["max_dd"], 0.0),
+        "hit_rate": wins / trips if trips else None,
+        "payoff": row["gained"] / wins / (row["lost"] / losses) if wins and losses else None,
+        "turnover": row["traded"] / (row["equities"] / size) / years,
+        "trades": int(row["trades"]),
+        "round_trips": trips,
+        "fees": row["fees"],
+        "slippage": row["slippage"],
+        "exposure": row["exposures"] / size,
+    }
+
+
+def in_blocks(kept: Floats, cash: float) -> tuple[Floats, Floats]:
+    """Sums of the returns between the kept moments, and of their squares, block by block."""
+    before = np.concatenate(([cash], kept[:-1]))
+    returns = kept / np.where(before > 0, before, 1.0) - 1
+    blocks = returns.reshape(BLOCKS, -1) if returns.size % BLOCKS == 0 else returns[:0]
+    if not blocks.size:
+        return np.zeros(0), np.zeros(0)
+    return blocks.sum(axis=1), (blocks**2).sum(axis=1)

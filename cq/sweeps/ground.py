@@ -1,0 +1,185 @@
+"""The bars that trials are run over: read once, cut for each as its own run would read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from cq.backtest.bars import (
+    Part,
+    Period,
+    bars_of,
+    check_period,
+    needed,
+    parts_of,
+    read_by,
+    symbols_of,
+)
+from cq.backtest.data import markets_of
+from cq.backtest.detail import with_detail
+from cq.backtest.market import Market
+from cq.backtest.single import rules_of
+from cq.errors import DataError, UsageError
+from cq.lake import reading
+from cq.strategies import Strategy
+
+if TYPE_CHECKING:
+    from cq.backtest.market import Rules
+    from cq.lake import Lake
+    from cq.utils.settings import Backtest
+
+KEPT = 4
+"""Columns of targets that are kept for trials that decide alike."""
+
+
+@dataclass
+class Ground:
+    """Bars of some symbols at one interval, and what was made of them for the trial before.
+
+    `lake` is None where the bars came in a frame; then trials see all of it. It is left behind
+    where a ground travels to another process.
+    """
+
+    symbols: tuple[str, ...]
+    bars: pl.DataFrame
+    period: Period
+    settings: Backtest
+    lake: Lake | None = None
+    older: int = 0
+    """Bars before the period that were read, of each symbol."""
+
+    def __post_init__(self) -> None:
+        self._cut: tuple[int, pl.DataFrame] | None = None
+        self._targets: dict[str, list[Part]] = {}
+        self._fine: dict[Any, list[Market]] = {}
+        self.whole = self.lake is None or self.period.start is None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "symbols": self.symbols, "bars": self.bars, "period": self.period,
+            "settings": self.settings, "older": self.older, "whole": self.whole,
+        }  # fmt: skip
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(  # type: ignore[misc]
+            state["symbols"],
+            state["bars"],
+            state["period"],
+            state["settings"],
+            older=state["older"],
+        )
+        self.whole = state["whole"]
+
+    @classmethod
+    def of_lake(
+        cls, lake: Lake, strategy: Strategy, settings: Backtest, period: Period, quote: str,
+        history: int, say: Callable[[str], None],
+    ) -> Ground:  # fmt: skip
+        """The bars of a strategy's symbols in the lake, and `history` older ones."""
+        symbols, notes = symbols_of(lake, strategy, quote)
+        for note in notes:
+            say(note)
+        with reading(lake.root):
+            bars = bars_of(lake, sorted(symbols), strategy, period, history).collect()
+        if len(symbols) > 1 or not bars["ts"].is_sorted():
+            bars = bars.sort("symbol", "ts")
+        return cls(symbols, bars.rechunk(), period, settings, lake, history)
+
+    def serves(self, strategy: Strategy) -> bool:
+        """Whether what a run of `strategy` looks back on was read."""
+        return self.whole or history(strategy, strategy.backtest(self.settings)) <= self.older
+
+    def seen(self, strategy: Strategy, settings: Backtest) -> pl.DataFrame:
+        """The bars that a run of `strategy` reads: the period's, and its warm-up's."""
+        start = self.period.start
+        if self.whole or start is None:
+            return self.bars
+        bars = history(strategy, settings)
+        if self._cut is None or self._cut[0] != bars:
+            older = self.bars.filter(pl.col("ts") < start)
+            older = older.group_by("symbol", maintain_order=True).tail(bars)
+            inside = self.bars.filter(pl.col("ts") >= start)
+            cut = pl.concat([older.select(inside.columns), inside]).sort("symbol", "ts")
+            self._cut = bars, cut.rechunk()
+            self._targets.clear()
+        return self._cut[1]
+
+    def parts(self, strategy: Strategy, settings: Backtest) -> list[Part]:
+        """The rows of each symbol with their targets; those of the trials before where they are
+        the same."""
+        bars = self.seen(strategy, settings)
+        columns = [name for name in read_by(strategy) if name in bars.columns]
+        columns += needed(strategy, settings)
+        key = "/".join((_deciding(strategy), str(bars.height), *columns))
+        if key not in self._targets:
+            if strategy.config.gate is not None:
+                from cq.backtest.gating import with_gate  # few strategies have one
+
+                strategy = with_gate(strategy, bars)
+            found = parts_of(bars.lazy(), self.symbols, strategy, columns)
+            while len(self._targets) >= KEPT:
+                self._targets.pop(next(iter(self._targets)))
+            self._targets[key] = found
+        return self._targets[key]
+
+    def markets(
+        self, strategy: Strategy, settings: Backtest
+    ) -> tuple[list[Part], list[Market], Rules, int]:
+        """All that the engine is given for a trial; DataError where nothing in it can decide."""
+        parts = self.parts(strategy, settings)
+        self.check(strategy, parts)
+        markets = markets_of(parts, strategy, _silent)
+        rules = rules_of(strategy, settings)
+        first = self.period.start
+        if first is None:
+            first = min(int(one.ts[0]) for one in markets)
+        if settings.detail_interval is not None and rules.orders.within_bars:
+            markets = self._with_fine(markets, rules, settings.detail_interval, strategy)
+        return parts, markets, rules, first
+
+    def check(self, strategy: Strategy, parts: list[Part]) -> None:
+        """DataError where nothing can be decided in the period."""
+        if self.lake is not None:
+            check_period(self.lake, self.symbols, strategy, self.period, parts)
+        elif all(one.rows["target"].null_count() == one.rows.height for one in parts):
+            raise DataError(
+                f"{strategy.name} needs {strategy.warmup} bars of {strategy.config.interval} "
+                f"before it can decide; there are {max(one.rows.height for one in parts)}"
+            )
+
+    def _with_fine(
+        self, markets: list[Market], rules: Rules, detail: str, strategy: Strategy
+    ) -> list[Market]:
+        """The markets with finer bars of the lake, which are read once."""
+        if self.lake is None:
+            raise UsageError(
+                "backtest.detail_interval: finer bars are in the lake, which trials over a frame "
+                "or on another engine do not see; leave it out"
+            )
+        key = detail, tuple((one.symbol, one.ts.size) for one in markets)
+        if key not in self._fine:
+            exchange = strategy.config.exchange
+            self._fine[key] = with_detail(
+                self.lake, markets, rules.interval, detail, exchange, _silent
+            )[0]
+        fine = self._fine[key]
+        return [replace(one, fine=two.fine) for one, two in zip(markets, fine, strict=True)]
+
+
+def history(strategy: Strategy, settings: Backtest) -> int:
+    """How many older bars a run of `strategy` reads before a period that has a start."""
+    return (strategy.warmup if settings.warmup == "auto" else settings.warmup) - 1
+
+
+def _deciding(strategy: Strategy) -> str:
+    """What of a strategy's configuration its targets and order prices follow from."""
+    columns = strategy.config.orders.columns()
+    left_out = {"name", "backtest"} | (set() if columns else {"orders"})
+    return strategy.config.model_dump_json(exclude=left_out)
+
+
+def _silent(_: str) -> None:
+    return None

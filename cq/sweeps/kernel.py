@@ -1,0 +1,341 @@
+"""Many trials of one market in machine code: decisions, fills and what is measured of them.
+
+Plain functions over arrays, for rules under which nothing between two decisions changes the next
+one (those that `cq.backtest.events` serves): they give what it and `cq.backtest.metrics` give, to
+the bit. Only in-position stretches cost anything; a trial leaves a row of sums and no curve.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+
+from cq.backtest.arithmetic import FRACTION, allowed, desired, fee_of, priced, tidied
+
+SUMS: Final = (
+    *("last", "returned", "squared", "equities", "exposures", "max_dd"),
+    *("trades", "trips", "wins", "losses", "gained", "lost", "fees", "slippage", "traded"),
+)
+"""What a trial leaves; the engine's metrics follow from it."""
+TERMS: Final = (
+    *("cash", "max_position", "band", "latency", "at_close"),
+    *("taker", "minimum", "move", "half", "tick", "scale", "max_gross", "min_notional"),
+)
+"""The rules of a trial as numbers."""
+TILE: Final = 1_024
+"""Bars at a time: a multiple of the lanes in which sums are taken, and within the nearest cache."""
+LANES: Final = 64
+ALL: Final = np.array([0, 0x0101010101010101], dtype=np.uint64)
+"""Eight signs of no and of yes."""
+NEAR: Final = 1e-14
+"""Two sums closer than this fraction are compared in whole numbers."""
+
+
+def decide(target: Any, first: int, terms: Any, rows: Any, wanted: Any) -> int:
+    """The rows from `first` on at which `target` is acted on, and to what; how many."""
+    cap, band, acted, count = terms[1], terms[2], 0.0, 0
+    for t in range(first, target.size):
+        x = target[t]
+        if x != x:
+            continue
+        x = min(max(x, 0.0), cap)
+        if (x == 0.0) != (acted == 0.0) or abs(x - acted) > band:
+            acted = x
+            rows[count] = t
+            wanted[count] = x
+            count += 1
+    return count
+
+
+def means(sums: Any, window: int, into: Any) -> None:
+    """The mean of the last `window` prices at each bar, to the nearest float; 0 before the first.
+
+    `sums[t]` is the sum of the prices before t in whole numbers; it may wrap round, differences
+    are right all the same.
+    """
+    into[: window - 1] = 0.0
+    later, earlier, found = sums[window:], sums[: sums.size - window], into[window - 1 :]
+    for i in range(found.size):
+        found[i] = float(later[i] - earlier[i]) / window
+
+
+def cross(
+    one: Any, other: Any, sums: Any, fast: int, slow: int, first: int, cap: float,
+    fraction: float, signs: Any, rows: Any, wanted: Any,
+) -> int:  # fmt: skip
+    """The same where the target is `fraction` while mean `one` lies above the slower `other`.
+
+    What floats cannot tell apart is compared in whole numbers.
+    """
+    count, above, held = 0, 0, min(max(fraction, 0.0), cap)
+    words = signs.view(np.uint64)
+    for begin in range(max(first, slow - 1), one.size, TILE):
+        end = min(begin + TILE, one.size)
+        if compare(one[begin:end], other[begin:end], signs):
+            settle_ties(sums, begin, end, fast, slow, signs)
+        if end - begin < TILE:
+            signs[end - begin :] = signs[end - begin - 1]
+        for word in range(TILE // 8):
+            if words[word] == ALL[above]:
+                continue
+            for i in range(8 * word, 8 * word + 8):
+                if signs[i] != above:
+                    above = 1 - above
+                    if held > 0.0:
+                        rows[count] = begin + i
+                        wanted[count] = held if above else 0.0
+                        count += 1
+    return count
+
+
+def compare(one: Any, other: Any, signs: Any) -> int:
+    """Which of two means is above, by floats; whether some are too near for that."""
+    near = 0
+    for i in range(one.size):
+        signs[i] = one[i] > other[i]
+    for i in range(one.size):
+        near += abs(one[i] - other[i]) <= NEAR * other[i]
+    return near
+
+
+def settle_ties(sums: Any, begin: int, end: int, fast: int, slow: int, signs: Any) -> None:
+    """The same in whole numbers."""
+    for t in range(begin, end):
+        one = sums[t + 1] - sums[t + 1 - fast]
+        other = sums[t + 1] - sums[t + 1 - slow]
+        signs[t - begin] = above_exactly(one, fast, other, slow)
+
+
+def above_exactly(one: int, fast: int, other: int, slow: int) -> int:
+    """Whether one / fast > other / slow, of whole numbers that are not negative."""
+    p, q = one // fast, other // slow
+    if p != q:
+        return 1 if p > q else 0
+    return 1 if (one - p * fast) * slow > (other - q * slow) * fast else 0
+
+
+def trade(
+    rows: Any, wanted: Any, count: int, opens: Any, closes: Any, terms: Any,
+    at: Any, cash: Any, held: Any, lanes: Any, found: Any,
+) -> int:  # fmt: skip
+    """Fill the decisions: from which row on the account holds how much, with which cash.
+
+    `lanes` (zeros): fees, slippage and value of fills, then gains and losses of round trips.
+    """
+    purse, position, made = terms[0], 0.0, 0
+    later, at_close = 1 + int(terms[3]), terms[4] != 0.0
+    rate, minimum, scale = terms[5], terms[6], terms[10]
+    flow, carried, trips, wins, losses = 0.0, 0.0, 0, 0, 0
+    for k in range(count):
+        row = rows[k] + later
+        if row >= opens.size:
+            break
+        reference = closes[row] if at_close else opens[row]
+        whole = 1 if wanted[k] == 0.0 else 0
+        equity = purse + position * reference
+        delta = -position
+        if not whole:
+            delta = desired(wanted[k], FRACTION, equity, reference, 0.0) - position
+        buying = 1 if delta > 0.0 else 0
+        price = priced(buying, reference, 0.0, terms[7], terms[8], terms[9], 0.0)
+        signed = allowed(
+            delta, whole, position, purse, equity, 0.0, reference, price, rate, minimum, scale,
+            terms[11], terms[12],
+        )  # fmt: skip
+        if signed == 0.0:
+            continue
+        qty = abs(signed)
+        fee = fee_of(qty, price, rate, minimum)
+        if signed > 0.0:
+            purse = max(purse - (qty * price + fee), 0.0)
+        else:
+            purse = purse + (qty * price - fee)
+        position = tidied(position + signed, scale)
+        lane = made % LANES
+        lanes[0, lane] += fee
+        lanes[1, lane] += abs(price - reference) * qty
+        lanes[2, lane] += qty * price
+        at[made], cash[made], held[made] = row, purse, position
+        made += 1
+        flow = flow - signed * price - fee
+        carried += signed
+        if abs(carried) <= 1e-9 * qty:
+            carried = 0.0
+            trips += 1
+            if flow > 0.0:
+                lanes[3, wins % LANES] += flow
+                wins += 1
+            elif flow < 0.0:
+                lanes[4, losses % LANES] += -flow
+                losses += 1
+            flow = 0.0
+    found[6], found[7], found[8], found[9] = made, trips, wins, losses
+    return made
+
+
+def measure(
+    first: int, closes: Any, terms: Any, made: int, at: Any, cash: Any, held: Any,
+    lanes: Any, tiles: Any, found: Any,
+) -> None:  # fmt: skip
+    """Returns, equity, exposure and drawdown over the bars from `first` on, tile by tile.
+
+    `lanes` (zeros): returns, their squares, equity, exposure; `tiles` hold equity, exposure and
+    returns of a tile.
+    """
+    purse, position, k = terms[0], 0.0, 0
+    before, peak, low, deepest = purse, purse, math.inf, 0.0
+    for begin in range(first, closes.size, TILE):
+        end = min(begin + TILE, closes.size)
+        equity, share = tiles[0, : end - begin], tiles[1, : end - begin]
+        t, flat = begin, 1
+        while t < end:
+            if k < made and at[k] <= t:
+                purse, position = cash[k], held[k]
+                k += 1
+                continue
+            until = min(end, at[k]) if k < made else end
+            if position != 0.0:
+                flat = 0
+            value(
+                purse, position, closes[t:until], equity[t - begin : until - begin],
+                share[t - begin : until - begin],
+            )  # fmt: skip
+            t = until
+        add_up(before, flat, equity, share, tiles[2], lanes)
+        before = equity[end - begin - 1]
+        highest, lowest = extremes(equity)
+        if highest <= peak:
+            low = min(low, lowest)
+            continue
+        for i in range(equity.size):
+            now = equity[i]
+            if now > peak:
+                deepest = min(deepest, low / peak - 1)
+                peak, low = now, now
+            elif now < low:
+                low = now
+    found[0] = before
+    found[5] = min(deepest, low / peak - 1)
+
+
+def value(purse: float, position: float, closes: Any, equity: Any, share: Any) -> None:
+    """What the account is worth at each close, and how much of that is invested."""
+    if position == 0.0:
+        for i in range(closes.size):
+            equity[i] = purse
+            share[i] = 0.0
+        return
+    for i in range(closes.size):
+        equity[i] = purse + position * closes[i]
+    for i in range(closes.size):
+        worth = position * closes[i]
+        share[i] = worth / equity[i] if equity[i] > 0.0 else worth
+
+
+def extremes(values: Any) -> tuple[float, float]:
+    """The highest and the lowest of some numbers."""
+    highest, lowest = values[0], values[0]
+    for i in range(values.size):
+        highest = max(highest, values[i])
+        lowest = min(lowest, values[i])
+    return highest, lowest
+
+
+def add_up(before: float, flat: int, equity: Any, share: Any, returns: Any, lanes: Any) -> None:
+    """Add a tile to the lanes, value by value as `cq.backtest.sums` does."""
+    size = equity.size
+    returns[0] = equity[0] / before - 1
+    if flat:  # nothing is held, nothing moves after the first bar
+        lanes[0, 0] += returns[0]
+        lanes[1, 0] += returns[0] * returns[0]
+        into_lanes(equity, lanes[2])
+        return
+    earlier, now, moved = equity[: size - 1], equity[1:], returns[1:size]
+    for i in range(size - 1):
+        moved[i] = now[i] / earlier[i] - 1
+    into_lanes(returns[:size], lanes[0])
+    for i in range(size):
+        returns[i] = returns[i] * returns[i]
+    into_lanes(returns[:size], lanes[1])
+    into_lanes(equity, lanes[2])
+    into_lanes(share, lanes[3])
+
+
+def into_lanes(values: Any, lane: Any) -> None:
+    """Add value i to lane i modulo LANES."""
+    whole = values.size - values.size % LANES
+    for row in range(0, whole, LANES):
+        part = values[row : row + LANES]
+        for j in range(LANES):
+            lane[j] += part[j]
+    part = values[whole:]
+    for j in range(part.size):
+        lane[j] += part[j]
+
+
+def added(lane: Any) -> float:
+    """The sum of the lanes, first to last."""
+    found = 0.0
+    for j in range(LANES):
+        found += lane[j]
+    return found
+
+
+def marks(
+    closes: Any, terms: Any, made: int, at: Any, cash: Any, held: Any, ends: Any, into: Any
+) -> None:
+    """Equity at the bars before each of `ends`."""
+    purse, position, k = terms[0], 0.0, 0
+    for i in range(ends.size):
+        while k < made and at[k] < ends[i]:
+            purse, position = cash[k], held[k]
+            k += 1
+        into[i] = purse + position * closes[ends[i] - 1]
+
+
+def outcome(
+    rows: Any, wanted: Any, count: int, first: int, opens: Any, closes: Any, terms: Any,
+    ends: Any, space: Any, found: Any, into: Any,
+) -> None:  # fmt: skip
+    """All that a trial leaves, from its decisions: `found` by SUMS, equity at `ends`.
+
+    `space` (three columns of the market's length, lanes and tiles) is written over.
+    """
+    at, cash, held, lanes, tiles = space
+    lanes[:] = 0.0
+    found[:] = 0.0
+    made = trade(rows, wanted, count, opens, closes, terms, at, cash, held, lanes, found)
+    found[10], found[11] = added(lanes[3]), added(lanes[4])
+    found[12], found[13], found[14] = added(lanes[0]), added(lanes[1]), added(lanes[2])
+    lanes[:] = 0.0
+    measure(first, closes, terms, made, at, cash, held, lanes, tiles, found)
+    found[1], found[2] = added(lanes[0]), added(lanes[1])
+    found[3], found[4] = added(lanes[2]), added(lanes[3])
+    marks(closes, terms, made, at, cash, held, ends, into)
+
+
+def crossings(
+    table: Any, sums: Any, pairs: Any, fraction: Any, first: int, opens: Any, closes: Any,
+    terms: Any, ends: Any, signs: Any, rows: Any, wanted: Any, space: Any, found: Any, into: Any,
+) -> None:  # fmt: skip
+    """One trial after the other of crossing means: a row of `found` and of `into` each.
+
+    `pairs`: the rows of `table` that hold its two means, and their windows.
+    """
+    for k in range(pairs.shape[0]):
+        count = cross(
+            table[pairs[k, 0]], table[pairs[k, 1]], sums, pairs[k, 2], pairs[k, 3], first,
+            terms[k, 1], fraction[k], signs, rows, wanted,
+        )  # fmt: skip
+        outcome(rows, wanted, count, first, opens, closes, terms[k], ends, space, found[k], into[k])
+
+
+def followed(
+    target: Any, first: int, opens: Any, closes: Any, terms: Any, ends: Any, rows: Any,
+    wanted: Any, space: Any, found: Any, into: Any,
+) -> None:  # fmt: skip
+    """One trial of a column of targets."""
+    count = decide(target, first, terms, rows, wanted)
+    outcome(rows, wanted, count, first, opens, closes, terms, ends, space, found, into)

@@ -1,0 +1,68 @@
+"""Trials of one market that machine code follows from their targets to their sums."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cq.backtest.engine import buy_and_hold
+from cq.backtest.grid import fixed
+from cq.backtest.intents import Floats
+from cq.backtest.market import Market, Rules
+from cq.backtest.metrics import Metrics
+from cq.backtest.stepping import LONG
+from cq.sweeps.compiled import compiled
+from cq.sweeps.figures import Clock, of_sums
+from cq.sweeps.kernel import LANES, SUMS, TILE
+
+_SPACE = threading.local()
+
+
+def is_quick(markets: Sequence[Market], rules: Rules) -> bool:
+    """Whether the kernel knows these rules, and loading it is worth its while."""
+    plain = len(markets) == 1 and not rules.path_dependent and rules.costs.dated is None
+    return plain and markets[0].ts.size * 8 >= LONG and compiled() is not None
+
+
+def follow(market: Market, rules: Rules, start: int) -> tuple[Metrics, Floats]:
+    """The figures of a run of the market's targets, and its equity at the kept moments."""
+    first = int(np.searchsorted(market.ts, start))
+    clock = Clock(market.ts[first:], rules.interval)
+    found, ends = np.zeros(len(SUMS)), first + clock.ends()
+    kept = np.zeros(ends.size)
+    code, room = compiled(), space(market.ts.size)
+    assert code is not None
+    code.followed(
+        fixed(market.target), first, fixed(market.open), fixed(market.close), terms_of(rules),
+        ends, *room[1:], found, kept,
+    )  # fmt: skip
+    held = float(buy_and_hold([market], int(clock.ts[0]), clock.ts[-1:], rules.cash)[0])
+    return of_sums(found, clock, rules.cash, held), kept
+
+
+def terms_of(rules: Rules) -> Floats:
+    """Rules as the kernel's numbers."""
+    costs = rules.costs
+    return np.array(
+        [
+            rules.cash, rules.max_position, rules.band, rules.latency,
+            rules.fill == "next_close", costs.taker, costs.minimum_fee,
+            costs.slippage_bps / 10_000, costs.half_ticks or 0.0, costs.tick or 0.0, costs.scale,
+            costs.max_gross_exposure, costs.min_notional,
+        ],
+        dtype=np.float64,
+    )  # fmt: skip
+
+
+def space(size: int) -> Any:
+    """A thread's own room to work in: signs, rows and targets of decisions; fills and tiles."""
+    if getattr(_SPACE, "size", -1) != size:
+        fills = (np.zeros(size, dtype=np.int64), np.zeros(size), np.zeros(size))
+        tiles = (np.zeros((5, LANES)), np.zeros((3, TILE)))
+        decisions = (np.zeros(size, dtype=np.int64), np.zeros(size))
+        _SPACE.made = (np.zeros(TILE, dtype=np.uint8), *decisions, (*fills, *tiles))
+        _SPACE.size = size
+    return _SPACE.made

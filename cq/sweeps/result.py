@@ -1,0 +1,159 @@
+"""What a sweep found: a row a trial, the best of them, and what they are worth."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from cq.errors import DataError
+from cq.lake.raw import FIGURES, TRIALS
+
+if TYPE_CHECKING:
+    from cq.stats.overfitting import Overfitting
+    from cq.sweeps.luck import Deflated
+    from cq.sweeps.space import Axis
+
+LOW: Final = ("fees", "slippage", "turnover")
+"""Metrics of which less is better."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """One of the best trials: its row, and what its Sharpe ratio is worth."""
+
+    number: int
+    params: dict[str, Any]
+    figures: dict[str, Any]
+    luck: Deflated
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """Every trial of a sweep, and how likely the best is one by luck.
+
+    `trials`: a row each, with its number, a column a parameter, and its metrics. `skipped` makes
+    no sense, `failed` could not be run: how many of each, and why the first.
+    """
+
+    name: str
+    symbols: tuple[str, ...]
+    interval: str
+    axes: tuple[Axis, ...]
+    trials: pl.DataFrame
+    best: tuple[Best, ...]
+    sort: str
+    overfitting: Overfitting | None
+    skipped: tuple[int, str | None]
+    failed: tuple[int, str | None]
+    config: dict[str, Any] = field(repr=False)
+
+    @property
+    def params(self) -> list[str]:
+        """The parameters that were tried."""
+        return [one.name for one in self.axes]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it but the trials."""
+        from cq.sweeps.luck import as_json
+
+        return {
+            "strategy": self.name,
+            "symbols": list(self.symbols),
+            "interval": self.interval,
+            "trials": self.trials.height,
+            "skipped": self.skipped[0],
+            "failed": self.failed[0],
+            "sort": self.sort,
+            "overfitting": as_json(self.overfitting),
+            "best": [
+                {
+                    "trial": one.number,
+                    "params": one.params,
+                    "metrics": one.figures,
+                    "psr": one.luck.probabilistic,
+                    "dsr": one.luck.deflated,
+                    "tried": one.luck.tried,
+                }
+                for one in self.best
+            ],
+            "config": self.config,
+        }
+
+    def write(self, folder: Path, started: datetime) -> None:
+        """`sweep.json` and `trials.parquet` in `folder`; the second, which lists it, comes last."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(self.as_json(), indent=2, default=str) + "\n"
+            (folder / "sweep.json").write_text(text, encoding="utf-8")
+            beside = folder / ".trials.tmp"
+            self._rows(f"{started:%Y-%m-%dT%H:%M:%SZ}").write_parquet(beside)
+            os.replace(beside, folder / "trials.parquet")  # noqa: PTH105
+        except (OSError, pl.exceptions.PolarsError) as error:
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise DataError(
+                f"cannot write the sweep to {folder} ({reason}); free some space, or name "
+                "another folder with --out DIR"
+            ) from None
+
+    def _rows(self, started: str) -> pl.DataFrame:
+        data = self.config["data"]
+        same = {
+            "started": started, "strategy": self.name, "interval": self.interval,
+            "first_ts": data["first_ts"], "last_ts": data["last_ts"], "rows": data["rows"],
+        }  # fmt: skip
+        rows = self.trials.with_columns(
+            *(pl.lit(value).alias(name) for name, value in same.items()),
+            pl.Series("symbols", [list(self.symbols)] * self.trials.height, pl.List(pl.String)),
+            configs_of(self.trials, self.params, self.config),
+        )
+        extra = [pl.col(name) for name in self.params if name not in TRIALS]
+        return rows.select(*(pl.col(name).cast(kind) for name, kind in TRIALS.items()), *extra)
+
+
+def best_first(trials: pl.DataFrame, sort: str) -> pl.DataFrame:
+    """Trials from the best to the worst; those without the metric last, ties in their order."""
+    return trials.sort(pl.col(sort), "trial", descending=[sort not in LOW, False], nulls_last=True)
+
+
+def frame_of(rows: list[dict[str, Any]], params: list[str]) -> pl.DataFrame:
+    """Rows of trials as a frame; a parameter of several kinds is text."""
+    columns: dict[str, pl.Series] = {}
+    for name in ("trial", *params, *FIGURES, "cash"):
+        values = [row[name] for row in rows]
+        if name in params:
+            kinds = {type(value) for value in values if value is not None}
+            if kinds == {int, float}:
+                values = [None if one is None else float(one) for one in values]
+            elif len(kinds) > 1 or kinds & {list, dict, tuple}:
+                values = [str(one) for one in values]
+            columns[name] = pl.Series(name, values, strict=False)
+        else:
+            columns[name] = pl.Series(name, values, TRIALS[name])
+    return pl.DataFrame(columns)
+
+
+def configs_of(trials: pl.DataFrame, params: list[str], config: dict[str, Any]) -> pl.Series:
+    """Each trial's configuration: the strategy's with its own parameters, as JSON."""
+    base = {"strategy": config["strategy"], "backtest": config["backtest"]}
+    base["symbols"] = config["symbols"]
+    found = []
+    for row in trials.select(params).iter_rows(named=True):
+        own = dict(base)
+        for name, value in row.items():
+            keys = name.split(".")
+            _put(own, keys if keys[0] == "backtest" else ["strategy", *keys], value)
+        found.append(json.dumps(own))
+    return pl.Series("config", found, pl.String)
+
+
+def _put(value: dict[str, Any], keys: list[str], said: Any) -> None:
+    for part in keys[:-1]:
+        value[part] = dict(value[part]) if isinstance(value.get(part), dict) else {}
+        value = value[part]
+    value[keys[-1]] = said

@@ -1,0 +1,88 @@
+"""From points of a grid to outcomes: what one worker does, in this process or in another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cq.errors import CqError
+from cq.strategies import Strategy, variants, variants_of
+from cq.sweeps.bench import Bench
+from cq.sweeps.figures import Asked, Failed, Invalid, Trial
+from cq.sweeps.ground import Ground
+from cq.sweeps.space import Point
+
+Outcome = Trial | Failed | Invalid
+Ask = tuple[int, Point]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Where strategies come from: a file with what was said above it, or one that is there."""
+
+    path: Path | None = None
+    overrides: tuple[str, ...] = ()
+    strategy: Strategy | None = field(default=None, repr=False)
+    option: str = "--grid"
+
+    def maker(self) -> Callable[[Mapping[str, Any]], Strategy]:
+        """What makes a strategy of parameters."""
+        if self.strategy is not None:
+            return variants_of(self.strategy, self.option)
+        assert self.path is not None
+        return variants(self.path, self.overrides, self.option)
+
+
+@dataclass
+class Runner:
+    """Runs points over grounds; what each needs is read when the first one comes.
+
+    `ground_of` makes the ground of a strategy that the last ground does not serve.
+    """
+
+    recipe: Recipe
+    ground_of: Callable[[Strategy], Ground]
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        self._make: Callable[[Mapping[str, Any]], Strategy] | None = None
+        self._grounds: dict[Any, Ground] = {}
+
+    def made(self, params: Point) -> Strategy:
+        """The strategy with these parameters; StrategyError where they make no sense."""
+        if self._make is None:
+            self._make = self.recipe.maker()
+        return self._make(params)
+
+    def ground(self, strategy: Strategy) -> Ground:
+        """The bars of a strategy."""
+        config = strategy.config
+        key = config.symbols, config.interval, config.exchange
+        if key not in self._grounds or not self._grounds[key].serves(strategy):
+            self._grounds = {key: self.ground_of(strategy)}
+        return self._grounds[key]
+
+    def run(self, points: Sequence[Ask]) -> list[Outcome]:
+        """The outcome of each point, in their order."""
+        found: dict[int, Outcome] = {}
+        waiting: list[tuple[Ground, list[Asked]]] = []
+        for number, params in points:
+            try:
+                strategy = self.made(params)
+            except CqError as error:
+                found[number] = Invalid(number, params, error)
+                continue
+            try:
+                ground = self.ground(strategy)
+            except CqError as error:
+                found[number] = Failed(number, params, error)
+                continue
+            if not waiting or waiting[-1][0] is not ground:
+                waiting.append((ground, []))
+            waiting[-1][1].append(Asked(number, params, strategy))
+        for ground, asked in waiting:
+            for one in Bench(ground, self.workers).run(asked):
+                found[one.number] = one
+        return [found[number] for number, _ in points]

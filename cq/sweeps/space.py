@@ -1,0 +1,131 @@
+"""Which parameters are tried: `fast=5:50:5` and the like, and the combinations of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from cq.errors import UsageError
+from cq.utils.yamls import parse_scalar
+
+MOST: Final = 1_000_000
+"""Combinations of one sweep, at the most."""
+FORMS: Final = "expected NAME=FIRST:LAST:STEP or NAME=A,B,C, such as fast=5:50:5"
+FIXED: Final = ("kind", "name", "python")
+"""What makes another strategy, not another parameter."""
+
+Point = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One parameter and its values: a list, or all floats of a `span` (drawn, never listed)."""
+
+    name: str
+    values: tuple[Any, ...] = ()
+    span: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Axis:
+        """`fast=5:50:5` (the last value included), `fast=5:50` (each whole number, or any float
+        between), `average=sma,ema`."""
+        name, equals, said = text.partition("=")
+        name = name.strip()
+        if not equals or not name or not said.strip():
+            raise UsageError(f"--grid {text}: {FORMS}")
+        if name in FIXED:
+            raise UsageError(f"--grid {text}: {name} makes another strategy; sweep its own file")
+        if ":" not in said:
+            return cls(name, tuple(parse_scalar(one.strip()) for one in said.split(",")))
+        return cls._ranged(name, said, text)
+
+    @classmethod
+    def _ranged(cls, name: str, said: str, text: str) -> Axis:
+        try:
+            parts = [Decimal(part.strip()) for part in said.split(":")]
+        except InvalidOperation:
+            raise UsageError(f"--grid {text}: {FORMS}") from None
+        if len(parts) not in (2, 3) or not all(one.is_finite() for one in parts):
+            raise UsageError(f"--grid {text}: {FORMS}")
+        low, high, *rest = parts
+        whole = all(one == one.to_integral_value() and "." not in str(one) for one in parts)
+        if low > high:
+            raise UsageError(f"--grid {text}: {low} lies above {high}")
+        if not rest and not whole:
+            return cls(name, span=(float(low), float(high)))
+        step = rest[0] if rest else Decimal(1)
+        if step <= 0:
+            raise UsageError(f"--grid {text}: a step of {step}; expected one above 0")
+        count = int((high - low) / step) + 1
+        if count > MOST:
+            raise UsageError(f"--grid {text}: {count:,} values; {MOST:,} at the most")
+        kind: type = int if whole else float
+        return cls(name, tuple(kind(low + i * step) for i in range(count)))
+
+    @classmethod
+    def made(cls, name: str, values: Any) -> Axis:
+        """The axis that a caller in Python means: a text as above, or values one by one."""
+        if isinstance(values, str):
+            return cls.of(f"{name}={values}")
+        if not isinstance(values, Sequence | range) or not len(values):
+            raise UsageError(f"grid {name}: found {values!r}; expected values, or a text like 5:50")
+        return cls(name, tuple(values))
+
+
+def axes_of(grid: Sequence[str] | Mapping[str, Any]) -> tuple[Axis, ...]:
+    """The axes that are said, each once, in their order."""
+    if isinstance(grid, Mapping):
+        found = tuple(Axis.made(name, values) for name, values in grid.items())
+    else:
+        found = tuple(Axis.of(text) for text in grid)
+    if not found:
+        raise UsageError("nothing to try; say what, such as --grid fast=5:50:5")
+    names = [one.name for one in found]
+    if twice := [one for one in names if names.count(one) > 1]:
+        raise UsageError(f"--grid {twice[0]} is said twice; name all its values once")
+    return found
+
+
+def grid(axes: Sequence[Axis]) -> tuple[int, Iterator[Point]]:
+    """How many combinations there are, and each of them, the last axis fastest."""
+    if wide := [one.name for one in axes if one.span]:
+        raise UsageError(
+            f"--grid {wide[0]} has no step; say one, or draw from it with --random or --optuna"
+        )
+    count = math.prod(len(one.values) for one in axes)
+    if count > MOST:
+        raise UsageError(f"{count:,} combinations; {MOST:,} at the most: draw some with --random")
+    names = [one.name for one in axes]
+    each = itertools.product(*(one.values for one in axes))
+    return count, (dict(zip(names, values, strict=True)) for values in each)
+
+
+def drawn(axes: Sequence[Axis], count: int, seed: int) -> tuple[int, Iterator[Point]]:
+    """`count` combinations drawn by `seed`; of listed values no combination twice."""
+    chance = random.Random(seed)  # noqa: S311  # nothing secret: the same seed, the same trials
+    if any(one.span for one in axes):
+        return count, (_any(axes, chance) for _ in range(count))
+    total = math.prod(len(one.values) for one in axes)
+    places = chance.sample(range(total), min(count, total))
+    return len(places), (_at(axes, place) for place in places)
+
+
+def _any(axes: Sequence[Axis], chance: random.Random) -> Point:
+    return {
+        one.name: chance.uniform(*one.span) if one.span else chance.choice(one.values)
+        for one in axes
+    }
+
+
+def _at(axes: Sequence[Axis], place: int) -> Point:
+    """The combination at `place` of the grid."""
+    found = {}
+    for one in reversed(axes):
+        place, at = divmod(place, len(one.values))
+        found[one.name] = one.values[at]
+    return {one.name: found[one.name] for one in axes}

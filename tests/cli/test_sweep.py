@@ -1,0 +1,102 @@
+"""`cq sweep`: what it prints, keeps and refuses."""
+
+import json
+
+import polars as pl
+import pytest
+
+from cq.cli.main import run
+from cq.ingest.backfill import backfill
+from cq.lake import Lake
+from cq.project import create
+from cq.sim.market import GeneratedMarket
+from cq.utils.time import parse_time
+
+START, END = parse_time("2025-01-01"), parse_time("2025-03-01")
+TEXT = "kind: crossover\nsymbols: [BTC]\ninterval: 1h\nfast: 5\nslow: 20\n"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweeps") / "project"
+    create(folder)
+    market = GeneratedMarket(START, END, name="mercadobitcoin")
+    backfill(
+        Lake(folder / "lake"), market, ["BTC-BRL"], "1h", START, END, now_ns=END, page_bars=5000
+    )
+    (folder / "cross.yaml").write_text(TEXT)
+    return folder
+
+
+def sweep(project, *more):
+    return run(["--project", str(project), "sweep", str(project / "cross.yaml"), *more])
+
+
+def test_a_sweep_shows_the_best_says_what_they_are_worth_and_is_in_runs(project, capsys):
+    assert sweep(project, "--grid", "fast=5:25:10", "--grid", "slow=20:40:10", "--top", "3") == 0
+    said = capsys.readouterr().out
+    assert "8 trials" in said
+    assert "1 combinations make no sense, the first: --grid fast: fast (25)" in said
+    assert "DSR" in said
+    assert "PBO" in said
+    (folder,) = (project / "runs").glob("*-cross-sweep")
+    assert (folder / "heat_map.png").read_bytes()[:4] == b"\x89PNG"
+    lake = Lake(project / "lake", runs=project / "runs")
+    rows = lake.sql("select * from runs where mode = 'trial' order by run")
+    assert rows.height == 8
+    assert set(rows["strategy"]) == {"cross"}
+    assert rows["symbols"].to_list()[0] == ["BTC-BRL"]
+    best = json.loads((folder / "sweep.json").read_text())["best"][0]
+    assert rows["sharpe"].max() == best["metrics"]["sharpe"]
+    config = json.loads(rows.filter(pl.col("sharpe") == pl.col("sharpe").max())["config"][0])
+    assert {name: config["strategy"][name] for name in best["params"]} == best["params"]
+
+
+def test_json_says_it_all_and_a_folder_may_be_named(project, tmp_path, capsys):
+    out = tmp_path / "mine"
+    assert sweep(project, "--grid", "fast=3,4", "--out", str(out), "--json", "--sort", "fees") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["trials"] == 2
+    assert found["folder"] == str(out)
+    assert found["best"][0]["metrics"]["fees"] <= found["best"][1]["metrics"]["fees"]
+    assert pl.read_parquet(out / "trials.parquet")["fast"].to_list() == [3, 4]
+    assert not (out / "heat_map.png").exists()
+
+
+def test_more_trials_make_the_same_result_less_sure(project, capsys):
+    assert sweep(project, "--grid", "fast=5", "--grid", "slow=30", "--json") == 0
+    few = json.loads(capsys.readouterr().out)["best"][0]
+    assert sweep(project, "--grid", "fast=2:18", "--grid", "slow=21:60:3", "--json") == 0
+    capsys.readouterr()
+    assert sweep(project, "--grid", "fast=5", "--grid", "slow=30", "--json") == 0
+    many = json.loads(capsys.readouterr().out)["best"][0]
+    assert few["metrics"] == many["metrics"]
+    assert many["tried"] > few["tried"] + 200
+    assert many["dsr"] < few["dsr"]
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (["--grid", "fats=1:3"], 2, "--grid fats: unknown key; did you mean fast?"),
+        (["--grid", "fast"], 2, "expected NAME=FIRST:LAST:STEP"),
+        (["--grid", "fast=1:2:0"], 2, "a step of 0"),
+        (["--grid", "fast=1:2", "--grid", "fast=3"], 2, "fast is said twice"),
+        (["--grid", "kind=macd"], 2, "makes another strategy"),
+        (["--grid", "sizing.fraction=0.1:0.9"], 2, "has no step"),
+        (["--grid", "fast=1:2", "--sort", "sharp"], 2, "no metric 'sharp'"),
+        (["--grid", "fast=1:2", "--random", "0"], 2, "--random 0; expected at least 1"),
+        (["--grid", "fast=1:2", "--random", "3", "--optuna", "3"], 2, "take one"),
+        (["--grid", "fast=1:2000000"], 2, "1,000,000 at the most"),
+        (["--grid", "slow=5000,6000"], 3, "needs 5000 bars"),
+        (["--grid", "fast=1:2", "--start", "2031-01-01"], 3, "no bars"),
+        (["--grid", "fast=1:2", "--set", "symbols=XYZ"], 3, "XYZ"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_no_folder(project, capsys, more, code, said):
+    before = sorted((project / "runs").glob("*"))
+    assert sweep(project, *more) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert sorted((project / "runs").glob("*")) == before
