@@ -156,11 +156,14 @@ def trade(bars: list[Bar], rules: Rules, start: int = 0) -> tuple[list[dict], li
 def order(symbol, target, cash, held, equity, marks, rules):
     reference, have = marks[symbol], held.get(symbol, 0.0)
     difference = target * equity / reference - have
+    dust = 1e-9 * abs(equity) if target else -1.0
     if target == 0 or difference < 0:
         quantity = have if target == 0 else cut(-difference, rules.decimals)
         price = reference * (1 - rules.bps / 10_000)
         fee = max(rules.taker * quantity * price, rules.minimum_fee)
         if quantity == 0 or quantity * reference < rules.min_notional:
+            return None
+        if quantity * reference <= dust:
             return None
         if fee > cash + quantity * price:
             return None
@@ -173,10 +176,16 @@ def order(symbol, target, cash, held, equity, marks, rules):
         (rules.max_gross * equity - others) / reference - have,
     )
     quantity = cut(min(difference, most), rules.decimals)
-    if quantity <= 0 or quantity * reference < rules.min_notional:
+    if quantity <= 0 or quantity * reference < rules.min_notional or quantity * reference <= dust:
         return None
     return "buy", quantity, price, max(rules.taker * quantity * price, rules.minimum_fee)
 
 
 def cut(quantity: float, decimals: int | None) -> float:
-    return quantity if decimals is None else math.floor(quantity * 10**decimals) / 10**decimals
+    """Whole lots: a hair (10⁻⁹ of a lot and 10⁻¹² of it all) below the next one is that one."""
+    if decimals is None or quantity <= 0:
+        return quantity
+    lots = quantity * 10**decimals
+    near = round(lots)
+    beside = 0 < near - lots <= 1e-9 + 1e-12 * lots
+    return (near if beside else math.floor(lots)) / 10**decimals

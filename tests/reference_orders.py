@@ -139,7 +139,14 @@ class Engine:
 
     def cut(self, qty):
         d = self.rules.decimals
-        return qty if d is None else math.floor(qty * 10**d) / 10**d
+        if d is None:
+            return qty
+        lots = qty * 10**d
+        hair = max(
+            min(1e-9 + 1e-12 * lots, 0.5), 0.0
+        )  # docs/engine.md: a hair below a lot is that lot
+        whole = math.ceil(lots)
+        return (whole if whole - lots <= hair else whole - 1) / 10**d
 
     def tidy(self, qty):
         d = self.rules.decimals
@@ -206,7 +213,10 @@ class Engine:
                 already = max(-held, 0.0)
                 size = min(size, max(held, 0.0) + max(room - already, 0.0))
             size = self.cut(size)
-        if size <= 0 or (first and size * reference < r.min_notional):
+        worth = size * reference
+        leaves_nothing = whole and size == abs(delta)
+        dust = not leaves_nothing and worth <= 1e-9 * abs(equity)
+        if size <= 0 or dust or (first and worth < r.min_notional):
             del self.order[s]
             return
         if not buying and max(rate * size * price, minimum) > self.cash + size * price:
@@ -327,7 +337,7 @@ class Engine:
         was, waiting = self.position[s].qty, self.order.get(s)
         self.order[s] = Order(0.0, "market", why, {})
         taking = why == "take_profit"
-        self.trade(bar, price, 0.0, bar.ts, resting=taking, slips=not taking)
+        self.trade(bar, price, self.equity(), bar.ts, resting=taking, slips=not taking)
         if self.position[s].qty == was and s not in self.order:
             if waiting is not None:
                 self.order[s] = waiting

@@ -11,6 +11,8 @@ FRACTION, UNITS, NOTIONAL = 0, 1, 2
 """What a target is of: equity, the base, the quote."""
 OFF, SHARE, DISTANCE, PRICE = 0, 1, 2, 3
 """How a level is said: not at all, a fraction of a price, a distance from it, itself a price."""
+DUST = 1e-9
+"""An order worth no more than this part of equity is what rounding left, and none."""
 
 
 def to_tick(price: float, tick: float, up: int) -> float:
@@ -47,8 +49,15 @@ def payable(cash: float, price: float, rate: float, minimum: float) -> float:
 
 
 def cut(qty: float, scale: float) -> float:
-    """`qty` cut (never rounded up) to whole lots of 1 / `scale`."""
-    return math.floor(qty * scale) / scale if scale > 0.0 else qty
+    """`qty` cut to whole lots of 1 / `scale`; what lies a hair below one is that one.
+
+    A hair is 10⁻⁹ of a lot and 10⁻¹² of the quantity, at most half a lot: more than sums in another
+    order differ by, less than anybody could tell in money.
+    """
+    if scale <= 0.0:
+        return qty
+    lots = qty * scale
+    return math.floor(lots + min(1e-9 + 1e-12 * lots, 0.5)) / scale
 
 
 def tidied(position: float, scale: float) -> float:
@@ -92,23 +101,26 @@ def allowed(
     """`delta` as the account may trade it, signed; 0 is nothing.
 
     `whole` says that the position is to go altogether, uncut. A buy is cut to cash and to the room
-    below the cap on gross exposure, a sell only where it goes short.
+    below the cap on gross exposure, a sell only where it goes short. Dust is traded only where
+    nothing is left behind.
     """
+    least = DUST * abs(equity)
     if delta < 0.0:
         qty = -delta
         if qty > held and not whole:
             qty = min(qty, max(held, 0.0) + room_short(max_gross, equity, others, reference, -held))
         if not whole:
             qty = cut(qty, scale)
-        if qty <= 0.0 or qty * reference < min_notional:
+        if qty <= 0.0 or qty * reference < min_notional or not (whole or qty * reference > least):
             return 0.0
         return -qty if fee_of(qty, price, rate, minimum) <= cash + qty * price else 0.0
     qty = min(delta, payable(cash, price, rate, minimum))
     if not whole:
         qty = min(qty, (max_gross * equity - others) / reference - held)
-    if not whole or qty < delta:
+    all_of_it = whole and qty >= delta
+    if not all_of_it:
         qty = cut(qty, scale)
-    if qty <= 0.0 or qty * reference < min_notional:
+    if qty <= 0.0 or qty * reference < min_notional or not (all_of_it or qty * reference > least):
         return 0.0
     return qty
 

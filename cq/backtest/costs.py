@@ -106,7 +106,7 @@ class Costs:
         return arithmetic.payable(cash, price, self.taker, self.minimum_fee)
 
     def cut(self, qty: float) -> float:
-        """`qty` cut (never rounded up) to the lot's decimals."""
+        """`qty` cut to the lot's decimals; what lies a hair below a lot is that lot."""
         return arithmetic.cut(qty, self.scale)
 
     def tidy(self, position: float) -> float:

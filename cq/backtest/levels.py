@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from cq.backtest.fills import carry_out, pull_up
+from cq.backtest.fills import carry_out, pull_up, worth_of
 from cq.backtest.world import BY_STOP, BY_TAKE, BY_TRAIL, MARKET, NONE, World
 
 
@@ -19,7 +19,7 @@ def leave(s: int, t: int, price: float, why: int, w: World) -> None:
     one.left_now = 1
     taking = 1 if why == BY_TAKE else 0
     slips = 0 if taking else w.terms[0].stop_slips
-    carry_out(s, 2 * t, price, 0.0, taking, slips, w)
+    carry_out(s, 2 * t, price, worth_of(w), taking, slips, w)
     failed = one.held == was and one.kind == NONE  # too small, or it cannot be paid
     if not failed:
         bar_again(s, was, w)

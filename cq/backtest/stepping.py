@@ -81,7 +81,10 @@ def step_through(
     `by_machine` chooses between machine code and Python; without, the work there is decides.
     """
     symbols = tuple(one.symbol for one in markets)
-    before = begun(symbols, int(ts[0]), rules) if carried is None else carried
+    before = begun(symbols, int(ts[0]) if ts.size else 0, rules) if carried is None else carried
+    if not ts.size:
+        nothing = np.zeros(0)
+        return Stepped([], nothing, nothing, nothing, before)
     made = world_of(Grid(tuple(markets), ts), rules, before)
     machine = _machine(len(markets) * ts.size, by_machine)
     w = _listed(made) if machine is None else made

@@ -79,6 +79,14 @@ def test_history_before_the_start_is_neither_traded_nor_shown():
     assert fills_of(made) == [(3, "A-B", "buy", 125.0)]
 
 
+@pytest.mark.parametrize("by", ["events", "python"])
+def test_where_no_bar_opens_from_the_start_on_nothing_happens(by):
+    made = simulate([hand([1, 2], [1, 2], [1, 1])], rules(), 9 * HOUR, by=by)
+    assert made.fills == []
+    assert made.ts.size == made.equity.size == made.cash.size == made.exposure.size == 0
+    assert made.account.cash == 1_000
+
+
 def test_small_changes_within_the_band_are_left_alone():
     targets = [0.5, 0.55, 0.59, 0.61, 0.0]
     flat = [1.0] * 5
