@@ -72,6 +72,14 @@ COMMANDS = {
     ),
     "backtest": ("cq.cli.backtest:backtest", "Run a strategy over the lake's bars."),
     "sweep": ("cq.cli.sweep:sweep", "Run a strategy with many parameters."),
+    "walkforward": (
+        "cq.cli.walkforward:walkforward",
+        "Choose parameters on the past, try them on what came after.",
+    ),
+    "montecarlo": (
+        "cq.cli.montecarlo:montecarlo",
+        "Draw other histories of a run.",
+    ),
     "metrics": ("cq.cli.metrics:metrics", "Say what each metric of a backtest means."),
     "runs": ("cq.cli.runs:runs", "List runs, compare them, run one again."),
     "features": ("cq.cli.features:features", "Show the frame that a strategy sees."),

@@ -229,7 +229,7 @@ def _result(
     numbers = best_first(trials, how.sort)["trial"].head(how.top).to_list()
     strategy = runner.made({name: rows[numbers[0]][name] for name in names})
     ground = runner.ground(strategy)
-    config = _config(setting, ground, strategy, axes)
+    config = configuration(setting, ground, strategy, axes)
     runs = None if setting.lake is None else setting.lake.runs
     tries = ratios(runs, configs_of(trials, names, config), trials["sharpe"])
     best, bars = [], 0
@@ -267,9 +267,10 @@ def _said(error: Exception | None) -> str | None:
     return None if error is None else str(error)
 
 
-def _config(
+def configuration(
     setting: Setting, ground: Ground, strategy: Strategy, axes: Sequence[Axis]
 ) -> dict[str, Any]:
+    """Everything that trials follow from, and the bars they read."""
     ts, made_by = ground.bars["ts"], code_version()
     low, high = int(ts.min()), int(ts.max())  # type: ignore[arg-type]
     period = setting.period

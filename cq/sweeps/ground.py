@@ -88,6 +88,15 @@ class Ground:
             bars = bars.sort("symbol", "ts")
         return cls(symbols, bars.rechunk(), period, settings, lake, history)
 
+    def within(self, start: int, end: int) -> Ground:
+        """The bars of a part of the period, as a run over it alone would read them."""
+        bars = self.bars.filter(pl.col("ts") < end)
+        part = Ground(
+            self.symbols, bars, Period(start, end), self.settings, self.lake, self.bars.height
+        )
+        part.whole = self.lake is None
+        return part
+
     def serves(self, strategy: Strategy) -> bool:
         """Whether what a run of `strategy` looks back on was read."""
         return self.whole or history(strategy, strategy.backtest(self.settings)) <= self.older

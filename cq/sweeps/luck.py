@@ -18,7 +18,7 @@ from cq.backtest.tried import tried
 from cq.stats.overfitting import Overfitting, overfitting_of_blocks
 from cq.stats.sharpe import deflated_sharpe, probabilistic_sharpe
 
-MANY: Final = 2_000
+MANY: Final = 500
 """Trials from which splits are made of eight stretches of time instead of sixteen."""
 
 

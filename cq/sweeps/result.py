@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -87,33 +86,45 @@ class SweepResult:
 
     def write(self, folder: Path, started: datetime) -> None:
         """`sweep.json` and `trials.parquet` in `folder`; the second, which lists it, comes last."""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self.as_json(), indent=2, default=str) + "\n"
-            (folder / "sweep.json").write_text(text, encoding="utf-8")
-            beside = folder / ".trials.tmp"
-            self._rows(f"{started:%Y-%m-%dT%H:%M:%SZ}").write_parquet(beside)
-            os.replace(beside, folder / "trials.parquet")  # noqa: PTH105
-        except (OSError, pl.exceptions.PolarsError) as error:
-            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-            raise DataError(
-                f"cannot write the sweep to {folder} ({reason}); free some space, or name "
-                "another folder with --out DIR"
-            ) from None
+        rows = listed(self.trials, self.params, self.config, f"{started:%Y-%m-%dT%H:%M:%SZ}")
+        write_folder(folder, {"sweep.json": self.as_json()}, rows)
 
-    def _rows(self, started: str) -> pl.DataFrame:
-        data = self.config["data"]
-        same = {
-            "started": started, "strategy": self.name, "interval": self.interval,
-            "first_ts": data["first_ts"], "last_ts": data["last_ts"], "rows": data["rows"],
-        }  # fmt: skip
-        rows = self.trials.with_columns(
-            *(pl.lit(value).alias(name) for name, value in same.items()),
-            pl.Series("symbols", [list(self.symbols)] * self.trials.height, pl.List(pl.String)),
-            configs_of(self.trials, self.params, self.config),
-        )
-        extra = [pl.col(name) for name in self.params if name not in TRIALS]
-        return rows.select(*(pl.col(name).cast(kind) for name, kind in TRIALS.items()), *extra)
+
+def write_folder(folder: Path, texts: dict[str, Any], trials: pl.DataFrame) -> None:
+    """JSON files and `trials.parquet` in `folder`; the last, which lists its rows, comes whole."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, value in texts.items():
+            said = json.dumps(value, indent=2, default=str) + "\n"
+            (folder / name).write_text(said, encoding="utf-8")
+        beside = folder / ".trials.tmp"
+        trials.write_parquet(beside)
+        beside.replace(folder / "trials.parquet")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise DataError(
+            f"cannot write results to {folder} ({reason}); free some space, or name another "
+            "folder with --out DIR"
+        ) from None
+
+
+def listed(
+    trials: pl.DataFrame, params: list[str], config: dict[str, Any], started: str
+) -> pl.DataFrame:
+    """Trials as `trials.parquet` keeps them: what the view `runs` asks for, then their parameters.
+
+    Where trials do not say over which bars they ran, it was over all.
+    """
+    said = config["strategy"]
+    same = {"started": started, "strategy": said["name"], "interval": said["interval"]}
+    same |= {n: config["data"][n] for n in ("first_ts", "last_ts", "rows") if n not in trials}
+    rows = trials.with_columns(
+        *(pl.lit(value).alias(name) for name, value in same.items()),
+        pl.Series("symbols", [config["symbols"]] * trials.height, pl.List(pl.String)),
+        configs_of(trials, params, config),
+    )
+    extra = [pl.col(name) for name in params if name not in TRIALS]
+    return rows.select(*(pl.col(name).cast(kind) for name, kind in TRIALS.items()), *extra)
 
 
 def best_first(trials: pl.DataFrame, sort: str) -> pl.DataFrame:

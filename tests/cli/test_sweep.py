@@ -100,3 +100,53 @@ def test_a_mistake_is_one_line_and_leaves_no_folder(project, capsys, more, code,
     assert said in error
     assert len(error.splitlines()) == 1
     assert sorted((project / "runs").glob("*")) == before
+
+
+def walk(project, *more):
+    return run(["--project", str(project), "walkforward", str(project / "cross.yaml"), *more])
+
+
+def test_a_walk_shows_its_folds_and_keeps_the_curve_that_no_choice_saw(project, tmp_path, capsys):
+    out = tmp_path / "walk"
+    grid = ("--grid", "fast=5,10", "--grid", "slow=20,40", "--out", str(out))
+    assert walk(project, *grid, "--train", "20d", "--test", "5d") == 0
+    said = capsys.readouterr().out
+    assert "all tests, one after the other: total_return" in said
+    found = json.loads((out / "walkforward.json").read_text())
+    curve = pl.read_parquet(out / "out_of_sample.parquet")
+    assert found["metrics"]["total_return"] == curve["equity"][-1] / 100_000 - 1
+    assert [one["fold"] for one in found["folds"]] == list(range(1, 9))
+    assert pl.read_parquet(out / "trials.parquet").height == 32
+    assert walk(project, *grid, "--cpcv", "4:2", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["splits"]) == 6
+    assert len(found["paths"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--train", "9y"], "--train 9y: expected a length such as 90d"),
+        (["--train", "1d"], "nothing is left of it; take a longer one"),
+        (["--cpcv", "3"], "--cpcv 3: expected GROUPS:TESTED"),
+    ],
+)
+def test_a_walk_that_cannot_be_is_one_line(project, capsys, more, said):
+    assert walk(project, "--grid", "slow=20,40", *more) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+def test_other_histories_of_the_newest_run_are_drawn_by_name(project, capsys):
+    base = ["--project", str(project)]
+    assert run([*base, "backtest", str(project / "cross.yaml"), "--no-report"]) == 0
+    capsys.readouterr()
+    assert run([*base, "montecarlo", "last", "--samples", "50", "--starts", "2"]) == 0
+    assert "of the histories lose money" in capsys.readouterr().out
+    assert run([*base, "montecarlo", "cross", "--method", "blocks", "--json"]) == 0
+    (spread,) = json.loads(capsys.readouterr().out)["spreads"]
+    assert spread["samples"] == 1_000
+    assert spread["total_return"]["p5"] <= spread["total_return"]["p95"]
+    assert run([*base, "montecarlo", "nothing"]) == 3
+    assert "no run 'nothing'" in capsys.readouterr().err

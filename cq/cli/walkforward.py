@@ -1,0 +1,182 @@
+"""`cq walkforward`: parameters chosen on the past, tried on what came after."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cq.cli.app import App
+from cq.cli.output import print_json, print_table
+from cq.cli.quick import importing
+from cq.cli.sweep import (
+    END,
+    GRID,
+    JSON,
+    SEED,
+    SET,
+    SORT,
+    START,
+    folder_of,
+    progress_of,
+    setting_of,
+)
+
+if TYPE_CHECKING:
+    from cq.sweeps.cpcv import CrossValidation
+    from cq.sweeps.walkforward import WalkForward
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@GRID
+@click.option(
+    "--train", default="180d", show_default=True, metavar="LENGTH",
+    help="What parameters are chosen on, such as 26w; a number is so many bars.",
+)  # fmt: skip
+@click.option(
+    "--test",
+    default="30d",
+    show_default=True,
+    metavar="LENGTH",
+    help="What each choice is tried on.",
+)
+@click.option("--anchored", is_flag=True, help="Choose on all the past, not on the last --train.")
+@click.option(
+    "--purge", default="auto", show_default=True, metavar="BARS",
+    help="Cut off the end of what is chosen on; auto: as far as signals look back.",
+)  # fmt: skip
+@click.option(
+    "--cpcv", metavar="GROUPS:TESTED",
+    help="Cross-validate instead: 6:2 tests each two of six stretches of time, purged.",
+)  # fmt: skip
+@click.option("--random", type=int, metavar="N", help="Draw N combinations instead of trying all.")
+@SEED
+@SORT
+@SET
+@START
+@END
+@click.option("--workers", type=int, help="Threads; all cores by default.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/ID by default.")
+@JSON
+@click.pass_obj
+def walkforward(
+    app: App,
+    file: Path,
+    grid: tuple[str, ...],
+    train: str,
+    test: str,
+    anchored: bool,
+    purge: str,
+    cpcv: str | None,
+    random: int | None,
+    seed: int,
+    sort: str,
+    overrides: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    workers: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Choose parameters of the strategy in FILE on the past, and try them on what came after.
+
+    Fold by fold the best combination of the last --train is traded over the next --test; the tests
+    are put together to one curve that no choice has seen. Each trial is a row of the view `runs`.
+
+    \b
+    Try: cq walkforward configs/strategies/crossover_btc.yaml --grid fast=12:96:12
+         cq walkforward my.yaml --grid fast=5:50:5 --train 1y --test 13w --anchored
+         cq walkforward my.yaml --grid fast=5:50:5 --cpcv 6:2
+    """
+    began = datetime.now(UTC)
+    with importing():
+        from cq.sweeps.cpcv import cross_validate
+        from cq.sweeps.door import How, count_of
+        from cq.sweeps.folds import Groups
+        from cq.sweeps.result import listed, write_folder
+        from cq.sweeps.space import axes_of
+        from cq.sweeps.walkforward import Spans, walk_forward
+
+    how = How(random, None, seed, sort, 10, None, workers)
+    axes = axes_of(grid)
+    setting = setting_of(app, file, overrides, start, end)
+    result: WalkForward | CrossValidation
+    if cpcv is not None:
+        groups = Groups.of(cpcv)
+        with progress_of(count_of(axes, how)) as tick:
+            result = cross_validate(setting, axes, how, groups, purge, tick)
+    else:
+        result = walk_forward(setting, axes, how, Spans(train, test, anchored, purge))
+    what = "cpcv" if cpcv is not None else "walkforward"
+    folder = folder_of(app, result.name, what, began, out)
+    names = [one.name for one in axes]
+    rows = listed(result.trials, names, result.config, f"{began:%Y-%m-%dT%H:%M:%SZ}")
+    write_folder(folder, {f"{what}.json": result.as_json()}, rows)
+    if cpcv is None:
+        _write_curve(result, folder)  # type: ignore[arg-type]
+    if as_json:
+        print_json({"folder": str(folder.resolve()), **result.as_json()})
+    elif cpcv is None:
+        _print_walk(result, folder)  # type: ignore[arg-type]
+    else:
+        _print_paths(result, folder)  # type: ignore[arg-type]
+
+
+def _write_curve(result: WalkForward, folder: Path) -> None:
+    result.equity.write_parquet(folder / "out_of_sample.parquet")
+    result.trades.write_csv(folder / "out_of_sample_trades.csv")
+
+
+def _print_walk(result: WalkForward, folder: Path) -> None:
+    from cq.cli.backtest import near
+    from cq.utils.time import iso
+
+    names = [one.name for one in result.axes]
+    columns = ["fold", "test from", *names, f"train {result.sort}", f"test {result.sort}", "return"]
+    rows = [
+        [
+            row["fold"], iso(row["test_start"])[:10], *(row[name] for name in names),
+            row[f"train_{result.sort}"], row[f"test_{result.sort}"], row["test_return"],
+        ]
+        for row in result.folds.iter_rows(named=True)
+    ]  # fmt: skip
+    title = (
+        f"{result.name}: {', '.join(result.symbols)}, {result.interval}; chosen by {result.sort}"
+    )
+    print_table(columns, rows, title)
+    found = result.metrics
+    click.echo("")
+    shown = ("total_return", "buy_and_hold", "sharpe", "max_dd", "trades")
+    said = ", ".join(f"{name} {found[name]:,.4g}" for name in shown if found[name] is not None)
+    click.echo(f"all tests, one after the other: {said}")
+    if result.degradation is not None:
+        click.echo(f"{result.sort} of the tests is {result.degradation:.0%} of what was chosen by")
+    if result.luck.probabilistic is not None:
+        click.echo(
+            f"PSR {result.luck.probabilistic:.1%}: how sure it is that their true Sharpe ratio "
+            "lies above 0"
+        )
+    _print_end(result, near(folder))
+
+
+def _print_paths(result: CrossValidation, folder: Path) -> None:
+    from cq.cli.backtest import near
+
+    print_table(result.splits.columns, result.splits.rows(), f"{result.name}: every split")
+    click.echo("")
+    print_table(result.paths.columns, result.paths.rows(), "histories that no choice has seen")
+    click.echo("")
+    click.echo(
+        f"{result.overfit:.1%} of the choices are among the worse half where they are tested"
+    )
+    _print_end(result, near(folder))
+
+
+def _print_end(result: WalkForward | CrossValidation, place: Path) -> None:
+    count, why = result.skipped
+    if count:
+        click.echo(f"{count:,} combinations make no sense, the first: {why}")
+    click.echo(f"{result.trials.height:,} trials in {place}")

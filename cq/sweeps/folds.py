@@ -1,0 +1,104 @@
+"""Where time is cut: stretches to choose parameters on, and others to see what they are worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+
+import numpy as np
+
+from cq.backtest.intents import Ints
+from cq.errors import UsageError
+from cq.utils.time import interval_ns
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Parameters are chosen on bars that open in [train_start, train_end), and tried on
+    [test_start, test_end)."""
+
+    train_start: int
+    train_end: int
+    test_start: int
+    test_end: int
+
+
+def length_of(said: str | int, interval: str, option: str) -> int:
+    """A length of time: `90d`, `26w`, or so many bars."""
+    try:
+        bars = int(said)
+    except ValueError:
+        try:
+            return interval_ns(str(said))
+        except UsageError:
+            raise UsageError(
+                f"{option} {said}: expected a length such as 90d or 26w, or a number of bars"
+            ) from None
+    if bars < 1:
+        raise UsageError(f"{option} {said}: expected at least one bar")
+    return bars * interval_ns(interval)
+
+
+def walk(first: int, end: int, train: int, test: int, purge: int, *, anchored: bool) -> list[Fold]:
+    """Folds one after the other over [first, end): each test begins where the one before ended.
+
+    `purge` is cut off the end of what is chosen on. The last test may be shorter than the others.
+    """
+    if purge >= train:
+        raise UsageError(
+            "the bars that signals look back on are cut off the end of --train, and nothing is "
+            "left of it; take a longer one, or --purge 0"
+        )
+    if first + train >= end:
+        raise UsageError("--train is as long as all there is; nothing is left to test on")
+    return [
+        Fold(first if anchored else start - train, start - purge, start, min(start + test, end))
+        for start in range(first + train, end, test)
+    ]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Bars cut into `count` groups of equal number, of which `tested` are set aside at a time."""
+
+    count: int
+    tested: int
+
+    @classmethod
+    def of(cls, text: str) -> Groups:
+        """`6:2`: six groups, two of them tested at a time."""
+        parts = text.split(":")
+        if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
+            raise UsageError(f"--cpcv {text}: expected GROUPS:TESTED, such as 6:2")
+        count, tested = (int(part) for part in parts)
+        if not (0 < tested < count and comb(count, tested) <= 5_000):
+            raise UsageError(
+                f"--cpcv {text}: expected fewer groups tested than there are, and at most 5,000 "
+                "choices of them"
+            )
+        return cls(count, tested)
+
+    @property
+    def splits(self) -> list[tuple[int, ...]]:
+        """Each choice of groups that are tested."""
+        return list(combinations(range(self.count), self.tested))
+
+    @property
+    def paths(self) -> int:
+        """How many histories can be put together of the tests: each group is tested so often."""
+        return comb(self.count, self.tested) * self.tested // self.count
+
+    def edges(self, size: int) -> Ints:
+        """Where the groups of `size` bars begin and end."""
+        return np.arange(self.count + 1, dtype=np.int64) * size // self.count
+
+    def trained(
+        self, split: tuple[int, ...], size: int, purge: int
+    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which bars parameters are chosen on: those of the other groups, but none within `purge`
+        bars after a tested group, whose signals still look back on it."""
+        edges, kept = self.edges(size), np.ones(size, dtype=bool)
+        for group in split:
+            kept[edges[group] : min(edges[group + 1] + purge, size)] = False
+        return kept

@@ -1,0 +1,187 @@
+"""Monte Carlo: what else could have become of a run, had its trades, days or start been others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from pydantic import ValidationError
+
+from cq.backtest.account import Fill
+from cq.backtest.bars import Period
+from cq.backtest.days import Days, growth
+from cq.backtest.engine import simulate
+from cq.backtest.intents import Floats
+from cq.backtest.kept import Kept
+from cq.backtest.metrics import max_drawdown, round_trips
+from cq.errors import CqError, DataError, UsageError
+from cq.lake import Lake
+from cq.stats.bootstrap import resampled
+from cq.strategies.loading import rebuilt
+from cq.sweeps.ground import Ground, history
+from cq.utils.settings import Backtest
+
+PERCENTILES: Final = (5, 25, 50, 75, 95)
+AT_ONCE: Final = 4_000_000
+"""Numbers that are held at a time."""
+METHODS: Final = ("trades", "blocks", "starts")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What many histories came to: their final returns and deepest drawdowns."""
+
+    method: str
+    returns: Floats
+    drawdowns: Floats
+
+    def as_json(self) -> dict[str, Any]:
+        """Percentiles of both, and how often money was lost."""
+        return {
+            "method": self.method,
+            "samples": int(self.returns.size),
+            "loss": float((self.returns < 0).mean()),
+            **{
+                name: dict(
+                    zip(
+                        (f"p{one}" for one in PERCENTILES),
+                        np.percentile(values, PERCENTILES).tolist(),
+                        strict=True,
+                    )
+                )
+                for name, values in (("total_return", self.returns), ("max_dd", self.drawdowns))
+            },
+        }
+
+
+def monte_carlo(
+    lake: Lake,
+    kept: Kept,
+    project: Path,
+    *,
+    methods: Sequence[str] = METHODS,
+    samples: int = 1_000,
+    block: int = 20,
+    starts: int = 30,
+    seed: int = 0,
+) -> list[Spread]:
+    """The spread of each method over the run in a folder; the same seed gives the same one.
+
+    `trades` draws round trips again, with replacement, one after the other; `blocks` draws runs of
+    days, `block` long in the mean (the stationary bootstrap); `starts` runs the strategy again from
+    so many dates within the first fifth of its period.
+    """
+    if samples < 1 or starts < 1 or block < 1:
+        raise UsageError("expected at least one sample, one start, and blocks of at least one day")
+    found = []
+    for method in methods:
+        chance = np.random.default_rng([seed, METHODS.index(method)])
+        match method:
+            case "trades":
+                moves = trip_returns(kept)
+                found.append(_drawn(method, moves, samples, 1, chance))
+            case "blocks":
+                moves = daily_returns(kept)
+                found.append(_drawn(method, moves, samples, min(block, moves.size), chance))
+            case _:
+                found.append(_started(lake, kept, project, starts, chance))
+    return found
+
+
+def _drawn(
+    method: str, moves: Floats, samples: int, block: int, chance: np.random.Generator
+) -> Spread:
+    """Histories of as many moves as there were, drawn from them."""
+    returns, falls = [], []
+    at_once = max(1, AT_ONCE // moves.size)
+    for first in range(0, samples, at_once):
+        count = min(at_once, samples - first)
+        grown = np.cumprod(1 + moves[resampled(moves.size, count, block, chance)], axis=1)
+        peak = np.maximum(np.maximum.accumulate(grown, axis=1), 1.0)
+        returns.append(grown[:, -1] - 1)
+        falls.append(np.minimum((grown / peak - 1).min(axis=1), 0.0))
+    return Spread(method, np.concatenate(returns), np.concatenate(falls))
+
+
+def trip_returns(kept: Kept) -> Floats:
+    """What each closed round trip made, as a share of equity when it began."""
+    curve = _curve(kept)
+    rows = _table(kept, "trades.csv").select("ts", "symbol", "side", "qty", "price", "fee")
+    trips = round_trips([Fill(**row, slippage=0.0) for row in rows.iter_rows(named=True)])
+    if len(trips) < 2:
+        raise DataError(f"{kept.name} has {len(trips)} closed round trips; expected at least two")
+    ts, equity = curve["ts"].to_numpy(), curve["equity"].to_numpy()
+    places = np.searchsorted(ts, [one.opened_ts for one in trips]) - 1
+    before = np.where(places >= 0, equity[np.maximum(places, 0)], _cash(kept))
+    return np.array([one.profit for one in trips]) / before
+
+
+def daily_returns(kept: Kept) -> Floats:
+    """The return of each day (of each bar, where bars are longer)."""
+    curve = _curve(kept)
+    days = Days.of(curve["ts"].to_numpy(), kept.config["strategy"]["interval"])
+    if days.rows.size < 2:
+        raise DataError(f"{kept.name} is shorter than two days; there is nothing to draw from")
+    return growth(curve["equity"].to_numpy()[days.rows], _cash(kept))
+
+
+def _started(
+    lake: Lake, kept: Kept, project: Path, starts: int, chance: np.random.Generator
+) -> Spread:
+    """The run again from other dates, each until where it ended."""
+    config = kept.config
+    strategy = rebuilt(config["strategy"], project / kept.said.get("file", "strategy.yaml"))
+    settings = _settings(kept)
+    curve = _curve(kept)["ts"]
+    first, last = int(curve[0]), int(curve[-1])
+    period = Period(first, last + 1)
+    ground = Ground.of_lake(
+        lake, strategy, settings, period, config.get("quote", ""), history(strategy, settings),
+        lambda _: None,
+    )  # fmt: skip
+    returns, falls, error = [], [], None
+    for start in np.sort(chance.integers(first, first + (last - first) // 5 + 1, starts)).tolist():
+        try:
+            _, markets, rules, since = ground.within(start, last + 1).markets(strategy, settings)
+        except CqError as failed:
+            error = error or failed
+            continue
+        made = simulate(markets, rules, since)
+        returns.append(float(made.equity[-1]) / rules.cash - 1)
+        falls.append(max_drawdown(made.equity, rules.cash))
+    if not returns:
+        raise error or DataError(f"{kept.name}: no start to run again from")
+    return Spread("starts", np.array(returns), np.array(falls))
+
+
+def _settings(kept: Kept) -> Backtest:
+    try:
+        return Backtest.model_validate(kept.config["backtest"])
+    except (KeyError, ValidationError) as error:
+        said = " ".join(str(error).split())
+        raise DataError(f"{kept.name}: its settings mean nothing to this cq: {said}") from None
+
+
+def _cash(kept: Kept) -> float:
+    said: Mapping[str, Any] = kept.config.get("backtest", {})
+    return float(said.get("cash", 0.0)) or float(_curve(kept)["equity"][0])
+
+
+def _curve(kept: Kept) -> pl.DataFrame:
+    found = _table(kept, "equity.parquet")
+    if found.is_empty():
+        raise DataError(f"{kept.name} has no equity curve")
+    return found
+
+
+def _table(kept: Kept, name: str) -> pl.DataFrame:
+    path = kept.folder / name
+    try:
+        return pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise DataError(f"{path} cannot be read ({reason}); run `cq backtest` again") from None

@@ -1,0 +1,92 @@
+"""Other histories of a run, drawn again from what it did."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from wandering import BARE, market
+
+import cq
+from cq.backtest.kept import Kept
+from cq.errors import DataError, UsageError
+from cq.lake import Lake
+from cq.strategies import load
+from cq.sweeps.montecarlo import daily_returns, monte_carlo, trip_returns
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A project's lake, and a run of 40 days in its folder."""
+    project = tmp_path_factory.mktemp("monte") / "project"
+    lake = Lake(project / "lake")
+    lake.write("ohlcv", market(960, seed=5).with_columns(interval=pl.lit("1h")), source="test",
+               now_ns=1)  # fmt: skip
+    (project / "cross.yaml").write_text(BARE.format(symbols="BTC-BRL"))
+    result = cq.backtest(lake, load(project / "cross.yaml"))
+    folder = project / "runs" / "one"
+    result.write(folder)
+    return project, lake, Kept.of(folder), result
+
+
+def test_the_same_seed_draws_the_same_histories(made):
+    project, lake, kept, _ = made
+    one, same, other = (
+        [s.as_json() for s in monte_carlo(lake, kept, project, samples=200, starts=4, seed=seed)]
+        for seed in (3, 3, 4)
+    )
+    assert one == same
+    assert one != other
+    assert [s["method"] for s in one] == ["trades", "blocks", "starts"]
+    assert [s["samples"] for s in one] == [200, 200, 4]
+
+
+def test_a_method_draws_the_same_whether_others_are_asked_for_or_not(made):
+    project, lake, kept, _ = made
+    (alone,) = monte_carlo(lake, kept, project, methods=["blocks"], samples=50)
+    both = monte_carlo(lake, kept, project, methods=["trades", "blocks"], samples=50)
+    assert alone.returns.tolist() == both[1].returns.tolist()
+
+
+def test_moves_are_those_of_the_run_so_that_in_their_order_they_make_it_again(made):
+    _, _, kept, result = made
+    days = daily_returns(kept)
+    assert days.size == 40
+    assert np.prod(1 + days) == pytest.approx(1 + result.metrics["total_return"])
+    trips = trip_returns(kept)
+    assert trips.size == result.metrics["round_trips"]
+    closed = result.trades.filter(pl.col("side") == "sell")["ts"][-1]
+    after = result.equity.filter(pl.col("ts") >= closed)["equity"][0]
+    assert np.prod(1 + trips) == pytest.approx(after / 100_000, rel=1e-6)
+
+
+def test_histories_spread_around_what_happened_and_never_fall_below_nothing(made):
+    project, lake, kept, result = made
+    for one in monte_carlo(lake, kept, project, samples=2_000, methods=["trades", "blocks"]):
+        low, high = np.percentile(one.returns, [5, 95])
+        assert low < result.metrics["total_return"] < high
+        assert ((one.drawdowns <= 0) & (one.drawdowns >= -1)).all()
+        assert (one.drawdowns <= np.minimum(one.returns, 0) + 1e-12).all()
+
+
+def test_a_start_is_a_backtest_from_there(made):
+    project, lake, kept, _ = made
+    (found,) = monte_carlo(lake, kept, project, methods=["starts"], starts=3, seed=9)
+    chance = np.random.default_rng([9, 2])
+    first, last = market(960)["ts"][0], market(960)["ts"][-1]
+    starts = np.sort(chance.integers(first, first + (last - first) // 5 + 1, 3)).tolist()
+    own = [cq.backtest(lake, load(project / "cross.yaml"), start=one) for one in starts]
+    assert found.returns.tolist() == [one.metrics["total_return"] for one in own]
+    assert found.drawdowns.tolist() == [one.metrics["max_dd"] for one in own]
+
+
+def test_what_cannot_be_drawn_from_is_said_in_a_line(made, tmp_path):
+    project, lake, kept, _ = made
+    with pytest.raises(UsageError, match="at least one sample"):
+        monte_carlo(lake, kept, project, samples=0)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for name in ("config.json", "metrics.json"):
+        (empty / name).write_text(json.dumps(kept.config))
+    with pytest.raises(DataError, match=r"equity.parquet cannot be read"):
+        monte_carlo(lake, Kept.of(empty), project)

@@ -1,0 +1,185 @@
+"""Walk-forward and cross-validation: chosen on one stretch of time, tried on another."""
+
+import math
+from itertools import combinations, pairwise
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wandering import BARE, market
+
+import cq
+from cq.backtest.bars import Period
+from cq.backtest.door import settings_of
+from cq.errors import DataError, UsageError
+from cq.lake import Lake
+from cq.strategies import load
+from cq.sweeps.cpcv import cross_validate
+from cq.sweeps.door import How, Setting, recipe_of
+from cq.sweeps.folds import Groups, walk
+from cq.sweeps.space import axes_of
+from cq.sweeps.walkforward import Spans, walk_forward
+
+AXES = axes_of({"fast": [3, 6], "slow": [12, 24, 48]})
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("walk") / "cross.yaml"
+    path.write_text(BARE.format(symbols="BTC-BRL"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    lake = Lake(tmp_path_factory.mktemp("walked") / "lake")
+    rows = market(1_500, skip=0.01, seed=5).with_columns(interval=pl.lit("1h"))
+    lake.write("ohlcv", rows, source="test", now_ns=1)
+    return lake
+
+
+def setting(source, path, period=None, say=lambda _: None):
+    return Setting(source, recipe_of(path), settings_of({}), period or Period(), "BRL", say)
+
+
+@given(
+    st.integers(0, 50), st.integers(20, 400), st.integers(1, 100), st.integers(1, 60),
+    st.integers(0, 30), st.booleans(),
+)  # fmt: skip
+def test_tests_follow_each_other_and_nothing_is_chosen_on_what_comes_later(
+    first, size, train, test, purge, anchored
+):
+    end = first + size
+    if purge >= train or train >= size:
+        with pytest.raises(UsageError):
+            walk(first, end, train, test, purge, anchored=anchored)
+        return
+    folds = walk(first, end, train, test, purge, anchored=anchored)
+    assert folds[0].test_start == first + train
+    assert folds[-1].test_end == end
+    assert all(one.test_end == two.test_start for one, two in pairwise(folds))
+    for one in folds:
+        assert first <= one.train_start < one.train_end == one.test_start - purge
+        assert one.train_start == (first if anchored else one.test_start - train)
+        assert 0 < one.test_end - one.test_start <= test
+
+
+@pytest.mark.parametrize("anchored", [False, True])
+def test_each_fold_is_the_best_backtest_of_the_past_and_the_test_its_own_backtest(
+    lake, path, anchored
+):
+    found = walk_forward(setting(lake, path), AXES, How(), Spans("400", "200", anchored))
+    assert found.config["walk"]["purge_bars"] == 47
+    cash = 100_000.0
+    for row in found.folds.to_dicts():
+        ratios = {}
+        for fast in (3, 6):
+            for slow in (12, 24, 48):
+                own = cq.backtest(
+                    lake, load(path, [f"fast={fast}", f"slow={slow}"]),
+                    start=row["train_start"], end=row["train_end"],
+                )  # fmt: skip
+                ratios[fast, slow] = own.metrics["sharpe"]
+        best = max(ratios, key=lambda one: ratios[one])
+        assert (row["fast"], row["slow"]) == best
+        assert row["train_sharpe"] == ratios[best]
+        said = [f"fast={best[0]}", f"slow={best[1]}"]
+        own = cq.backtest(
+            lake, load(path, said), start=row["test_start"], end=row["test_end"], cash=cash
+        )
+        assert row["test_sharpe"] == own.metrics["sharpe"]
+        assert row["test_return"] == own.metrics["total_return"]
+        part = found.equity.filter(pl.col("fold") == row["fold"])
+        assert part["equity"].to_list() == own.equity["equity"].to_list()
+        cash = part["equity"][-1]
+    assert found.metrics["total_return"] == cash / 100_000 - 1
+    assert found.equity["ts"].is_sorted()
+    assert found.equity["ts"].is_unique().all()
+    assert found.trials.height == 6 * found.folds.height
+    assert found.trials["trial"].is_unique().all()
+
+
+def test_later_bars_change_no_choice_and_no_test_before_them(path):
+    bars = market(1_000, seed=5)
+    spans = Spans("300", "100")
+    whole = walk_forward(setting(bars, path), AXES, How(), spans)
+    early = walk_forward(setting(bars.head(700), path), AXES, How(), spans)
+    assert whole.folds.head(early.folds.height).equals(early.folds)
+    assert whole.equity.head(early.equity.height).equals(early.equity)
+
+
+@pytest.mark.parametrize(
+    ("spans", "said"),
+    [
+        (Spans("30", "10"), "cut off the end of --train"),
+        (Spans("2000", "10"), "as long as all there is"),
+        (Spans("x", "10"), "--train x: expected a length"),
+        (Spans("200", "0"), "--test 0: expected at least one bar"),
+        (Spans("200", "50", purge="-1"), "--purge -1: expected a number of bars"),
+    ],
+)
+def test_a_walk_that_cannot_be_is_refused_in_a_line(path, spans, said):
+    with pytest.raises(UsageError, match=said):
+        walk_forward(setting(market(500), path), AXES, How(), spans)
+
+
+def test_a_past_too_short_for_any_combination_is_said_with_its_fold(path):
+    axes = axes_of({"slow": [250, 260]})
+    with pytest.raises(DataError, match=r"fold 1: .*needs 2[56]0 bars.*longer --train"):
+        walk_forward(setting(market(600), path), axes, How(), Spans("200", "50", purge="0"))
+
+
+# ---- cross-validation
+
+
+def test_every_split_is_what_a_plain_loop_finds(path):
+    bars, groups, purge = market(900, seed=5), Groups(5, 2), 47
+    found = cross_validate(setting(bars, path), AXES, How(), groups)
+    curves = {}
+    for number, (fast, slow) in enumerate(((f, s) for f in (3, 6) for s in (12, 24, 48)), 1):
+        own = cq.backtest(bars, load(path, [f"fast={fast}", f"slow={slow}"]))
+        equity = np.concatenate(([own.cash], own.equity["equity"].to_numpy()))
+        curves[number] = equity[1:] / equity[:-1] - 1
+    edges = [900 * k // 5 for k in range(6)]
+    year = math.sqrt(365 * 24)
+    tested_by = {group: [] for group in range(5)}
+    for row, split in zip(found.splits.to_dicts(), combinations(range(5), 2), strict=True):
+        test, train = np.zeros(900, dtype=bool), np.ones(900, dtype=bool)
+        for group in split:
+            test[edges[group] : edges[group + 1]] = True
+            train[edges[group] : edges[group + 1] + purge] = False
+        train &= ~test
+        scores = {n: one[train].mean() / one[train].std(ddof=1) for n, one in curves.items()}
+        best = max(scores, key=lambda n: scores[n])
+        after = {n: one[test].mean() / one[test].std(ddof=1) for n, one in curves.items()}
+        assert row["trial"] == best
+        assert row["tested"] == ",".join(str(group + 1) for group in split)
+        assert row["train_sharpe"] == pytest.approx(scores[best] * year)
+        assert row["test_sharpe"] == pytest.approx(after[best] * year)
+        assert row["rank"] == sum(one < after[best] for one in after.values()) / 5
+        for group in split:
+            tested_by[group].append(best)
+    assert found.paths.height == groups.paths == 4
+    for row in found.paths.to_dicts():
+        parts = [
+            curves[tested_by[group][row["path"] - 1]][edges[group] : edges[group + 1]]
+            for group in range(5)
+        ]
+        whole = np.concatenate(parts)
+        assert row["total_return"] == pytest.approx(np.prod(1 + whole) - 1)
+        assert row["sharpe"] == pytest.approx(whole.mean() / whole.std(ddof=1) * year)
+
+
+@pytest.mark.parametrize("text", ["6", "2:2", "0:0", "a:b", "40:20", "6:0", "6:2:1"])
+def test_groups_that_make_no_splits_are_refused(text):
+    with pytest.raises(UsageError, match="--cpcv"):
+        Groups.of(text)
+
+
+def test_groups_shorter_than_what_signals_look_back_on_are_refused(path):
+    with pytest.raises(DataError, match="too few where signals look back on 47"):
+        cross_validate(setting(market(300), path), AXES, How(), Groups(10, 2))
+    with pytest.raises(UsageError, match="leave --sort out"):
+        cross_validate(setting(market(300), path), AXES, How(sort="max_dd"), Groups(4, 2))
