@@ -23,6 +23,7 @@ from cq.lake.file_views import file_views
 from cq.lake.places import filesystem, is_remote
 from cq.lake.raw import anchor_runs, is_bound, raw_views, runs_bound, stubs
 from cq.lake.scan import frame, patiently
+from cq.lake.stillness import still
 from cq.lake.views import View, in_order, macros, quoted, text, views, words
 
 if TYPE_CHECKING:
@@ -121,10 +122,11 @@ class Catalog:
         return _small(answer)
 
     def _answer(self, query: str, params: Any) -> pl.DataFrame:
-        relation = self.cursor().sql(query, params=params)
-        answer: pl.DataFrame = pl.DataFrame() if relation is None else plain(relation).pl()
-        if far := [name for name in answer.columns if is_beyond(answer[name])]:
-            answer = plain(relation, far).pl()
+        with still(self.root):
+            relation = self.cursor().sql(query, params=params)
+            answer: pl.DataFrame = pl.DataFrame() if relation is None else plain(relation).pl()
+            if far := [name for name in answer.columns if is_beyond(answer[name])]:
+                answer = plain(relation, far).pl()
         return answer
 
     def told(self, error: BaseException, otherwise: CqError) -> CqError:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,10 @@ LARGE_MB = 200
 MEGABYTE = 1_000_000
 TRIES = 3
 WAIT_S = 10.0
+ASKED_S = 60.0
+"""How long to wait for questions that are being answered."""
+TURN_S = 0.3
+"""How long at a time, with the writers of the folder waiting too."""
 WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -199,10 +204,9 @@ class _Folders:
         made = self._merged(merge, task, pieces, place)
         inputs = {name: task.found[name] for name in pieces}
         lock = locks.of_folder(self.lake.root, task.layout, task.leaf.values)
-        with locks.held(lock, f"{task.layout.dataset} in {folder}", self.wait_s):
-            if not self.bench.exchanged(place, folder, inputs):
-                self.bench.drop(place)
-                return None
+        if not self._exchanged(place, folder, inputs, lock):
+            self.bench.drop(place)
+            return None
         kept = [one.size for name, one in task.found.items() if name not in inputs]
         return Compacted(
             task.layout.dataset, folder, task.leaf.owner,
@@ -211,6 +215,20 @@ class _Folders:
             bytes_before=sum(one.size for one in task.found.values()),
             bytes_after=sum(kept) + sum(size for _, size in made), left=problem,
         )  # fmt: skip
+
+    def _exchanged(
+        self, place: swap.Place, folder: Path, inputs: Mapping[str, swap.Stamp], lock: Path
+    ) -> bool:
+        """Wait for a moment without questions; between two looks, writers have their turn."""
+        until = time.monotonic() + ASKED_S
+        while True:
+            with locks.held(lock, f"the folder {folder}", self.wait_s):
+                try:
+                    return self.bench.exchanged(place, folder, inputs, TURN_S)
+                except LakeBusy:
+                    if time.monotonic() >= until:
+                        raise
+            time.sleep(TURN_S)
 
     def _merged(
         self, merge: Merge, task: _Task, pieces: dict[str, list[Piece]], place: swap.Place

@@ -25,6 +25,7 @@ from cq.lake.evidence import (
 from cq.lake.fingerprint import NO_TIME, Block, File, Owner
 from cq.lake.layout import OWNERS
 from cq.lake.rowhash import row_hashes, total
+from cq.lake.stillness import still
 from cq.lake.views import quoted, text
 from cq.lake.windows import FOREVER
 
@@ -43,18 +44,19 @@ def answered(
         lake.scan(view)
     cursor = lake.views.cursor()
     try:
-        relation = cursor.sql(f"from {'.'.join(quoted(one) for one in view.split('.'))}")
-        held = relation.columns
-        query = _query(asked, view, held)
-        check_question(query)
-        relation = plain(cursor.sql(query))
-        owners = [name for name in OWNERS if name in held]
-        names = tuple(columns or [name for name in held if name not in owners])
-        found = together(
-            one
-            for batch in relation.to_arrow_reader(BATCH)
-            for one in _blocks(pl.DataFrame(pl.from_arrow(batch)), owners, names, by)
-        )
+        with still(lake.root):
+            relation = cursor.sql(f"from {'.'.join(quoted(one) for one in view.split('.'))}")
+            held = relation.columns
+            query = _query(asked, view, held)
+            check_question(query)
+            relation = plain(cursor.sql(query))
+            owners = [name for name in OWNERS if name in held]
+            names = tuple(columns or [name for name in held if name not in owners])
+            found = together(
+                one
+                for batch in relation.to_arrow_reader(BATCH)
+                for one in _blocks(pl.DataFrame(pl.from_arrow(batch)), owners, names, by)
+            )
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise lake.views.told(error, UsageError(f"{asked.view}: {first_line(error)}")) from error
     return names, found

@@ -11,6 +11,7 @@ import polars as pl
 from cq.errors import DataError, UsageError
 from cq.lake.catalog import Catalog, first_line
 from cq.lake.resample import MONTH, ceiling
+from cq.lake.stillness import still
 from cq.utils.time import interval_ns
 
 NO_TRADE: Final = "no_trade"
@@ -58,7 +59,8 @@ def gaps(
     if now_ns is not None:
         cursor.execute("set variable now_ns = ?", [now_ns])
     try:
-        found: pl.DataFrame = cursor.sql(query, params=[value for _, value in wanted]).pl()
+        with still(catalog.root):
+            found: pl.DataFrame = cursor.sql(query, params=[value for _, value in wanted]).pl()
     except duckdb.Error as error:
         raise catalog.told(error, DataError(f"gaps: {first_line(error)}")) from error
     return _cut(found, start, end)

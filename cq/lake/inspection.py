@@ -24,6 +24,7 @@ from cq.lake.datasets import OHLCV
 from cq.lake.lake import Lake
 from cq.lake.parquet import ROW_GROUP
 from cq.lake.raw import raw
+from cq.lake.stillness import still
 from cq.lake.suspects import EVER, SERIES, Blocks, Suspicion, block_ns, blocks_of, suspected
 from cq.lake.views import View, text
 from cq.utils.time import interval_ns
@@ -132,8 +133,9 @@ def inspection(
     with tempfile.TemporaryDirectory(prefix="cq-quality-") as folder:
         everything.execute("set memory_limit = ?", [MEMORY])
         _set(everything, variables)
-        spans, blocks = _passed(lake, everything, suspicions, symbols, since)
-        _hold_gaps(lake, everything, views, None if symbols or since is not None else blocks)
+        with still(lake.root):
+            spans, blocks = _passed(lake, everything, suspicions, symbols, since)
+            _hold_gaps(lake, everything, views, None if symbols or since is not None else blocks)
         bars = sum(int(one.facts["bars"].sum()) for one in blocks)
         few = int(bars * FEW) if bars >= small else -1
         found = Inspection(lake, everything, variables, folder, spans, blocks, few)

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import get_ident
@@ -155,27 +156,62 @@ def digest(content: pa.Buffer) -> str:
 
 def place(content: pa.Buffer, folder: Path, name: str) -> Path:
     """Put `content` at `folder/name`: written beside, synced, then renamed."""
-    target = folder / name
-    if places.is_remote(folder):
+    one = Ready.of(content, folder, name)
+    try:
+        one.appear()
+    except BaseException:
+        one.drop()
+        raise
+    one.settle()
+    return one.target
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A file that is written and synced under a name that nobody reads; on storage, it is there."""
+
+    target: Path
+    beside: Path | None
+
+    @classmethod
+    def of(cls, content: pa.Buffer, folder: Path, name: str) -> Ready:
+        """Write it beside the place that it is to have."""
+        target = folder / name
+        if places.is_remote(folder):
+            with disk.writing(folder):
+                disk.put(target, content)
+            return cls(target, None)
+        writer = f"{get_ident()}.{os.getpid()}"
+        beside = folder / f"{name.removesuffix('.parquet')}.{writer}{TEMPORARY}"
         with disk.writing(folder):
-            disk.put(target, content)
-        return target
-    writer = f"{get_ident()}.{os.getpid()}"
-    beside = folder / f"{name.removesuffix('.parquet')}.{writer}{TEMPORARY}"
-    with disk.writing(folder):
-        disk.make_folder(folder)
-        sweep(folder)
-        try:
-            with disk.create(beside) as file:
-                disk.append(file, content)
-                disk.sync_file(file)
-            disk.replace(beside, target)
-        except BaseException:
+            disk.make_folder(folder)
+            sweep(folder)
+            try:
+                with disk.create(beside) as file:
+                    disk.append(file, content)
+                    disk.sync_file(file)
+            except BaseException:
+                cls(target, beside).drop()
+                raise
+        return cls(target, beside)
+
+    def appear(self) -> None:
+        """Let readers see it."""
+        if self.beside is not None:
+            with disk.writing(self.target.parent):
+                disk.replace(self.beside, self.target)
+
+    def settle(self) -> None:
+        """Wait until its name is on the disk too."""
+        if self.beside is not None:
+            with disk.writing(self.target.parent):
+                disk.sync_folder(self.target.parent)
+
+    def drop(self) -> None:
+        """Remove what nobody has seen."""
+        if self.beside is not None:
             with suppress(OSError):
-                disk.remove(beside)
-            raise
-        disk.sync_folder(folder)
-    return target
+                disk.remove(self.beside)
 
 
 def sweep(folder: Path) -> None:

@@ -23,6 +23,7 @@ from cq.lake.lake import Lake
 from cq.lake.places import is_remote
 from cq.lake.quality_page import page
 from cq.lake.status import check_symbols
+from cq.lake.stillness import still
 from cq.lake.suspects import SERIES
 from cq.lake.verify import changed
 from cq.lake.views import SEVERITIES, View, quoted
@@ -125,8 +126,12 @@ def run_checks(
     variables = {"now_ns": now_ns, **settings.thresholds.model_dump()}
     with inspection(lake, [view for view, _ in checks], names, since, variables, small) as looked:
         asked = _Asked(lake.views, looked, names, since)
-        found = [asked.result(view, severity) for view, severity in checks]
-        days = () if only else calendars(looked.everything, looked.blocks)
+        found = []
+        for view, severity in checks:
+            with still(lake.root):
+                found.append(asked.result(view, severity))
+        with still(lake.root):
+            days = () if only else calendars(looked.everything, looked.blocks)
     return QualityReport(
         lake=lake.root,
         checked_at=iso(now_ns),

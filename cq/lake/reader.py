@@ -142,6 +142,7 @@ class Bars:
         self, series: Sequence[Series], interval: str, start: int, end: int, now_ns: int | None
     ) -> Source:
         return Source(
+            self.root,
             [self._strand(one, interval, start, end, now_ns) for one in series],
             SCHEMA,
             steady=any(one.interval != interval for one in series),

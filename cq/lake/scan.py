@@ -14,6 +14,7 @@ from cq.errors import DataError
 from cq.lake.damage import found_in
 from cq.lake.pushdown import as_sql
 from cq.lake.source import LOOKS
+from cq.lake.stillness import still
 from cq.lake.views import quoted
 
 CHUNK = 262_144
@@ -90,7 +91,8 @@ def _chunks(root: Path, asked: Opened, kinds: dict[str, pl.DataType]) -> Iterato
     """The answer in pieces; the first ones wait for each other, so that a swap can be got over."""
 
     def begun() -> tuple[list[pl.DataFrame], Iterator[pl.DataFrame]]:
-        reader = asked().to_arrow_reader(CHUNK)
+        with still(root):  # it has listed its files once it begins to answer
+            reader = asked().to_arrow_reader(CHUNK)
         rest = (_polars(batch) for batch in reader)
         held, rows = [], 0
         for one in rest:

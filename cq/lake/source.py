@@ -24,6 +24,7 @@ from cq.lake.damage import BROKEN, problem
 from cq.lake.datasets import Dataset
 from cq.lake.layout import Layout, Part
 from cq.lake.places import readable
+from cq.lake.stillness import still
 
 BATCH_BYTES = 32 * 1024 * 1024
 """Compressed bytes that are read before rows are handed on; folders are not divided."""
@@ -85,6 +86,7 @@ class Source:
     engine begins a new sum wherever a piece of a file ends, the other one never does.
     """
 
+    root: Path
     strands: Sequence[Strand]
     schema: pl.Schema
     steady: bool = False
@@ -127,7 +129,8 @@ class Source:
     def _pieces(self, place: Place) -> Iterator[Piece]:
         """What comes after a place; files are named when their turn has come."""
         for number in range(place.strand, len(self.strands)):
-            parts, plan = self.strands[number].named()
+            with still(self.root):
+                parts, plan = self.strands[number].named()
             if number == place.strand and place.folder is not None:
                 parts = [part for part in parts if part.when > place.folder]
             if not parts:
@@ -261,7 +264,7 @@ def rows_of(
         return scan([part.path for part in parts], contract)
 
     found = Strand(lambda: (layout.files(root, owner, start, end), plan))
-    return Source([found], pl.Schema(contract.schema)).frame()
+    return Source(root, [found], pl.Schema(contract.schema)).frame()
 
 
 def by_time(rows: Callable[[list[Path]], pl.LazyFrame], parts: Sequence[Part]) -> pl.LazyFrame:

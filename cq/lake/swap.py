@@ -20,8 +20,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from cq.errors import LakeUnwritable
-from cq.lake import disk, locks, places
+from cq.errors import LakeBusy, LakeUnwritable
+from cq.lake import disk, locks, places, stillness
 
 WORK = ".work"
 CONTENT = "content"
@@ -71,14 +71,17 @@ class Bench:
             disk.make_folder(one.content)
         return one
 
-    def exchanged(self, one: Place, live: Path, inputs: Mapping[str, Stamp]) -> bool:
+    def exchanged(
+        self, one: Place, live: Path, inputs: Mapping[str, Stamp], wait_s: float = 10
+    ) -> bool:
         """Put the prepared files in the place of `inputs`; the caller holds the folder's lock.
 
         Whatever else is in the folder stays there. False, and nothing is changed, where one of the
-        inputs is no longer what it was, or a prepared file's name is taken.
+        inputs is no longer what it was, or a prepared file's name is taken. LakeBusy, and it may be
+        tried again, where questions leave no moment free within `wait_s`.
         """
         with disk.writing(live):
-            done = _exchanged(self.root, one, live, inputs)
+            done = _exchanged(self.root, one, live, inputs, wait_s)
         if done:
             self._done.append((time.monotonic() + LINGER_S, one))
         return done
@@ -190,7 +193,9 @@ def is_half_written(name: str) -> bool:
     return bool(_HALF_WRITTEN.search(name))
 
 
-def _exchanged(root: Path, one: Place, live: Path, inputs: Mapping[str, Stamp]) -> bool:
+def _exchanged(
+    root: Path, one: Place, live: Path, inputs: Mapping[str, Stamp], wait_s: float
+) -> bool:
     there = listing(live)
     kept = [name for name in there if name not in inputs and not is_half_written(name)]
     if any(there.get(name) != stamp for name, stamp in inputs.items()) or not is_plain(live):
@@ -203,7 +208,13 @@ def _exchanged(root: Path, one: Place, live: Path, inputs: Mapping[str, Stamp]) 
     disk.copy_mode(live, one.content)
     disk.sync_folder(one.content)
     _write_plan(root, one, live, there)
-    disk.exchange(one.content, live)
+    try:
+        with stillness.changing(root, str(live), wait_s):
+            disk.exchange(one.content, live)
+    except LakeBusy:
+        for name in kept:
+            disk.remove(one.content / name)
+        raise
     disk.sync_folder(live.parent)
     disk.sync_folder(one.path)
     _carry_back(one, live, there)

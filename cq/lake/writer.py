@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from cq.lake import keys, locks, rules
+from cq.errors import LakeBusy
+from cq.lake import keys, locks, places, rules, stillness
 from cq.lake.damage import collected
 from cq.lake.datasets import REJECTED, Dataset
 from cq.lake.layout import Layout
@@ -23,6 +25,8 @@ WORKERS = min(4, os.cpu_count() or 1)
 WAITING = 16
 """Workers where there is little to compute, and the time goes into waiting for the disk."""
 LITTLE = 10_000
+AT_ONCE_S = 2.0
+"""How long rows of several folders wait for questions that list them."""
 """Rows that are little to compute with."""
 
 T = TypeVar("T")
@@ -310,15 +314,40 @@ def _store(
     edges = [0, *(int(times.search_sorted(cut, side="left")) for cut in cuts), rows.height]
     slices = [rows.slice(a, b - a) for a, b in pairwise(edges) if b > a]
 
-    def one(part: pl.DataFrame) -> None:
+    files: list[parquet.Ready] = []
+
+    def prepare(part: pl.DataFrame) -> None:
         first = int(part.item(0, target.contract.time))
         folder = target.root / target.layout.folder(owner, first)
         content = parquet.encoded(part, origin.as_metadata())
         name = target.layout.file_name(first, parquet.digest(content))
-        path = parquet.place(content, folder, name)
-        keys.remember(target.root, target.contract, owner, path, part)
+        files.append(file := parquet.Ready.of(content, folder, name))
+        keys.remember(target.root, target.contract, owner, file.target, part)
 
-    _together(one, slices)
+    try:
+        _together(prepare, slices)
+        files.sort(key=lambda one: one.target)
+        with _at_once(target.root, len(files)):
+            for one in files:
+                one.appear()
+    except BaseException:
+        for one in files:
+            one.drop()
+        raise
+    _together(parquet.Ready.settle, files)
+
+
+@contextmanager
+def _at_once(root: Path, files: int) -> Iterator[None]:
+    """Several files appear for every question together; the oldest first, for whoever is not cq.
+
+    One that takes long to answer has listed its files long ago, so none is waited for forever.
+    """
+    with ExitStack() as held:
+        if files > 1 and not places.is_remote(root):
+            with suppress(LakeBusy):
+                held.enter_context(stillness.changing(root, str(root), AT_ONCE_S))
+        yield
 
 
 def _together(work: Callable[[T], R], items: list[T], workers: int = WORKERS) -> list[R]:

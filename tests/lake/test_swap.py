@@ -66,7 +66,7 @@ def test_new_content_takes_the_place_of_the_old_and_all_else_stays(tmp_path, liv
     assert content(live) == NEW
     assert (live / "kept").stat().st_ino == kept
     assert left(tmp_path) == []
-    assert list((tmp_path / locks.LOCKS).iterdir()) == []
+    assert list((tmp_path / locks.LOCKS).glob("*.lock")) == []
 
 
 def test_the_folder_is_open_to_whom_it_was(tmp_path, live):
