@@ -88,9 +88,8 @@ def _both(root: Path, *, make: bool) -> tuple[int, int]:
     if places.is_remote(root):
         raise FileNotFoundError(root)
     folder = root / locks.LOCKS
-    if make:
-        with suppress(OSError):
-            disk.make_folder(folder)
+    if make and not folder.is_dir():
+        disk.make_folder(folder)
     how = os.O_RDONLY | (os.O_CREAT if make else 0)
     gate = os.open(folder / GATE, how, 0o666)
     try:

@@ -64,13 +64,15 @@ TELLS = (
     ROWS
     + """
 import os, sys
-from cq.lake import Lake, parquet
+from cq.lake import Lake, disk
 
-real = parquet.place
-def place(*args):
-    os.write(1, b"file\\n")
-    return real(*args)
-parquet.place = place
+def telling(real):
+    def call(*args):
+        os.write(1, b"file\\n")
+        return real(*args)
+    return call
+
+disk.create, disk.replace = telling(disk.create), telling(disk.replace)
 Lake(sys.argv[1]).write("ohlcv", rows(), source="test", now_ns=1)
 """
 )
@@ -120,7 +122,7 @@ def test_what_a_killed_write_left_half_done_goes_with_the_next(root):
     assert list(root.rglob("*.tmp")) == []
 
 
-@pytest.mark.parametrize("files", [3, 150, 290])
+@pytest.mark.parametrize("files", [3, 150, 290, 590])
 def test_a_write_killed_from_outside_is_completed_by_the_same_write(root, files):
     process = subprocess.Popen([sys.executable, "-c", TELLS, str(root)], stdout=subprocess.PIPE)
     assert process.stdout
