@@ -18,12 +18,16 @@ Metrics = dict[str, float | int | None]
 
 @dataclass(frozen=True)
 class Trip:
-    """A closed round trip of one symbol: what it made after fees, in the quote currency."""
+    """A closed round trip of one symbol: what it made after fees, in the quote currency.
+
+    `paid` is the value of the fills on the side that opened it.
+    """
 
     symbol: str
     opened_ts: int
     closed_ts: int
     profit: float
+    paid: float = 0.0
 
 
 def metrics(
@@ -111,19 +115,23 @@ def max_drawdown(equity: Floats, cash: float) -> float:
 
 def round_trips(fills: Sequence[Fill]) -> list[Trip]:
     """Closed round trips in the order in which they closed."""
-    opened: dict[str, int] = {}
+    opened: dict[str, tuple[int, str]] = {}
+    paid: dict[str, float] = {}
     held: dict[str, float] = {}
     flows: dict[str, float] = {}
     closed: list[Trip] = []
     for one in fills:
         sign = 1 if one.side == "buy" else -1
-        opened.setdefault(one.symbol, one.ts)
+        _, side = opened.setdefault(one.symbol, (one.ts, one.side))
+        if one.side == side:
+            paid[one.symbol] = paid.get(one.symbol, 0.0) + one.qty * one.price
         held[one.symbol] = held.get(one.symbol, 0.0) + sign * one.qty
         flow = flows.get(one.symbol, 0.0) - sign * one.qty * one.price - one.fee
         flows[one.symbol] = flow
         if abs(held[one.symbol]) <= 1e-9 * one.qty:
-            closed.append(Trip(one.symbol, opened.pop(one.symbol), one.ts, flow))
-            del held[one.symbol], flows[one.symbol]
+            since, _ = opened.pop(one.symbol)
+            closed.append(Trip(one.symbol, since, one.ts, flow, paid[one.symbol]))
+            del held[one.symbol], flows[one.symbol], paid[one.symbol]
     return closed
 
 

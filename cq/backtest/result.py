@@ -26,6 +26,9 @@ FILES = ("trades.csv", "equity.parquet", "metrics.json", "config.json", "data.js
 """What the same inputs write with the same bytes."""
 DETAIL = "detail.json"
 """The fingerprint of finer bars, where some were read."""
+REPORT = "report.html"
+PLOTS = ("equity.png", "candles_*.png", "round_trips.png", "days.png")
+"""Patterns of the pictures that may lie beside the report."""
 GATE = "gate.joblib"
 """The trained gate of a strategy that has one, for `gate.trained` and live trading."""
 
@@ -106,6 +109,13 @@ def write_run(
     except OSError as error:
         raise _unwritable(folder, error) from None
     return run
+
+
+def remove_report(folder: Path) -> None:
+    """Take away what an older run left in the folder."""
+    for pattern in (REPORT, *PLOTS):
+        for stale in folder.glob(pattern):
+            stale.unlink()
 
 
 def new_folder(runs: Path, name: str) -> Path:

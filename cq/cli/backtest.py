@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 @click.option("--start", metavar="TIME", help="First bar, such as 2024-01-31.")
 @click.option("--end", metavar="TIME", help="Where to stop; this bar is not in.")
 @click.option("--strict", is_flag=True, help="Refuse bars that break a rule of `cq lake quality`.")
-@click.option("--no-report", is_flag=True, help="Leave out report.html and equity.png.")
+@click.option("--no-report", is_flag=True, help="Leave out report.html.")
+@click.option("--plots", is_flag=True, help="Also draw the report's charts as PNG files.")
 @click.option("--metrics", "in_full", is_flag=True, help="Print every metric; see `cq metrics`.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.pass_obj
@@ -51,6 +52,7 @@ def backtest(
     end: str | None,
     strict: bool,
     no_report: bool,
+    plots: bool,
     in_full: bool,
     as_json: bool,
 ) -> None:
@@ -61,6 +63,8 @@ def backtest(
 
     Try: cq backtest configs/strategies/crossover_btc.yaml
     """
+    if plots and no_report:
+        raise UsageError("--plots are the report's; leave out --no-report")
     began, began_s = datetime.now(UTC), time.perf_counter()
     with importing():
         from cq.strategies import load
@@ -68,7 +72,7 @@ def backtest(
 
     reading = _reading(app, load(file, overrides), start, end)
     with importing():  # meanwhile
-        from cq.backtest.result import write_run
+        from cq.backtest.result import remove_report, write_run
         from cq.backtest.single import traded
         from cq.backtest.tried import deflated, tried
 
@@ -81,12 +85,11 @@ def backtest(
     luck = deflated(result, tried(app.project / "runs", result.config))
     folder = _folder(app, result, began, out)
     result.write(folder)
-    for stale in ("report.html", "equity.png"):
-        (folder / stale).unlink(missing_ok=True)
+    remove_report(folder)
     if not no_report:
         from cq.report import write_report
 
-        write_report(result, folder, luck)
+        write_report(result, folder, luck, app.lake, plots=plots)
     run = write_run(folder, began, time.perf_counter() - began_s, luck, _said(app, file, overrides))
     if as_json:
         print_json(_summary(result, folder, run))

@@ -155,7 +155,7 @@ def _backtest(lake: Lake, strategy: Strategy, settings: Settings, folder: Path) 
     result = run(lake, strategy, settings.backtest, quote=settings.quote)
     result.write(folder)
     luck = deflated(result, tried(folder.parent, result.config))
-    write_report(result, folder, luck)
+    write_report(result, folder, luck, lake)
     write_run(folder, began, time.perf_counter() - began_s, luck)
     return result
 

@@ -1,4 +1,4 @@
-"""Reports: what a run looks like to a person. Importing this loads matplotlib."""
+"""Reports: what a run looks like to a person. Pages do without matplotlib; pictures load it."""
 
 from cq.report.tear_sheet import write_report
 

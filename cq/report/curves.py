@@ -36,6 +36,18 @@ def averaged(values: Floats, ts: Rows, buckets: int = BUCKETS) -> tuple[Rows, Fl
     return ts[edges], np.add.reduceat(values, edges) / sizes
 
 
+def rolling_sharpe(returns: Floats, window: int, per_year: float) -> Floats:
+    """Of the last `window` returns, annualised; NaN until there are as many and one moved."""
+    found = np.full(returns.size, np.nan)
+    if returns.size >= window:
+        parts = np.lib.stride_tricks.sliding_window_view(returns, window)
+        spread = parts.std(axis=1, ddof=1)
+        moves = spread > 1e-12
+        mean = parts.mean(axis=1)
+        found[window - 1 :][moves] = mean[moves] / spread[moves] * np.sqrt(per_year)
+    return found
+
+
 def monthly(result: BacktestResult) -> pl.DataFrame:
     """year, month, return: growth from the last close of one month to that of the next (UTC)."""
     time = pl.from_epoch("ts", time_unit="ns")

@@ -7,44 +7,60 @@ import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from cq.backtest import BacktestResult
 from cq.backtest.definitions import BY_NAME
-from cq.backtest.metrics import Metrics
-from cq.backtest.show import number, percent, shown, text
+from cq.backtest.metrics import Metrics, Trip
+from cq.backtest.show import NONE, count, number, percent, shown, text
+from cq.report.conventions import conventions
 from cq.report.curves import monthly, yearly
+from cq.report.panels import Chart
+from cq.report.svg import drawings
+from cq.report.symbols import shares
 from cq.utils.time import bar_end, iso
 
 SHOWN_TRADES = 12
 """So many of the first and as many of the last trades are printed."""
 
+SHOWN_WARNINGS = 4
+"""So many stand open; the others unfold."""
+
 CARDS = (
     "total_return",
     "buy_and_hold",
+    "equal_weight",
     "annualized_return",
     "sharpe",
     "max_dd",
-    "hit_rate",
+    "profit_factor",
     "trades",
-    "exposure",
 )
 
 
-def page(result: BacktestResult, drawing: str, luck: Metrics) -> str:
-    """The whole page around the pictures, of which the style shows the one that fits."""
+def page(
+    result: BacktestResult,
+    main: Chart,
+    markets: Sequence[Chart],
+    spread: Sequence[Chart],
+    trips: Sequence[Trip],
+    luck: Metrics,
+) -> str:
+    """The whole page around the drawings, of which the style shows the one that fits."""
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     title = escape(result.name)
     sections = [
         _header(result),
         _cards(result),
-        f'<figure aria-label="Equity, drawdown, exposure">{drawing}</figure>',
         *_warnings(result),
+        _figure(main),
         _section("Returns by month", _months(result)),
+        _section("Trades among candles", "".join(map(_figure, markets))),
+        _section("Symbols", _symbols(result, trips)),
+        *([_section("How returns are spread", "".join(map(_figure, spread)))] if spread else []),
         _section("Metrics", _metrics(result, luck)),
-        _section("Trades", _trades(result)),
+        _section("First and last trades", _trades(result)),
         _section("Conventions", _conventions(result)),
         _section("Where it comes from", _origin(result)),
     ]
@@ -57,6 +73,11 @@ def page(result: BacktestResult, drawing: str, luck: Metrics) -> str:
     )
 
 
+def _figure(chart: Chart) -> str:
+    note = f"<figcaption>{escape(chart.note)}</figcaption>" if chart.note else ""
+    return f"<figure>{drawings(chart)}{note}</figure>"
+
+
 def _section(title: str, body: str) -> str:
     return f"<section><h2>{title}</h2>\n{body}</section>"
 
@@ -64,7 +85,12 @@ def _section(title: str, body: str) -> str:
 def _warnings(result: BacktestResult) -> list[str]:
     """What makes the result doubtful; nothing where nothing does."""
     lines = [f"<li>{escape(one)}</li>" for one in result.config.get("warnings", [])]
-    return [_section("Warnings", "<ul>" + "".join(lines) + "</ul>")] if lines else []
+    if not lines:
+        return []
+    body = "<ul>" + "".join(lines[:SHOWN_WARNINGS]) + "</ul>"
+    if more := lines[SHOWN_WARNINGS:]:
+        body += f"<details><summary>{len(more)} more</summary><ul>{''.join(more)}</ul></details>"
+    return [_section("Warnings", body)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str) -> str:
@@ -155,6 +181,30 @@ def _growth(value: float | None, kind: str = "") -> str:
     return f'<td class="n {kind}"{shade}>{value * 100:.1f}</td>'
 
 
+def _symbols(result: BacktestResult, trips: Sequence[Trip]) -> str:
+    rows = [
+        [
+            f"<th>{escape(one.symbol)}</th>",
+            _cell(number(one.profit), "n won" if one.profit > 0 else "n lost"),
+            _cell(brief(one.profit / result.cash), "n"),
+            _cell(NONE if one.market is None else brief(one.market), "n"),
+            _cell(count(one.trades), "n"),
+            _cell(count(one.round_trips), "n"),
+            _cell(text("hit_rate", one.hit_rate), "n"),
+            _cell(number(one.value), "n"),
+            _cell(number(one.fees), "n"),
+            _cell(number(one.slippage), "n"),
+            _cell(number(one.held) if one.held else NONE, "n"),
+        ]
+        for one in sorted(shares(result, trips), key=lambda one: -one.profit)
+    ]
+    head = (
+        *("symbol", "profit", "of cash", "market", "trades", "round trips", "hit rate"),
+        *("traded", "fees", "slippage", "still held"),
+    )
+    return _table(head, rows, "symbols")
+
+
 def _trades(result: BacktestResult) -> str:
     trades = result.trades
     if trades.is_empty():
@@ -187,35 +237,8 @@ def _trade_rows(trades: pl.DataFrame) -> list[list[str]]:
 
 
 def _conventions(result: BacktestResult) -> str:
-    said = result.config["backtest"]
-    fill = "open" if said["fill"] == "next_open" else "close"
-    lots = said["quantity_decimals"]
-    lines = [
-        f"A decision is taken at a bar's close and filled at the next bar's {fill}; that of the "
-        "last bar is not filled.",
-        f"Every fill pays a fee of {percent(said['fees']['taker'])}, at least "
-        f"{said['fees']['minimum']:g}, and slippage of {_slippage(said['slippage'])} against it.",
-        "Sells come before buys; a buy that cash cannot pay is cut, never made on credit.",
-        f"One symbol takes at most {percent(said['max_position'])} of equity, all together "
-        f"{percent(said['max_gross_exposure'])}.",
-        f"Sizes are {'not cut' if lots is None else f'cut to {lots} decimals'}; an order worth "
-        f"less than {said['min_notional']:g} is not sent.",
-        "A symbol without a bar is valued at its last close. A year has 365 days.",
-        "Buy and hold splits the same cash evenly at each symbol's first open, without costs.",
-    ]
+    lines = conventions(result.config)
     return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
-
-
-def _slippage(said: dict[str, Any]) -> str:
-    match said["kind"]:
-        case "half_spread":
-            return f"half a spread of {said['spread_bps']:g} basis points"
-        case "participation" | "square_root" as kind:
-            more = ", and more for large orders" if kind == "square_root" else ""
-            part = percent(said["participation"])
-            return f"{said['bps']:g} basis points, at most {part} of a bar's volume{more},"
-        case _:
-            return f"{said['bps']:g} basis points"
 
 
 def _origin(result: BacktestResult) -> str:

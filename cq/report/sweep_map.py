@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from cq.report.figures import INK, STYLE, write_png
+from cq.report.figures import STYLE, write_png
+from cq.report.panels import INK
 
 if TYPE_CHECKING:
     from cq.sweeps import SweepResult

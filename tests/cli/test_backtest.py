@@ -11,6 +11,7 @@ import makers
 import polars as pl
 import pytest
 
+from cq.backtest.definitions import LUCK, METRICS
 from cq.cli.main import run
 from cq.lake import Lake
 from cq.project import create
@@ -47,7 +48,7 @@ def test_a_run_prints_its_metrics_and_where_the_results_lie(project, capsys):
         assert word in said
     folder = project / said.split("results in ")[1].split(";")[0]
     assert sorted(one.name for one in folder.iterdir()) == [
-        "config.json", "data.json", "equity.parquet", "equity.png", "metrics.json",
+        "config.json", "data.json", "equity.parquet", "metrics.json",
         "report.html", "run.json", "trades.csv",
     ]  # fmt: skip
     assert folder.name.split("-")[1] == "crossover_btc"
@@ -79,6 +80,26 @@ def test_a_run_without_report_leaves_no_older_one_behind(project, tmp_path):
     assert (tmp_path / "report.html").exists()
     assert run([*arguments, "--no-report"]) == 0
     assert not (tmp_path / "report.html").exists()
+
+
+def test_plots_are_drawn_where_they_are_asked_for(project, tmp_path, capsys):
+    arguments = ["backtest", BTC, *QUICK, "--out", str(tmp_path)]
+    assert run([*arguments, "--plots"]) == 0
+    assert (tmp_path / "equity.png").exists()
+    assert run([*arguments, "--no-report"]) == 0
+    assert not list(tmp_path.glob("*.png"))
+    assert run([*arguments, "--no-report", "--plots"]) == 2
+    assert "leave out --no-report" in capsys.readouterr().err
+
+
+def test_every_metric_is_printed_where_it_is_asked_for(project, tmp_path, capsys):
+    arguments = ["backtest", BTC, *QUICK, "--no-report", "--out", str(tmp_path)]
+    assert run(arguments) == 0
+    assert "Ulcer index" not in capsys.readouterr().out
+    assert run([*arguments, "--metrics"]) == 0
+    said = capsys.readouterr().out
+    for metric in (*METRICS, *LUCK):
+        assert metric.label in said
 
 
 def test_two_runs_get_two_folders(project):

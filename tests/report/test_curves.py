@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from cq.backtest import BacktestResult
 from cq.lake.fingerprint import Fingerprint
-from cq.report.curves import averaged, monthly, thinned, yearly
+from cq.report.curves import averaged, monthly, rolling_sharpe, thinned, yearly
+from cq.stats import rolling_sharpe as by_polars
 
 HOUR = makers.HOUR
 DAY = 24 * HOUR
@@ -59,3 +60,13 @@ def test_months_are_grown_one_into_the_other():
         (1971, 2, pytest.approx(1.0)),
     ]
     assert yearly(months) == {1970: pytest.approx(0.2), 1971: pytest.approx(1.0)}
+
+
+def test_the_rolling_sharpe_ratio_is_that_of_the_statistics():
+    returns = np.random.default_rng(1).normal(0, 0.01, 60)
+    returns[20:35] = 0.0
+    found = rolling_sharpe(returns, 10, 365.0)
+    expected = pl.DataFrame({"r": returns}).select(by_polars("r", 10, "1d")).to_series()
+    for one, other in zip(found, expected, strict=True):
+        assert (np.isnan(one) and other is None) or one == pytest.approx(other)
+    assert np.isnan(rolling_sharpe(returns, 99, 365.0)).all()
