@@ -19,7 +19,7 @@ from cq.backtest.market import Level, Orders, Rules
 from cq.backtest.measures import measured
 from cq.backtest.profiles import as_in
 from cq.backtest.result import BacktestResult
-from cq.backtest.warnings import doubts, known_faults, missed
+from cq.backtest.warnings import doubts, known_faults, missed, spent
 from cq.strategies import Strategy
 from cq.utils.time import iso, parse_time
 
@@ -84,6 +84,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
     made = simulate(markets, rules, first)
     warnings += doubts(asked.bars, parts, markets, rules, strategy)
     warnings += missed(markets, made, rules.interval)
+    warnings += spent(made, rules.cash)
     for warning in warnings:
         asked.say(f"warning: {warning}")
     config = configuration(asked)

@@ -70,11 +70,12 @@ def _mode(folder: Path) -> str:
 def _of_sweep(path: Path, kind: str) -> Iterator[tuple[str, float]]:
     """A sweep is of one strategy; its rows are told apart by the text of their configurations."""
     try:
-        rows = pl.read_parquet(path, columns=["sharpe", "config"])
-        if rows.is_empty() or kind_of(json.loads(rows.item(0, "config"))) != kind:
+        rows = pl.scan_parquet(path)
+        first = rows.select("config").head(1).collect()
+        if first.is_empty() or kind_of(json.loads(first.item())) != kind:
             return
-        keys = rows["config"].hash().cast(pl.String)
-        yield from zip(keys, rows["sharpe"].fill_null(0.0), strict=True)
+        key = pl.col("config").hash().cast(pl.String)  # the texts of many trials fill memory
+        yield from rows.select(key, pl.col("sharpe").fill_null(0.0)).collect().iter_rows()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError):
         return
 

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from cq.backtest.market import Market, Rules
     from cq.lake import Lake
     from cq.strategies import Strategy
+
+SPENT: Final = 0.01
+"""Part of the cash below which a run is over."""
 
 
 def doubts(
@@ -82,6 +85,18 @@ def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[s
                 "worth its last close"
             )
     return found
+
+
+def spent(made: Simulation, cash: float) -> list[str]:
+    """That hardly anything was left from some bar on: ratios of what follows say little."""
+    low = made.equity < cash * SPENT
+    if not low[-1]:
+        return []
+    first = int(low.size - np.argmin(low[::-1])) if not low.all() else 0
+    return [
+        f"less than {SPENT:.0%} of the cash is left from {iso(int(made.ts[first]))} on; what is "
+        "said of the time after that is of little use"
+    ]
 
 
 def known_faults(lake: Lake, symbols: Sequence[str]) -> list[str]:

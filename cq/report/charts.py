@@ -29,7 +29,7 @@ from cq.report.panels import (
     plain,
     share,
 )
-from cq.utils.time import iso
+from cq.utils.time import DAY, HOUR, MINUTE, SECOND, iso
 
 if TYPE_CHECKING:
     from cq.lake import Lake
@@ -146,16 +146,10 @@ def _market(
 
 
 def _length(width: int) -> str:
-    hours = width / 3_600e9
-    if hours >= 24:
-        return f"{hours / 24:.3g} days" if hours > 24 else "a day"
-    return (
-        f"{hours:.3g} hours"
-        if hours > 1
-        else "an hour"
-        if hours == 1
-        else f"{hours * 60:.3g} minutes"
-    )
+    for size, unit in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if width >= size:
+            return f"one {unit}" if width == size else f"{width / size:.3g} {unit}s"
+    return f"{width / SECOND:.3g} seconds"
 
 
 def _price(value: float) -> str:
@@ -201,4 +195,6 @@ def _histogram(name: str, title: str, values: Floats, rules: dict[str, float]) -
     ]
     marks += [Mark("rule", (x,), (), INK, f"{label} {share(x)}") for label, x in rules.items()]
     panel = Panel(title, marks, plain, 1.0, least=(0.0,))
-    return Chart(name, title, [panel], share, span=(float(edges[0]), float(edges[-1])))
+    beyond = int(((values < edges[0]) | (values > edges[-1])).sum())
+    note = f"the outermost bars hold {beyond:,} that lie beyond" if beyond else ""
+    return Chart(name, title, [panel], share, note, (float(edges[0]), float(edges[-1])))

@@ -99,6 +99,13 @@ def test_a_symbol_that_ends_while_it_is_held_is_said():
     ]
 
 
+def test_that_hardly_anything_is_left_is_said():
+    fall = [(100 * 0.3**i,) * 4 + (1, 1) for i in range(7)]
+    (said,) = cq.backtest(frame(fall), **FREE).config["warnings"]
+    assert "less than 1% of the cash is left from 1970-01-01T05:00:00Z on" in said
+    assert cq.backtest(frame(fall[:4]), **FREE).config["warnings"] == []
+
+
 def test_targets_over_the_cap_are_cut_and_said():
     result = cq.backtest(frame(STOPPED), max_position=0.5, **FREE)
     assert result.trades["qty"].to_list() == [5.0]

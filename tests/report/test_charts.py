@@ -14,7 +14,7 @@ from cq.backtest import Fill
 from cq.backtest.metrics import round_trips
 from cq.lake import Lake
 from cq.report.candles import busiest, candles, marked
-from cq.report.charts import account, market_charts, spread_charts
+from cq.report.charts import _length, account, market_charts, spread_charts
 from cq.report.conventions import conventions
 from cq.report.figures import figure
 from cq.report.symbols import shares
@@ -146,3 +146,12 @@ def test_conventions_say_what_the_settings_say():
         "more for large orders",
     ):
         assert words in said
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [(60, "one minute"), (300, "5 minutes"), (3_600, "one hour"), (86_400, "one day"),
+     (1_087_200, "12.6 days"), (1, "1 seconds")],
+)  # fmt: skip
+def test_the_length_of_a_candle_is_said_in_words(width, said):
+    assert _length(width * 10**9) == said
