@@ -9,6 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
+from cq.backtest.definitions import BY_NAME
 from cq.errors import DataError
 
 LAST: Final = "last"
@@ -27,12 +30,12 @@ class Kept:
 
     @property
     def name(self) -> str:
-        """The folder's name, which is the run's."""
-        return self.folder.name
+        """The folder's name, which is the run's; of a trial with its number."""
+        return str(self.said["id"]) if self.mode == "trial" else self.folder.name
 
     @property
     def mode(self) -> str:
-        """backtest, paper or replay."""
+        """backtest, paper, replay, or trial (of a sweep)."""
         return str(self.said.get("mode", "backtest"))
 
     @property
@@ -68,6 +71,8 @@ def find(runs: Path, name: str) -> Kept:
     path = Path(name)
     if (path / "config.json").is_file():
         return Kept.of(path.resolve())
+    if path.name.isdigit() and (runs / path.parent / "trials.parquet").is_file():
+        return _trial(runs / path.parent, int(path.name))
     there = sorted(one.parent.name for one in runs.glob("*/config.json"))
     if name == LAST and there:
         return Kept.of(runs / max(there, key=lambda one: (_started(runs / one), one)))
@@ -85,6 +90,18 @@ def find(runs: Path, name: str) -> Kept:
     if near := get_close_matches(name, there, n=1):
         raise DataError(f"no run {name!r}; did you mean {near[0]}?")
     raise DataError(f"no run {name!r} among {len(there)}; `cq runs list` shows them")
+
+
+def _trial(folder: Path, number: int) -> Kept:
+    """One trial of a sweep, from the row that the sweep keeps of it."""
+    rows = pl.scan_parquet(folder / "trials.parquet").filter(pl.col("trial") == number).collect()
+    name = f"{folder.name}/{number}"
+    if rows.is_empty():
+        raise DataError(f"no trial {name}; `cq runs list --trials` shows them")
+    row = rows.row(0, named=True)
+    metrics = {key: row[key] for key in BY_NAME if row.get(key) is not None}
+    said = {"id": name, "mode": "trial", "started": row["started"]}
+    return Kept(folder, json.loads(row["config"]), metrics, said)
 
 
 def _started(folder: Path) -> str:

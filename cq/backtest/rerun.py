@@ -92,7 +92,7 @@ def again(lake: Lake, kept: Kept, project: Path) -> BacktestResult:
     """The run's own configuration, over the same period; one without an end stops where it did."""
     config = kept.config
     if kept.mode != "backtest":
-        raise DataError(f"{kept.name} was a session of {kept.mode}; only backtests run again")
+        raise DataError(f"the mode of {kept.name} is {kept.mode}; only a backtest can be run again")
     missing = [key for key in ("strategy", "backtest", "period", "data") if key not in config]
     if missing or not config["data"].get("files"):
         raise DataError(f"{kept.name} was not made from a lake's files; it cannot be run again")

@@ -155,6 +155,24 @@ def test_a_broken_folder_is_told_in_a_line(project, capsys):
     assert "metrics.json cannot be read" in err
 
 
+def test_a_trial_of_a_sweep_is_shown_and_compared_but_not_run_again(project, capsys):
+    assert went(capsys, "sweep", BTC, "--grid", "fast=3:5", "--grid", "slow=12")[0] == 0
+    name = next((project / "runs").glob("2*/trials.parquet")).parent.name
+    code, out, _ = went(capsys, "runs", "show", f"{name}/2", "--json")
+    said = json.loads(out)
+    assert code == 0
+    assert (said["id"], said["config"]["strategy"]["fast"]) == (f"{name}/2", 4)
+    code, out, _ = went(capsys, "runs", "compare", f"{name}/1", f"{name}/3")
+    assert "strategy.fast" in out
+    rows = json.loads(went(capsys, "runs", "list", "--trials", "--json")[1])
+    assert [row["run"] for row in rows] == [f"{name}/{i}" for i in (3, 2, 1)]
+    assert went(capsys, "runs", "list", "--json")[1] == "[]\n"
+    assert went(capsys, "runs", "show", f"{name}/9")[0] == 3
+    code, _, err = went(capsys, "runs", "rerun", f"{name}/2")
+    assert code == 3
+    assert f"the mode of {name}/2 is trial" in err
+
+
 # ---- the same again
 
 
@@ -272,4 +290,4 @@ def test_a_session_on_paper_and_a_frame_are_not_run_again(project, capsys):
     path.write_text(json.dumps({**json.loads(path.read_text()), "mode": "paper"}))
     code, _, err = went(capsys, "runs", "rerun", name)
     assert (code, err.count("\n")) == (3, 1)
-    assert "only backtests run again" in err
+    assert "only a backtest can be run again" in err
