@@ -130,6 +130,7 @@ def test_the_commands_run_it_and_show_its_frame(project, monkeypatch, capsys):
     monkeypatch.chdir(project)
     assert run(["backtest", "gated.yaml", "--no-report", "--out", "runs/one"]) == 0
     assert (project / "runs/one/gate.joblib").exists()
+    assert run(["runs", "rerun", "one"]) == 0
     capsys.readouterr()
     ungated = TEXT.partition("gate:")[0]
     (project / "plain.yaml").write_text(ungated)

@@ -10,6 +10,7 @@ import makers
 import polars as pl
 import pytest
 
+from cq.backtest.tried import tried
 from cq.cli.main import run
 from cq.lake import Lake
 from cq.project import create
@@ -162,6 +163,12 @@ def test_a_trial_of_a_sweep_is_shown_and_compared_but_not_run_again(project, cap
     said = json.loads(out)
     assert code == 0
     assert (said["id"], said["config"]["strategy"]["fast"]) == (f"{name}/2", 4)
+    other = backtest(capsys, "--set", "slow=40")
+    config = json.loads((project / "runs" / other / "config.json").read_text())
+    query = "select count(*) as n from runs where mode in ('backtest', 'trial')"
+    counted = json.loads(went(capsys, "lake", "sql", query, "--json")[1])
+    assert counted == [{"n": len(tried(project / "runs", config))}] == [{"n": 4}]
+    shutil.rmtree(project / "runs" / other)
     code, out, _ = went(capsys, "runs", "compare", f"{name}/1", f"{name}/3")
     assert "strategy.fast" in out
     rows = json.loads(went(capsys, "runs", "list", "--trials", "--json")[1])
