@@ -177,34 +177,40 @@ def trade(
 
 def measure(
     first: int, closes: Any, terms: Any, made: int, at: Any, cash: Any, held: Any,
-    lanes: Any, tiles: Any, found: Any,
+    lanes: Any, tiles: Any, rows: Any, found: Any,
 ) -> None:  # fmt: skip
     """Returns, equity, exposure and drawdown over the bars from `first` on, tile by tile.
 
     `lanes` (zeros): returns, their squares, equity, exposure; `tiles` hold equity, exposure and
-    returns of a tile.
+    returns of a tile, `rows` are the same in rows of LANES.
     """
     purse, position, k = terms[0], 0.0, 0
     before, peak, low, deepest = purse, purse, math.inf, 0.0
     for begin in range(first, closes.size, TILE):
         end = min(begin + TILE, closes.size)
+        if position == 0.0 and (k == made or at[k] >= end):
+            stand(end - begin, purse, before, lanes)
+            before = purse
+            if purse > peak:
+                deepest = min(deepest, low / peak - 1)
+                peak, low = purse, purse
+            low = min(low, purse)
+            continue
         equity, share = tiles[0, : end - begin], tiles[1, : end - begin]
-        t, flat = begin, 1
+        t = begin
         while t < end:
             if k < made and at[k] <= t:
                 purse, position = cash[k], held[k]
                 k += 1
                 continue
             until = min(end, at[k]) if k < made else end
-            if position != 0.0:
-                flat = 0
             value(
-                purse, position, closes[t:until], equity[t - begin : until - begin],
-                share[t - begin : until - begin],
+                purse, position, before, closes[t:until], equity[t - begin : until - begin],
+                share[t - begin : until - begin], tiles[2, t - begin : until - begin],
             )  # fmt: skip
+            before = equity[until - begin - 1]
             t = until
-        add_up(before, flat, equity, share, tiles[2], lanes)
-        before = equity[end - begin - 1]
+        add_up(end - begin, rows, lanes)
         highest, lowest = extremes(equity)
         if highest <= peak:
             low = min(low, lowest)
@@ -220,18 +226,26 @@ def measure(
     found[5] = min(deepest, low / peak - 1)
 
 
-def value(purse: float, position: float, closes: Any, equity: Any, share: Any) -> None:
-    """What the account is worth at each close, and how much of that is invested."""
+def value(
+    purse: float, position: float, before: float, closes: Any, equity: Any, share: Any,
+    returns: Any,
+) -> None:  # fmt: skip
+    """What the account is worth at each close, how much of that is invested, and its returns."""
     if position == 0.0:
         for i in range(closes.size):
             equity[i] = purse
             share[i] = 0.0
-        return
-    for i in range(closes.size):
-        equity[i] = purse + position * closes[i]
-    for i in range(closes.size):
-        worth = position * closes[i]
-        share[i] = worth / equity[i] if equity[i] > 0.0 else worth
+            returns[i] = 0.0
+    else:
+        for i in range(closes.size):
+            equity[i] = purse + position * closes[i]
+        for i in range(closes.size):
+            worth = position * closes[i]
+            share[i] = worth / equity[i] if equity[i] > 0.0 else worth
+        earlier, now, moved = equity[: closes.size - 1], equity[1:], returns[1:]
+        for i in range(earlier.size):
+            moved[i] = now[i] / earlier[i] - 1
+    returns[0] = equity[0] / before - 1
 
 
 def extremes(values: Any) -> tuple[float, float]:
@@ -243,36 +257,46 @@ def extremes(values: Any) -> tuple[float, float]:
     return highest, lowest
 
 
-def add_up(before: float, flat: int, equity: Any, share: Any, returns: Any, lanes: Any) -> None:
-    """Add a tile to the lanes, value by value as `cq.backtest.sums` does."""
-    size = equity.size
-    returns[0] = equity[0] / before - 1
-    if flat:  # nothing is held, nothing moves after the first bar
-        lanes[0, 0] += returns[0]
-        lanes[1, 0] += returns[0] * returns[0]
-        into_lanes(equity, lanes[2])
-        return
-    earlier, now, moved = equity[: size - 1], equity[1:], returns[1:size]
-    for i in range(size - 1):
-        moved[i] = now[i] / earlier[i] - 1
-    into_lanes(returns[:size], lanes[0])
-    for i in range(size):
-        returns[i] = returns[i] * returns[i]
-    into_lanes(returns[:size], lanes[1])
-    into_lanes(equity, lanes[2])
-    into_lanes(share, lanes[3])
-
-
-def into_lanes(values: Any, lane: Any) -> None:
-    """Add value i to lane i modulo LANES."""
-    whole = values.size - values.size % LANES
-    for row in range(0, whole, LANES):
-        part = values[row : row + LANES]
+def stand(size: int, purse: float, before: float, lanes: Any) -> None:
+    """Add a tile in which nothing is held."""
+    returned = purse / before - 1
+    lanes[0, 0] += returned
+    lanes[1, 0] += returned * returned
+    worth = lanes[2]
+    for _ in range(size // LANES):
         for j in range(LANES):
-            lane[j] += part[j]
-    part = values[whole:]
-    for j in range(part.size):
-        lane[j] += part[j]
+            worth[j] += purse
+    for j in range(size % LANES):
+        worth[j] += purse
+
+
+def add_up(size: int, tiles: Any, lanes: Any) -> None:
+    """Add a tile to the lanes, value by value as `cq.backtest.sums` does."""
+    into_lanes(size, tiles[0], lanes[2])
+    into_lanes(size, tiles[1], lanes[3])
+    with_squares(size, tiles[2], lanes[0], lanes[1])
+
+
+def with_squares(size: int, values: Any, lane: Any, squared: Any) -> None:
+    """Add value i, and its square, to lane i modulo LANES of each."""
+    for row in range(size // LANES):
+        for j in range(LANES):
+            x = values[row, j]
+            lane[j] += x
+            squared[j] += x * x
+    for j in range(size % LANES):
+        x = values[size // LANES, j]
+        lane[j] += x
+        squared[j] += x * x
+
+
+def into_lanes(size: int, values: Any, lane: Any) -> None:
+    """Add value i to lane i modulo LANES, of the first `size` in rows of LANES."""
+    for row in range(size // LANES):
+        for j in range(LANES):
+            lane[j] += values[row, j]
+    for j in range(size % LANES):
+        lane[j] += values[size // LANES, j]
 
 
 def added(lane: Any) -> float:
@@ -303,14 +327,14 @@ def outcome(
 
     `space` (three columns of the market's length, lanes and tiles) is written over.
     """
-    at, cash, held, lanes, tiles = space
+    at, cash, held, lanes, tiles, lined = space
     lanes[:] = 0.0
     found[:] = 0.0
     made = trade(rows, wanted, count, opens, closes, terms, at, cash, held, lanes, found)
     found[10], found[11] = added(lanes[3]), added(lanes[4])
     found[12], found[13], found[14] = added(lanes[0]), added(lanes[1]), added(lanes[2])
     lanes[:] = 0.0
-    measure(first, closes, terms, made, at, cash, held, lanes, tiles, found)
+    measure(first, closes, terms, made, at, cash, held, lanes, tiles, lined, found)
     found[1], found[2] = added(lanes[0]), added(lanes[1])
     found[3], found[4] = added(lanes[2]), added(lanes[3])
     marks(closes, terms, made, at, cash, held, ends, into)

@@ -61,7 +61,8 @@ def space(size: int) -> Any:
     """A thread's own room to work in: signs, rows and targets of decisions; fills and tiles."""
     if getattr(_SPACE, "size", -1) != size:
         fills = (np.zeros(size, dtype=np.int64), np.zeros(size), np.zeros(size))
-        tiles = (np.zeros((5, LANES)), np.zeros((3, TILE)))
+        tile = np.zeros((3, TILE))
+        tiles = (np.zeros((5, LANES)), tile, tile.reshape(3, -1, LANES))
         decisions = (np.zeros(size, dtype=np.int64), np.zeros(size))
         _SPACE.made = (np.zeros(TILE, dtype=np.uint8), *decisions, (*fills, *tiles))
         _SPACE.size = size

@@ -45,7 +45,7 @@ def test_the_best_of_a_thousand_coins_is_no_evidence(tmp_path):
 
 
 def test_of_pure_noise_the_probability_of_overfitting_is_about_one_half(tmp_path):
-    every = [of_noise(tmp_path, seed, 30).overfitting.probability for seed in range(10)]
+    every = [of_noise(tmp_path, seed, 20).overfitting.probability for seed in range(8)]
     assert 0.35 < np.mean(every) < 0.65
     assert min(every) < 0.5 < max(every)
 
