@@ -3,8 +3,8 @@
 525,600 generated minutes, every pair of 46 means (30 to 1,380 bars; 1,035 pairs), fee 10 bps,
 slippage 5 bps, filled at the next open, all in or all out. Peers run fifty of the pairs (each costs
 them the same; all would need gigabytes), and times are compared a pair. Turns alternate. On the
-pairs that all run, results are first checked to be equal. CQ_PEERS_PYTHON names a Python that has vectorbt with its
-Rust engine and raptorbt (its batch of many signals on one series).
+pairs that all run, results are first checked to be equal. CQ_PEERS_PYTHON names a Python that has
+vectorbt with its Rust engine and raptorbt (its batch of many signals on one series).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, Literal, ParamSpec, TypeVar
 import polars as pl
 
 from cq.errors import UsageError
+from cq.indicators.sharing import kept
 from cq.utils.time import interval_ns
 
 P = ParamSpec("P")
@@ -39,7 +40,7 @@ class Indicator(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The expression, or the expressions by name."""
-        return self.function(*args, **kwargs)
+        return kept(self.function(*args, **kwargs))
 
     @property
     def name(self) -> str:

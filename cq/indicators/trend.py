@@ -11,6 +11,7 @@ from cq.indicators.arrays import batch
 from cq.indicators.columns import Column, column, fixed_point
 from cq.indicators.kernels import chained, kernel, weighted
 from cq.indicators.registry import forgets, indicator, whole
+from cq.indicators.sharing import kept
 from cq.indicators.smoothing import Seed, average, wilder
 from cq.indicators.stages import share
 from cq.indicators.steps import adaptive_means, aging, hulls, means_of_means, weighted_means
@@ -47,7 +48,8 @@ def sma_above(values: Column, fast: int, slow: int) -> pl.Expr:
     is a tie, on any machine. Null until both averages are there.
     """
     exact = fixed_point(values).cast(pl.Int128)
-    return exact.rolling_sum(fast) * slow > exact.rolling_sum(slow) * fast
+    one, other = kept(exact.rolling_sum(fast)), kept(exact.rolling_sum(slow))
+    return one * slow > other * fast
 
 
 @indicator("trend", "price", lambda span, tolerance: span + forgets(2 / (span + 1), tolerance))

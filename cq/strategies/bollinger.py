@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
@@ -17,6 +17,8 @@ _TIE = 1e-12
 
 class BollingerConfig(StrategyConfig):
     """Long from the lower band until the middle (or the upper band), at most `max_bars` bars."""
+
+    same_rows: ClassVar[bool] = True
 
     kind: Literal["bollinger"] = Field("bollinger", description="which strategy")
     window: int = Field(20, gt=1, description="bars in the mean and the deviation")

@@ -43,6 +43,10 @@ class StrategyConfig(BaseModel, ABC):
     together: ClassVar[bool] = False
     """Whether one symbol that cannot be traded stops the others, as with the legs of a pair."""
 
+    same_rows: ClassVar[bool] = False
+    """Whether its indicators look at the bars as they are, symbol by symbol, so that trials with
+    other parameters may share them."""
+
     name: str = Field("", description="in results and logs; the file's name by default")
     kind: str = Field(OWN, description="which strategy")
     symbols: tuple[str, ...] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -19,6 +19,8 @@ _TIE = 1e-12
 
 class CrossoverConfig(StrategyConfig):
     """Long while the fast average is above the slow one, flat otherwise."""
+
+    same_rows: ClassVar[bool] = True
 
     kind: Literal["crossover"] = Field("crossover", description="which strategy")
     average: Literal["sma", "ema"] = Field("sma", description="simple or exponential mean")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -20,6 +20,8 @@ _TIE = 1e-12
 
 class MacdConfig(StrategyConfig):
     """Long while the MACD is above its signal line and every filter agrees, flat otherwise."""
+
+    same_rows: ClassVar[bool] = True
 
     kind: Literal["macd"] = Field("macd", description="which strategy")
     fast: int = Field(12, gt=0, description="bars in the span of the fast average")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,10 @@ from cq.backtest.detail import with_detail
 from cq.backtest.market import Market
 from cq.backtest.single import rules_of
 from cq.errors import DataError, UsageError
+from cq.indicators import in_time_order, one_market
+from cq.indicators.sharing import Pool, shared_by
 from cq.lake import reading
+from cq.signals import with_targets
 from cq.strategies import Strategy
 
 if TYPE_CHECKING:
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
     from cq.lake import Lake
     from cq.utils.settings import Backtest
 
+HELD = 256_000_000
+"""Bytes of indicators that are kept for trials to come."""
+FEWEST = 16
 KEPT = 4
 """Columns of targets that are kept for trials that decide alike."""
 
@@ -54,6 +61,7 @@ class Ground:
     def __post_init__(self) -> None:
         self._cut: tuple[int, pl.DataFrame] | None = None
         self._targets: dict[str, list[Part]] = {}
+        self._pool, self._columns = Pool(), dict[str, pl.Series]()
         self._fine: dict[Any, list[Market]] = {}
         self.whole = self.lake is None or self.period.start is None
 
@@ -114,6 +122,7 @@ class Ground:
             cut = pl.concat([older.select(inside.columns), inside]).sort("symbol", "ts")
             self._cut = bars, cut.rechunk()
             self._targets.clear()
+            self._columns.clear()
         return self._cut[1]
 
     def parts(self, strategy: Strategy, settings: Backtest) -> list[Part]:
@@ -128,11 +137,31 @@ class Ground:
                 from cq.backtest.gating import with_gate  # few strategies have one
 
                 strategy = with_gate(strategy, bars)
-            found = parts_of(bars.lazy(), self.symbols, strategy, columns)
+            with shared_by(self._pool) if _shares(strategy) else nullcontext():
+                if _shares(strategy):
+                    bars = self._with_indicators(bars, strategy)
+                found = parts_of(bars.lazy(), self.symbols, strategy, columns)
             while len(self._targets) >= KEPT:
                 self._targets.pop(next(iter(self._targets)))
             self._targets[key] = found
         return self._targets[key]
+
+    def _with_indicators(self, bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
+        """`bars` beside the indicators that a strategy asks for; each is computed once."""
+        pool = self._pool
+        pool.asked.clear()
+        with one_market() if len(self.symbols) == 1 else nullcontext():
+            with_targets(bars.lazy(), strategy)
+            for name in pool.asked:
+                if name not in self._columns:
+                    below = bars.hstack([self._columns[one] for one in pool.needs(name)])
+                    made = in_time_order(pool.expressions[name]).alias(name)
+                    self._columns[name] = below.lazy().select(made).collect()[name]
+        most = max(FEWEST, HELD // (8 * max(bars.height, 1)))
+        for name in [one for one in self._columns if one not in pool.asked]:
+            if len(self._columns) > most:
+                del self._columns[name]
+        return bars.hstack([self._columns[name] for name in pool.asked])
 
     def markets(
         self, strategy: Strategy, settings: Backtest
@@ -188,6 +217,12 @@ def _deciding(strategy: Strategy) -> str:
     columns = strategy.config.orders.columns()
     left_out = {"name", "backtest"} | (set() if columns else {"orders"})
     return strategy.config.model_dump_json(exclude=left_out)
+
+
+def _shares(strategy: Strategy) -> bool:
+    """Whether a strategy's indicators may be those of others."""
+    config = strategy.config
+    return config.same_rows and strategy.code is None and not config.features and not config.gate
 
 
 def _silent(_: str) -> None:

@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from wandering import BARE, CROSS, market
 
 import cq
+from cq.backtest.bars import Period
+from cq.backtest.door import settings_of
 from cq.errors import CqError, UsageError
 from cq.lake import Lake
 from cq.lake.raw import FIGURES
 from cq.strategies import load
 from cq.sweeps import sweep
+from cq.sweeps.door import Setting, recipe_of
+from cq.sweeps.runner import Runner
 from cq.utils.time import HOUR
 
 
@@ -275,3 +279,26 @@ def test_crossings_by_whole_numbers_are_those_of_the_strategy(fast, more, closes
     same = kernel.decide(wanted, 0, terms, plain, there)
     assert rows[:count].tolist() == plain[:same].tolist()
     assert to[:count].tolist() == there[:same].tolist()
+
+
+@pytest.mark.parametrize("symbols", ["BTC-BRL", "BTC-BRL, ETH-BRL"])
+def test_each_distinct_indicator_is_computed_once(strategy, symbols):
+    names = symbols.split(", ")
+    bars = pl.concat(market(300, one, seed=i) for i, one in enumerate(names))
+    path = strategy(CROSS + "average: ema\n", symbols)
+    setting = Setting(bars, recipe_of(path), settings_of({}), Period(), "BRL", lambda _: None)
+    computed = []
+
+    class Columns(dict):
+        def __setitem__(self, name, column):
+            computed.append(name)
+            super().__setitem__(name, column)
+
+    def ground(strategy):
+        made = setting.ground(strategy)
+        made._columns = Columns()
+        return made
+
+    grid = [{"fast": fast, "slow": slow} for fast in (3, 5, 8) for slow in (20, 30, 40)]
+    assert len(Runner(setting.recipe, ground).run(list(enumerate(grid, 1)))) == 9
+    assert len(computed) == len(set(computed)) == 6
