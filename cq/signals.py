@@ -14,7 +14,8 @@ def with_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
     """`bars` with features, `signal` (−1, 0, 1) and `target` (fraction of equity, null until warm).
 
     Rows stay as they are, in their order. A target below 0 is a short position, for research only:
-    wherever shorts are not allowed it counts as 0. Columns `order_…` hold the prices of orders.
+    wherever shorts are not allowed it counts as 0. Columns `order_…` hold the prices of orders,
+    `act` (of strategies that have it) where a target is acted on although it stayed.
     """
     signals = ungated(bars, strategy)
     if strategy.config.gate is not None:
@@ -22,11 +23,19 @@ def with_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
     sized = _called(strategy.size_positions, "size_positions", signals, strategy)
     if strategy.code is not None:
         _check_columns(sized, strategy)
+    if acting(sized, strategy):
+        sized = sized.with_columns(act=pl.col("act").cast(pl.Boolean).fill_null(False))
     return sized.with_columns(
         signal=pl.col("signal").cast(pl.Int8),
         target=pl.col("target").cast(pl.Float64),
         **{name: one.cast(pl.Float64) for name, one in strategy.config.orders.columns().items()},
     )
+
+
+def acting(frame: pl.LazyFrame, strategy: Strategy) -> bool:
+    """Whether `frame` says where a target is acted on although it stayed: in a column `act`."""
+    own = strategy.code is not None
+    return strategy.config.acts or (own and "act" in frame.collect_schema().names())
 
 
 def ungated(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
@@ -99,8 +108,10 @@ def _said(error: BaseException) -> str:
 
 
 def targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
-    """The bars' ts and symbol with close, signal and target, in the bars' order."""
-    return with_targets(bars, strategy).select("ts", "symbol", "close", "signal", "target")
+    """The bars' ts and symbol with close, signal and target (and `act`), in the bars' order."""
+    frame = with_targets(bars, strategy)
+    act = ["act"] if acting(frame, strategy) else []
+    return frame.select("ts", "symbol", "close", "signal", "target", *act)
 
 
 def latest(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:

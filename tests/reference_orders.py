@@ -44,6 +44,7 @@ class Rules:
     max_bars: int = 0
     cooldown: int = 0
     reentry: str = "signal"
+    together: bool = False
     interval_ns: int = 3_600_000_000_000
 
 
@@ -58,6 +59,7 @@ class Bar:
     volume: float = 1.0
     target: float | None = None
     impact: float = 0.0
+    act: bool = False
     said: dict = field(default_factory=dict)
     fine: list = field(default_factory=list)  # (open, high, low, close) of finer bars
 
@@ -99,6 +101,7 @@ class Engine:
         self.acted = dict.fromkeys(self.symbols, 0.0)
         self.barred = dict.fromkeys(self.symbols, 0)
         self.cooling = dict.fromkeys(self.symbols, 0)
+        self.ended = set()
         self.mark: dict[str, float] = {}
         self.room: dict[str, float] = {}
         self.fills, self.curve = [], []
@@ -342,6 +345,7 @@ class Engine:
             if waiting is not None:
                 self.order[s] = waiting
             return
+        self.ended.add(s)
         self.forget(s, was)
         if s not in self.order and waiting is not None and waiting.target * was < 0:
             self.order[s] = waiting
@@ -438,7 +442,28 @@ class Engine:
                 order.limit = self.on_tick(limit, up)
         self.order[s] = order
 
-    def decide(self, bar):
+    def end_others(self, bars):
+        """Legs stand and fall together: True where one fell."""
+        for s in bars:
+            p = self.position[s]
+            if p.qty and p.bars + 1 == self.rules.max_bars:
+                self.ended.add(s)
+        fell, self.ended = self.ended, set()
+        for s in self.symbols if fell else []:
+            if s in fell:
+                continue
+            self.waiting[s] = []
+            if s in self.order and (self.order[s].kind != "market" or self.order[s].target):
+                del self.order[s]
+            qty = self.position[s].qty
+            if qty or self.acted[s]:
+                self.forget(s, qty or self.acted[s])
+            if qty:
+                order = Order(0.0, "market", "other_leg", {"close": math.nan})
+                self.waiting[s].append((1 + self.rules.latency, order))
+        return bool(fell)
+
+    def decide(self, bar, fell):
         s, r = bar.symbol, self.rules
         p = self.position[s]
         cooling = self.cooling[s] > 0
@@ -450,7 +475,7 @@ class Engine:
                 self.put(bar, 0.0, "max_bars")
                 return
         want = bar.target
-        if want is None:
+        if want is None or fell:
             return
         if r.unit == "fraction":
             want = max(-r.max_position, min(r.max_position, want))
@@ -464,7 +489,7 @@ class Engine:
             return
         was = self.acted[s]
         band = r.band if r.unit == "fraction" else r.band * abs(was)
-        if sign(want) != sign(was) or abs(want - was) > band:
+        if sign(want) != sign(was) or abs(want - was) > band or (bar.act and want):
             self.acted[s] = want
             self.put(bar, want, "signal")
 
@@ -517,5 +542,6 @@ class Engine:
             self.mark[s] = bar.close
         if r.fill == "next_close":
             self.group(bars, {s: bar.close for s, bar in bars.items()}, True)
+        fell = r.together and self.end_others(bars)
         for s in sorted(bars):
-            self.decide(bars[s])
+            self.decide(bars[s], fell)

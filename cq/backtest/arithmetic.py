@@ -11,6 +11,8 @@ FRACTION, UNITS, NOTIONAL = 0, 1, 2
 """What a target is of: equity, the base, the quote."""
 OFF, SHARE, DISTANCE, PRICE = 0, 1, 2, 3
 """How a level is said: not at all, a fraction of a price, a distance from it, itself a price."""
+WHOLE = 2.0**52
+"""From so many lots on a float holds no part of one; machine code would count on to 2⁶³ only."""
 DUST = 1e-9
 """An order worth no more than this part of equity is what rounding left, and none."""
 
@@ -57,6 +59,8 @@ def cut(qty: float, scale: float) -> float:
     if scale <= 0.0:
         return qty
     lots = qty * scale
+    if lots >= WHOLE:
+        return qty
     return math.floor(lots + min(1e-9 + 1e-12 * lots, 0.5)) / scale
 
 
@@ -65,6 +69,8 @@ def tidied(position: float, scale: float) -> float:
     if scale <= 0.0:
         return position
     lots = position * scale
+    if abs(lots) >= WHOLE:
+        return position
     whole = float(math.floor(lots))
     apart = lots - whole
     if apart > 0.5 or (apart == 0.5 and whole % 2.0 == 1.0):  # halves to even, as round() does

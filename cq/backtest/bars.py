@@ -16,7 +16,7 @@ import polars as pl
 from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol
 from cq.indicators import one_market
 from cq.lake import reading
-from cq.signals import collected, with_targets
+from cq.signals import acting, collected, with_targets
 from cq.strategies import Strategy, resolve
 from cq.utils.time import interval_ns, iso
 
@@ -198,7 +198,8 @@ def parts_of(
     """What was read of each symbol, with its targets, oldest first; by symbol."""
     if strategy.code is not None:
         return _by_symbol(_own_targets(bars.collect(), strategy))
-    columns = list(dict.fromkeys([*columns, "target"]))
+    acts = ["act"] if strategy.config.acts else []
+    columns = list(dict.fromkeys([*columns, "target", *acts]))
     if len(symbols) == 1:
         with one_market():
             plan = with_targets(bars, strategy).select(columns)
@@ -210,7 +211,10 @@ def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
     """The lake's bars beside what a user's own strategy decides: prices are never its own."""
     key = ["symbol", "ts"]
     made = ["signal", "target", *strategy.config.orders.columns()]
-    decided = collected(with_targets(bars.lazy(), strategy).select(*key, *made), strategy)
+    plan = with_targets(bars.lazy(), strategy)
+    if acting(plan, strategy):
+        made.append("act")
+    decided = collected(plan.select(*key, *made), strategy)
     bars, decided = bars.select("symbol", *ALL).sort(key), decided.sort(key)
     if not decided.select(key).equals(bars.select(key)):
         raise StrategyError(

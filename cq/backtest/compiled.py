@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import getsource
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
@@ -22,6 +23,14 @@ EACH_MOMENT: Final = ("borrow", "at_open", "all_levels", "at_close")
 """What `walk` calls at every moment: written out there, which is faster."""
 
 Walk = Callable[[int, int, World], int]
+
+
+def kept() -> bool:
+    """Whether the machine code of this version lies on disk already; where not, it takes long."""
+    walk: Any = compiled()
+    if walk is None:
+        return False
+    return any(Path(walk.stats.cache_path).glob(f"*.{walk.py_func.__qualname__}-*.nbi"))
 
 
 @cache

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cq.lake import Lake
 
 PRICES: Final = ("open", "high", "low", "close")
-COLUMNS: Final = (*PRICES, "volume", "target")
+COLUMNS: Final = (*PRICES, "volume", "target", "act")
 
 
 def markets_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -29,6 +30,12 @@ class Targets(StrategyConfig):
 
     symbols: tuple[str, ...] = ("ALL",)
     warmup: ClassVar[int] = 1
+
+
+class ActingTargets(Targets):
+    """A frame that also says where they are acted on although they stayed."""
+
+    acts: ClassVar[bool] = True
 
 
 def backtest(
@@ -101,7 +108,14 @@ class Given:
         there = self.bars.collect_schema().names()
         columns = [name for name in read_by(self.strategy) if name in there]
         columns += needed(self.strategy, self.settings)
-        return parts_of(self.bars, self.symbols, self.strategy, columns)
+        try:
+            return parts_of(self.bars, self.symbols, self.strategy, columns)
+        except pl.exceptions.ColumnNotFoundError as error:
+            asked = re.search(r'"(\w+)"', str(error))
+            lacks = asked[1] if asked else str(error).partition("\n")[0]
+            raise DataError(
+                f"{self.strategy.name} needs {lacks}; the frame has {', '.join(there)}"
+            ) from None
 
     def fingerprint(self, parts: list[Part]) -> Fingerprint:
         """Digests of the rows."""
@@ -131,7 +145,8 @@ def settings_of(settings: dict[str, Any]) -> Backtest:
 def _of_targets(bars: pl.DataFrame, interval: str | None, orders: dict[str, Any]) -> Strategy:
     if "target" not in bars.columns:
         raise UsageError("the frame has no column `target`; add one, or give a strategy")
-    config = Targets(name="targets", interval=interval or _interval(bars), orders=orders)
+    kind = ActingTargets if "act" in bars.columns else Targets
+    config = kind(name="targets", interval=interval or _interval(bars), orders=orders)
     signal = pl.col("target").sign().cast(pl.Int8)
     return Strategy(
         config, lambda frame, _: frame.with_columns(signal=signal), lambda frame, _: frame

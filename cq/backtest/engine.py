@@ -60,8 +60,7 @@ def simulate(
     if not looping and by == "auto":
         looping = ready() or (len(markets) > 1 and count_decisions(markets, rules, start) > MANY)
     if not looping:
-        seen = visit_fills(markets, rules, start, ts)
-        return Simulation(seen.fills, seen.account, ts, seen.equity, seen.cash, seen.exposure)
+        return Simulation(*visit_fills(markets, rules, start, ts))
     machine = {"machine": True, "python": False}.get(by)
     inside = [_since(_with_impact(one, rules), start) for one in markets]
     made = step_through(inside, rules, ts, carried, by_machine=machine)
@@ -86,7 +85,7 @@ def _since(market: Market, start: int) -> Market:
     first = int(np.searchsorted(market.ts, start))
     if first == 0:
         return market
-    columns = ("ts", "open", "close", "target", "high", "low", "volume", "impact")
+    columns = ("ts", "open", "close", "target", "high", "low", "volume", "impact", "act")
     cut = {
         name: column[first:] for name in columns if (column := getattr(market, name)) is not None
     }

@@ -7,7 +7,7 @@ under which nothing that happens within a bar, or to a fill, changes what is dec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,8 @@ from cq.backtest.market import Market, Rules
 from cq.utils.time import bar_end
 
 
-@dataclass(frozen=True)
-class Visited:
-    """What the fills left: the account at the close of every bar."""
+class Visited(NamedTuple):
+    """What the fills left, as `Simulation` begins: the account at the close of every bar."""
 
     fills: list[Fill]
     account: Account
@@ -56,7 +55,8 @@ def _decided(market: Market, rules: Rules, start: int) -> tuple[Ints, Floats]:
     """The rows at which `market` is decided, and to what."""
     first = int(np.searchsorted(market.ts, start))
     targets = np.clip(market.target[first:], 0.0, rules.max_position)
-    rows = changes(targets, rules.band)
+    act = None if market.act is None else market.act[first:]
+    rows = changes(targets, rules.band, act)
     return first + rows, targets[rows]
 
 

@@ -23,6 +23,7 @@ def fixed(values: Any) -> Any:
 
 NOTHING: Final = fixed(np.full(1, np.nan))
 NOWHERE: Final = fixed(np.zeros(2, dtype=np.int64))
+NEVER: Final = fixed(np.zeros(1))
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ class Grid:
             else NOTHING
             for name in ("open", "high", "low", "close", "volume", "impact")
         }
+
+    def act(self) -> Any:
+        """1 where a target is acted on although it stayed; one 0 where no market says so."""
+        if all(one.act is None for one in self.markets):
+            return NEVER
+        said = [np.zeros(m.ts.size) if m.act is None else m.act for m in self.markets]
+        return self.flat([one.astype(np.float64) for one in said])
 
     def fine(self) -> tuple[Any, Any]:
         """Four prices of each finer bar of all markets, and where those of each cell lie."""

@@ -11,24 +11,35 @@ Ints = npt.NDArray[np.int64]
 _FIRST_LOOK = 64
 
 
-def changes(targets: Floats, band: float = 0.0) -> Ints:
+def changes(targets: Floats, band: float = 0.0, act: npt.NDArray[np.bool_] | None = None) -> Ints:
     """The rows at which an account that starts flat acts, oldest first.
 
     It acts when the target becomes zero or leaves zero, and when it lies further than `band` from
-    the target it last acted on. NaN is no target: nothing is decided there.
+    the target it last acted on; where `act` is true on any target other than zero. NaN is no
+    target: nothing is decided there.
     """
     rows, known = _decided(targets)
+    asked = [] if act is None else np.flatnonzero((known != 0.0) & act[rows]).tolist()
     if band == 0.0:
         moved = np.flatnonzero(known[1:] != known[:-1]) + 1
         first = [0] if known.size and known[0] != 0.0 else []
-        return rows[np.concatenate((np.array(first, dtype=np.int64), moved))]
+        found = np.concatenate((np.array(first, dtype=np.int64), moved))
+        return rows[np.union1d(found, np.array(asked, dtype=np.int64)) if asked else found]
+    return rows[_beyond(known, band, [*asked, known.size])]
+
+
+def _beyond(known: Floats, band: float, asked: list[int]) -> Ints:
+    """The rows that differ by more than `band` from the last one found, and those asked for."""
     found: list[int] = []
-    acted, at = 0.0, _next_change(known, 0.0, band, 0)
-    while at < known.size:
+    acted, at, k = 0.0, 0, 0
+    while True:
+        at = _next_change(known[: asked[k]], acted, band, at)
+        if at >= known.size:
+            return np.array(found, dtype=np.int64)
         found.append(at)
+        k += at == asked[k]
         acted = float(known[at])
-        at = _next_change(known, acted, band, at + 1)
-    return rows[np.array(found, dtype=np.int64)]
+        at += 1
 
 
 def _decided(targets: Floats) -> tuple[Ints, Floats]:

@@ -18,6 +18,7 @@ from cq.backtest.world import (
     AT_CLOSE,
     AT_OPEN,
     AT_SAME_CLOSE,
+    BY_OTHER,
     BY_TIME,
     LIMIT,
     MARKET,
@@ -170,6 +171,7 @@ def at_close(t: int, w: World) -> int:
             net += one.held * one.mark
             gross += abs(one.held) * one.mark
         waits = one.fresh or one.left_now or one.cooling or one.barred or terms.max_bars
+        waits = waits or w.act[i * terms.each_act] > 0.0
         if waits or (target == target and target != one.acted):
             busy = 1
     equity = w.purse[0].cash + net
@@ -195,6 +197,7 @@ def trade_at_close(t: int, w: World) -> None:
 def decide(t: int, w: World) -> None:
     """What each symbol with a bar wants from this close on; it is due a bar and `latency` later."""
     terms = w.terms[0]
+    parted = part(t, w) if terms.together else 0
     for s in range(terms.symbols):
         i, one = s * terms.moments + t, w.book[s]
         if w.open[i] != w.open[i]:
@@ -212,7 +215,7 @@ def decide(t: int, w: World) -> None:
                 note(s, i, 0.0, BY_TIME, w)
                 continue
         target = w.target[i]
-        if target != target or (left_now and terms.rests):
+        if target != target or (left_now and terms.rests) or parted:
             continue
         if terms.unit == FRACTION:
             target = max(min(target, terms.max_position), -terms.max_position)
@@ -223,9 +226,41 @@ def decide(t: int, w: World) -> None:
                 continue
             one.barred = 0.0
         waits = cooling and one.held == 0.0 and target != 0.0
-        if not waits and arises(target, one.acted, terms.band, terms.unit):
+        now = target != 0.0 and w.act[i * terms.each_act] > 0.0
+        if not waits and (now or arises(target, one.acted, terms.band, terms.unit)):
             one.acted = target
             note(s, i, target, SIGNAL, w)
+
+
+def part(t: int, w: World) -> int:
+    """Where something within the bar, or its time, ended one leg, end the others; whether so."""
+    terms, ended = w.terms[0], 0
+    for s in range(terms.symbols):
+        i, one = s * terms.moments + t, w.book[s]
+        here = w.open[i] == w.open[i] and one.held != 0.0
+        if here and one.age + 1 == terms.max_bars:
+            one.gone = 1
+        ended += one.gone
+    if ended:
+        for s in range(terms.symbols):
+            if not w.book[s].gone:
+                let_go(s, s * terms.moments + t, w)
+            w.book[s].gone = 0
+    return ended
+
+
+def let_go(s: int, i: int, w: World) -> None:
+    """Cancel what was wanted of `s`, and decide to close what is held."""
+    one, terms = w.book[s], w.terms[0]
+    for k in range(terms.slots):
+        w.ring[s * terms.slots + k].target = math.nan
+    if one.kind > MARKET or one.target != 0.0:
+        one.kind = NONE
+    side = one.held if one.held != 0.0 else one.acted
+    if side != 0.0:
+        bar_again(s, side, w)
+    if one.held != 0.0:
+        note(s, i, 0.0, BY_OTHER, w)
 
 
 def arises(target: float, acted: float, band: float, unit: int) -> bool:

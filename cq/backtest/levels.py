@@ -22,6 +22,7 @@ def leave(s: int, t: int, price: float, why: int, w: World) -> None:
     carry_out(s, 2 * t, price, worth_of(w), taking, slips, w)
     failed = one.held == was and one.kind == NONE  # too small, or it cannot be paid
     if not failed:
+        one.gone = 1
         bar_again(s, was, w)
     if failed or (one.kind == NONE and kind != NONE and target * was < 0.0):
         one.kind = kind

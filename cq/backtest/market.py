@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from cq.backtest.account import Costs
 from cq.backtest.intents import Floats, Ints
@@ -35,7 +36,8 @@ class Market:
     """One symbol's bars and targets, oldest first; NaN where there is no target.
 
     `high`, `low` and `volume` are needed by rules that look at them; `impact` is what √quantity
-    moves the price by. `levels` holds what each bar says of an order's prices, by LEVELS.
+    moves the price by. Where `act` is true the target is acted on although it stayed. `levels`
+    holds what each bar says of an order's prices, by LEVELS.
     """
 
     symbol: str
@@ -47,6 +49,7 @@ class Market:
     low: Floats | None = None
     volume: Floats | None = None
     impact: Floats | None = None
+    act: npt.NDArray[np.bool_] | None = None
     levels: Mapping[str, Floats] = field(default_factory=dict)
     fine: Fine | None = None
 
@@ -132,7 +135,8 @@ class Rules:
 
     `unit` says what a target is of, `latency` how many bars later than the next one a decision is
     carried out; `borrow` is what a short position costs a year, as a fraction of its worth.
-    `same_close` fills at the very close that decided, as some engines do (see profiles).
+    `same_close` fills at the very close that decided, as some engines do (see profiles). With
+    `together` the markets are legs of one position: what ends one of them early ends them all.
     """
 
     cash: float
@@ -146,6 +150,7 @@ class Rules:
     allow_short: bool = False
     borrow: float = 0.0
     orders: Orders = MARKET_ONLY
+    together: bool = False
     habits: Habits = OWN
 
     @property

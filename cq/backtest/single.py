@@ -122,6 +122,8 @@ def rules_of(strategy: Strategy, settings: Backtest) -> Rules:
         latency=settings.latency_bars,
         allow_short=settings.allow_short,
         borrow=settings.borrow_rate if settings.allow_short else 0.0,
+        unit=strategy.config.sizing.unit,
+        together=strategy.config.together,
         orders=orders_of(strategy.config.orders),
     )
     return as_in(settings.profile, rules)

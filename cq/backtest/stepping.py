@@ -12,7 +12,7 @@ import numpy as np
 
 from cq.backtest import world
 from cq.backtest.account import Account, Costs, Fill, Side
-from cq.backtest.compiled import Walk, compiled
+from cq.backtest.compiled import Walk, compiled, kept
 from cq.backtest.grid import Grid, fixed
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.kernel import walk
@@ -22,7 +22,9 @@ from cq.utils.time import YEAR, bar_end, interval_ns
 
 LONG: Final = 200_000
 """Cells (symbols × moments) from which loading machine code is worth its while."""
-REASONS: Final = ("signal", "stop_loss", "take_profit", "trailing_stop", "max_bars")
+VERY_LONG: Final = 2_000_000
+"""Cells from which making it is, which takes half a minute, once for each version."""
+REASONS: Final = ("signal", "stop_loss", "take_profit", "trailing_stop", "max_bars", "other_leg")
 ENTRIES: Final = {"market": 1, "limit": 2, "stop": 3, "stop_limit": 4}
 FILLS: Final = {"next_open": 0, "next_close": 1, "same_close": 2}
 UNITS: Final = {"fraction": 0, "units": 1, "notional": 2}
@@ -96,8 +98,8 @@ def step_through(
         w.purse[0].fills = 0
     curves = np.asarray(w.curves, dtype=np.float64).reshape(3, ts.size)
     after = [_records(one) for one in (w.purse, w.book, w.ring)]
-    for kept, one in zip((made.purse, made.book, made.ring), after, strict=True):
-        kept[:] = one
+    for row, one in zip((made.purse, made.book, made.ring), after, strict=True):
+        row[:] = one
     last = Carried(symbols, int(ts[-1]), made.purse, made.book, made.ring)
     return Stepped(fills, curves[0], curves[1], curves[2], last)
 
@@ -107,11 +109,16 @@ def ready() -> bool:
     return bool(_LOADED)
 
 
+def is_worth_it(cells: int) -> bool:
+    """Whether machine code serves so much work better than Python, with what it costs to have."""
+    return cells >= VERY_LONG or (cells >= LONG and kept())
+
+
 def _machine(cells: int, wanted: bool | None) -> Walk | None:
     """The compiled loop where it is asked for, or worth its while and there."""
     if wanted is False:
         return None
-    if wanted or _LOADED or cells >= LONG:
+    if wanted or _LOADED or is_worth_it(cells):
         found = compiled()
         if found is not None:
             _LOADED.append(True)
@@ -181,9 +188,12 @@ def world_of(grid: Grid, rules: Rules, before: Carried) -> World:
     terms["by_fine"] = any(one.fine is not None for one in grid.markets)
     years = np.diff(grid.ts, prepend=before.ts) / YEAR if rules.borrow else np.zeros(1)
     fine, spans = grid.fine()
+    act = grid.act()
+    terms["each_act"] = act.size > 1
     return World(
         **grid.bars(rules),
         target=grid.flat([one.target for one in grid.markets]),
+        act=act,
         levels=levels,
         fine=fine,
         spans=spans,
@@ -270,5 +280,6 @@ def _terms(rules: Rules) -> dict[str, float]:
         "max_bars": orders.max_bars,
         "cooldown": orders.cooldown,
         "reentry": orders.reentry == "now",
+        "together": rules.together,
         **asdict(rules.habits),
     }

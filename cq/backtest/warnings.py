@@ -44,7 +44,7 @@ def doubts(
     most = max(float(np.fmax.reduce(one.target)) for one in markets)
     if not rules.allow_short and least < 0:
         found.append(f"{where}: a signal of −1 holds nothing: spot markets know no shorts")
-    if max(most, -least) <= rules.max_position:
+    if rules.unit != "fraction" or max(most, -least) <= rules.max_position:
         return found
     for one in markets:
         over = np.abs(np.nan_to_num(one.target)) > rules.max_position * (1 + 1e-12)

@@ -12,7 +12,7 @@ NONE, MARKET, LIMIT, STOP, STOP_LIMIT = 0, 1, 2, 3, 4
 """Kinds of a working order."""
 AT_OPEN, AT_CLOSE, AT_SAME_CLOSE = 0, 1, 2
 """Where a market order is filled."""
-SIGNAL, BY_STOP, BY_TAKE, BY_TRAIL, BY_TIME = 0, 1, 2, 3, 4
+SIGNAL, BY_STOP, BY_TAKE, BY_TRAIL, BY_TIME, BY_OTHER = 0, 1, 2, 3, 4, 5
 """Why a fill was made."""
 A_STEP = 6
 """Fills that one symbol can have at one moment, at most."""
@@ -21,7 +21,8 @@ A_STEP = 6
 class World(NamedTuple):
     """Everything the loop reads and writes.
 
-    `levels` holds what is said of an order's prices, each either once or a cell each; `fine` four
+    `act` is above zero where a target is acted on although it stayed; one zero is nowhere. `levels`
+    holds what is said of an order's prices, each either once or a cell each; `fine` four
     prices of each finer bar, `spans` where those of a cell begin and end; `dated` three fees, once
     or for each open and close; `years` the time since the moment before; `curves` equity, cash and
     exposure, one after the other. `ring` keeps decisions until they are due.
@@ -34,6 +35,7 @@ class World(NamedTuple):
     volume: Any
     impact: Any
     target: Any
+    act: Any
     levels: Any
     fine: Any
     spans: Any
@@ -57,7 +59,7 @@ TERMS: Final = [
     *((f"each_{name}", WHOLE) for name in ("limit", "trigger", "stop", "take", "trail")),
     *((name, WHOLE) for name in ("expires", "max_bars", "cooldown", "reentry")),
     *((name, WHOLE) for name in ("entry_bar", "stop_slips", "from_fill")),
-    *((name, WHOLE) for name in ("rests", "stop_first")),
+    *((name, WHOLE) for name in ("rests", "stop_first", "each_act", "together")),
     *((name, NUMBER) for name in ("borrow", "max_position", "max_gross", "band", "scale")),
     *((name, NUMBER) for name in ("min_notional", "tick", "move", "half_ticks", "participation")),
 ]
@@ -69,7 +71,7 @@ BOOK: Final = [
     *((name, NUMBER) for name in ("stop", "take", "trail", "floor", "peak")),
     *((name, NUMBER) for name in ("target", "left", "limit", "trigger")),
     *((name, NUMBER) for name in ("its_stop", "its_take", "its_trail", "weight")),
-    *((name, WHOLE) for name in ("cooling", "age", "fresh", "left_now", "born", "slot")),
+    *((name, WHOLE) for name in ("cooling", "age", "fresh", "left_now", "gone", "born", "slot")),
     *((name, WHOLE) for name in ("kind", "fired", "waited", "why", "queue")),
 ]
 """What one moment leaves to the next: a record a symbol. First the position, then its levels, then

@@ -41,6 +41,7 @@ class Wish(NamedTuple):
 
     signal: int | None
     target: float | None
+    act: bool = False
 
 
 Look = Callable[[int, Collection[str]], Mapping[str, Wish]]
@@ -239,7 +240,8 @@ class Trader:
         if wish.target is None:
             return Decision(ts, symbol, wish.signal, None, False, "none"), ""
         target = min(wish.target, self.terms.max_position)
-        if not self._arises(target, self.acted.get(symbol, 0.0)):
+        now = wish.act and target != 0
+        if not now and not self._arises(target, self.acted.get(symbol, 0.0)):
             return Decision(ts, symbol, wish.signal, target, False, "none"), ""
         prospect = self._prospect(ts, symbol, target, equity, now_ns)
         if found := verdict(self.rules.of_decisions, prospect):

@@ -59,6 +59,7 @@ def research_only(strategy: Strategy, backtest: Backtest) -> str | None:
     orders = strategy.config.orders
     asked = {
         "orders": orders != type(orders)(),
+        "sizing.kind: " + strategy.config.sizing.kind: strategy.config.sizing.unit != "fraction",
         "backtest.latency_bars": backtest.latency_bars,
         "backtest.allow_short": backtest.allow_short,
         "backtest.profile": backtest.profile,

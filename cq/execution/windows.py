@@ -97,4 +97,5 @@ class Windows:
                 f"the target of {row['symbol']} at {iso(row['ts'])} is {target}; "
                 "expected a fraction of equity, or null",
             )
-        return Wish(row["signal"], target if target is None else max(target, 0.0))
+        known = target if target is None else max(target, 0.0)
+        return Wish(row["signal"], known, bool(row.get("act")))

@@ -6,10 +6,12 @@ from cq.strategies.loading import KINDS, load, variants, variants_of
 from cq.strategies.schema import strategy_schema
 from cq.strategies.sizing import (
     FixedFraction,
+    FixedNotional,
     HedgeRatio,
     InverseVolatility,
     KellyFraction,
     Sizing,
+    Units,
     VolatilityTarget,
 )
 from cq.strategies.symbols import resolve, with_quote
@@ -17,6 +19,7 @@ from cq.strategies.symbols import resolve, with_quote
 __all__ = [
     "KINDS",
     "FixedFraction",
+    "FixedNotional",
     "HedgeRatio",
     "InverseVolatility",
     "KellyFraction",
@@ -25,6 +28,7 @@ __all__ = [
     "Sizing",
     "Strategy",
     "StrategyConfig",
+    "Units",
     "VolatilityTarget",
     "by_sizing",
     "load",

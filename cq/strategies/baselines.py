@@ -7,11 +7,9 @@ from typing import ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
+from cq.indicators import in_time_order
 from cq.strategies.contract import Kind, StrategyConfig
 from cq.utils.time import interval_ns
-
-_NUDGE = 1e-9
-"""By so little a target moves when weights are to be made equal again: the account acts on it."""
 
 
 class BuyAndHoldConfig(StrategyConfig):
@@ -25,8 +23,9 @@ class EqualWeightConfig(StrategyConfig):
     """All symbols in equal parts, made equal again every `every` bars."""
 
     kind: Literal["equal_weight"] = Field("equal_weight", description="which strategy")
+    acts: ClassVar[bool] = True
     every: int = Field(168, gt=0, description="bars from one rebalancing to the next")
-    warmup: ClassVar[int] = 1
+    warmup: ClassVar[int] = 2
 
 
 def generate_signals(bars: pl.LazyFrame, config: StrategyConfig) -> pl.LazyFrame:
@@ -44,10 +43,10 @@ def split(bars: pl.LazyFrame, config: StrategyConfig) -> pl.LazyFrame:
 
 
 def rebalanced(bars: pl.LazyFrame, config: EqualWeightConfig) -> pl.LazyFrame:
-    """Add `target`: equal parts, a hair less in every second period, so that it is acted on."""
+    """Add `target`, equal parts, and `act`: at a symbol's first bar of each period."""
     period = pl.col("ts") // (config.every * interval_ns(config.interval))
-    nudged = pl.col("target") * (1.0 - _NUDGE * (period % 2))
-    return split(bars, config).with_columns(target=nudged)
+    begins = in_time_order(period != period.shift(1)).fill_null(False)
+    return split(bars, config).with_columns(act=begins)
 
 
 BUY_AND_HOLD = Kind(BuyAndHoldConfig, generate_signals, split)

@@ -41,7 +41,9 @@ class StrategyConfig(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     together: ClassVar[bool] = False
-    """Whether one symbol that cannot be traded stops the others, as with the legs of a pair."""
+    """Whether the symbols are legs of one position: what stops or ends one does so to all."""
+    acts: ClassVar[bool] = False
+    """Whether the frame has a column `act`: true where a target is acted on although it stayed."""
 
     same_rows: ClassVar[bool] = False
     """Whether its indicators look at the bars as they are, symbol by symbol, so that trials with

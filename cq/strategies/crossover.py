@@ -18,7 +18,7 @@ _TIE = 1e-12
 
 
 class CrossoverConfig(StrategyConfig):
-    """Long while the fast average is above the slow one, flat otherwise."""
+    """Long while the fast average is above the slow one; otherwise flat, or short."""
 
     same_rows: ClassVar[bool] = True
 
@@ -26,6 +26,9 @@ class CrossoverConfig(StrategyConfig):
     average: Literal["sma", "ema"] = Field("sma", description="simple or exponential mean")
     fast: int = Field(10, gt=0, description="bars in the fast average")
     slow: int = Field(30, gt=0, description="bars in the slow average")
+    shorts: bool = Field(
+        False, description="short while it lies below; traded where backtest.allow_short is on"
+    )
 
     @model_validator(mode="after")
     def _fast_below_slow(self) -> Self:
@@ -40,13 +43,20 @@ class CrossoverConfig(StrategyConfig):
 
 
 def generate_signals(bars: pl.LazyFrame, config: CrossoverConfig) -> pl.LazyFrame:
-    """Add `signal`: 1 while the fast average is above, 0 otherwise, null until both are there."""
+    """Add `signal`: 1 while the fast average is above, 0 otherwise, null until both are there.
+
+    With `shorts`, −1 while it is below; 0 is then a tie.
+    """
     if config.average == "sma":
         above = sma_above(CLOSE, config.fast, config.slow)
+        below = sma_above(CLOSE, config.slow, config.fast)
     else:
         fast, slow = ema(CLOSE, config.fast), ema(CLOSE, config.slow)
-        above = fast - slow > slow * _TIE
-    return bars.with_columns(signal=in_time_order(above.cast(pl.Int8)))
+        above, below = fast - slow > slow * _TIE, slow - fast > slow * _TIE
+    signal = above.cast(pl.Int8)
+    if config.shorts:
+        signal = signal - below.cast(pl.Int8)
+    return bars.with_columns(signal=in_time_order(signal))
 
 
 CROSSOVER = Kind(CrossoverConfig, generate_signals)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,8 +16,14 @@ _CALMEST: Final = 1e-4
 """A market calmer than this a year counts as moving so much."""
 
 
+Unit = Literal["fraction", "units", "notional"]
+
+
 class _Sizing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    unit: ClassVar[Unit] = "fraction"
+    """What targets are of: equity, the base currency, or the quote currency."""
 
     @property
     def warmup(self) -> int:
@@ -43,6 +49,38 @@ class FixedFraction(_Sizing):
         """Fraction of equity to hold; null where the signal is."""
         del interval
         return signal.cast(pl.Float64) * self.fraction
+
+
+class FixedNotional(_Sizing):
+    """The same sum of money at every entry, whatever the account is worth."""
+
+    kind: Literal["fixed_notional"] = "fixed_notional"
+    unit: ClassVar[Unit] = "notional"
+    notional: float = Field(gt=0, description="in quote currency, a symbol")
+    rebalance: float = Field(
+        0.0, ge=0, lt=1, description="trade again once the target moved by more than this share"
+    )
+
+    def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
+        """Quote currency to hold; null where the signal is."""
+        del interval
+        return signal.cast(pl.Float64) * self.notional
+
+
+class Units(_Sizing):
+    """The same quantity at every entry."""
+
+    kind: Literal["units"] = "units"
+    unit: ClassVar[Unit] = "units"
+    units: float = Field(gt=0, description="of the base currency, a symbol")
+    rebalance: float = Field(
+        0.0, ge=0, lt=1, description="trade again once the target moved by more than this share"
+    )
+
+    def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
+        """Quantity to hold; null where the signal is."""
+        del interval
+        return signal.cast(pl.Float64) * self.units
 
 
 class VolatilityTarget(_Sizing):
@@ -161,6 +199,12 @@ class InverseVolatility(_Sizing):
 
 
 Sizing = Annotated[
-    FixedFraction | VolatilityTarget | HedgeRatio | KellyFraction | InverseVolatility,
+    FixedFraction
+    | FixedNotional
+    | Units
+    | VolatilityTarget
+    | HedgeRatio
+    | KellyFraction
+    | InverseVolatility,
     Field(discriminator="kind"),
 ]

@@ -148,7 +148,7 @@ def _rules(ground: Ground, one: Asked, settled: dict[str, Rules]) -> Rules | Non
     """The rules of a trial that is a crossing of simple means by fixed fractions, else None."""
     strategy = one.strategy
     config = strategy.config
-    simple = isinstance(config, CrossoverConfig) and config.average == "sma"
+    simple = isinstance(config, CrossoverConfig) and config.average == "sma" and not config.shorts
     bare = config.liquidity is None and config.gate is None and not config.features
     if strategy.code or not simple or not bare or not isinstance(config.sizing, FixedFraction):
         return None

@@ -23,7 +23,12 @@ _SPACE = threading.local()
 
 def is_quick(markets: Sequence[Market], rules: Rules) -> bool:
     """Whether the kernel knows these rules, and loading it is worth its while."""
-    plain = len(markets) == 1 and not rules.path_dependent and rules.costs.dated is None
+    plain = (
+        len(markets) == 1
+        and markets[0].act is None
+        and not rules.path_dependent
+        and rules.costs.dated is None
+    )
     return plain and markets[0].ts.size * 8 >= LONG and compiled() is not None
 
 

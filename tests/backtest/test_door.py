@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import makers
 import polars as pl
@@ -19,7 +20,7 @@ from cq.execution.plan import Terms
 from cq.lake import Lake
 from cq.lake.quality import run_checks, write_report
 from cq.project import create
-from cq.strategies import load
+from cq.strategies import KINDS, Strategy, StrategyConfig, load
 from cq.utils.config import defaults
 
 PROJECT = Path(__file__).parents[2]
@@ -239,3 +240,54 @@ def test_short_runs_load_no_compiler_whatever_their_orders(project):
         [sys.executable, "-c", code, *plain], cwd=project, capture_output=True, text=True
     )
     assert made.returncode == 0, made.stderr
+
+
+def test_a_frame_that_acts_is_traded_although_its_targets_stay():
+    rows = [(100, 100, 100, 100, 1, 0.5), (100, 100, 100, 100, 1, 0.5), (50, 50, 50, 50, 1, 0.5)]
+    act = pl.Series([False, True, None])
+    held = cq.backtest(frame(rows), **FREE)
+    made = cq.backtest(frame(rows).with_columns(act=act), **FREE)
+    assert held.trades["qty"].to_list() == [5.0]
+    assert made.trades["qty"].to_list() == [5.0, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "lacks"),
+    [
+        ("crossover", {"fast": 1, "slow": 2, "liquidity": {"window": 2}}, "volume"),
+        ("bollinger", {"window": 2, "max_bars": 2, "entry": "touch"}, "low"),
+    ],
+)
+def test_a_frame_without_what_a_strategy_reads_is_refused_in_a_line(kind, said, lacks):
+    of = KINDS[kind]
+    config = of.config(symbols=["A-B"], interval="1h", **said)
+    strategy = Strategy(config, of.generate_signals, of.size_positions)
+    bare = frame(STOPPED).select("ts", "symbol", "open", "close")
+    with pytest.raises(DataError, match=f"needs {lacks}; the frame has ts, symbol"):
+        cq.backtest(bare, strategy)
+
+
+def test_a_stop_of_one_leg_closes_both():
+    flat = [(100, 100, 100, 100, 1, 0.5)] * 5
+    fallen = [*flat[:2], (100, 100, 80, 100, 1, 0.5), *flat[:2]]
+    legs = pl.concat(
+        [frame(fallen, "A-B"), frame(flat, "C-D").with_columns(target=-pl.col("target"))]
+    )
+
+    class Pair(StrategyConfig):
+        together: ClassVar[bool] = True
+        warmup: ClassVar[int] = 1
+
+    config = Pair(symbols=["A-B", "C-D"], interval="1h", orders={"stop_loss": 0.1})
+    signal = pl.col("target").sign().cast(pl.Int8)
+    strategy = Strategy(
+        config, lambda bars, _: bars.with_columns(signal=signal), lambda bars, _: bars
+    )
+    found = cq.backtest(legs, strategy, allow_short=True, **FREE).trades
+    hours = (pl.col("ts") // makers.HOUR).alias("hour")
+    assert found.select(hours, "symbol", "side", "qty", "price", "reason").rows() == [
+        (1, "C-D", "sell", 5.0, 100.0, "signal"),
+        (1, "A-B", "buy", 5.0, 100.0, "signal"),
+        (2, "A-B", "sell", 5.0, 90.0, "stop_loss"),
+        (3, "C-D", "buy", 5.0, 100.0, "other_leg"),
+    ]

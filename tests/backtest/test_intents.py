@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from cq.backtest.intents import changes
 
 
-def loop(targets, band):
+def loop(targets, band, act=()):
     acted, found = 0.0, []
     for row, target in enumerate(targets):
         if math.isnan(target):
             continue
-        if (target == 0) != (acted == 0) or abs(target - acted) > band:
+        asked = row in act and target != 0
+        if asked or (target == 0) != (acted == 0) or abs(target - acted) > band:
             found.append(row)
             acted = target
     return found
@@ -25,9 +26,13 @@ def loop(targets, band):
     st.lists(st.one_of(st.just(math.nan), st.sampled_from([0.0, 0.2, 0.25, 0.5, 1.0]),
                        st.floats(0, 1)), max_size=300),
     st.sampled_from([0.0, 0.05, 0.1, 0.5]),
+    st.sets(st.integers(0, 299)),
 )  # fmt: skip
-def test_changes_are_those_of_a_plain_loop(targets, band):
-    assert changes(np.array(targets, dtype=float), band).tolist() == loop(targets, band)
+def test_changes_are_those_of_a_plain_loop(targets, band, act):
+    known = np.array(targets, dtype=float)
+    assert changes(known, band).tolist() == loop(targets, band)
+    asked = np.isin(np.arange(known.size), list(act))
+    assert changes(known, band, asked).tolist() == loop(targets, band, act)
 
 
 def test_changes_far_apart_are_found():

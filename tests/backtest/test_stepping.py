@@ -13,6 +13,7 @@ import reference_orders as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cq.backtest import compiled, stepping
 from cq.backtest.account import Costs
 from cq.backtest.costs import Rates
 from cq.backtest.engine import simulate
@@ -122,7 +123,11 @@ def case(seed, *, plain=False, fine=False, shorts=True, size=16):
         max_bars=pick([0, 0, 1, 4]),
         cooldown=pick([0, 0, 2]),
         reentry=pick(["signal", "now"]),
+        together=not plain and pick([False, True]),
     )
+    if pick([False, True]):
+        for bar in bars:
+            bar.act = pick([False, False, True])
     return bars, rules
 
 
@@ -151,6 +156,7 @@ def markets_of(bars):
                 low=column("low"),
                 volume=column("volume"),
                 impact=column("impact"),
+                act=np.array([b.act for b in mine]) if any(b.act for b in bars) else None,
                 levels={name: np.array([bar.said[name] for bar in mine]) for name in LEVELS},
                 fine=fine,
             )
@@ -184,6 +190,7 @@ def rules_of(said):
     return Rules(
         said.cash, costs, "1h", said.fill, said.max_position, said.band, said.unit,
         said.latency, said.short, said.borrow if said.short else 0.0, orders,
+        said.together,
     )  # fmt: skip
 
 
@@ -248,6 +255,17 @@ def test_machine_code_is_python_to_the_last_bit(seed):
         assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
 
 
+@pytest.mark.parametrize("by", ["events", "python", "machine"])
+def test_more_lots_than_machine_code_can_count_are_bought_all_the_same(by):
+    price = np.array([4e-5, 4e-5, 4e-5, 2e-5])
+    ts = np.arange(4, dtype=np.int64) * HOUR
+    cheap = Market("A-B", ts, price, price, np.array([0.3, 1.0, 1.0, 1.0]))
+    costs = Costs(quantity_decimals=8)
+    made = simulate([cheap], Rules(1e7, costs, "1h"), 0, by=by)
+    assert [one.qty for one in made.fills] == pytest.approx([7.5e10, 1.75e11])
+    assert made.equity.tolist() == pytest.approx([1e7, 1e7, 1e7, 5e6])
+
+
 @MANY
 @given(SEEDS)
 def test_visiting_fills_is_the_loop_over_bars_to_the_last_bit(seed):
@@ -266,6 +284,23 @@ def test_visiting_fills_is_the_loop_over_bars_to_the_last_bit(seed):
     assert one.fills == other.fills
     for name in ("equity", "cash", "exposure"):
         assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
+
+
+def test_machine_code_that_is_not_there_yet_is_made_for_long_work_only(monkeypatch):
+    asked = []
+    monkeypatch.setattr(stepping, "kept", lambda: asked.append(1) or False)
+    assert not stepping.is_worth_it(stepping.LONG - 1)
+    assert not asked  # small work does not even look
+    assert not stepping.is_worth_it(stepping.VERY_LONG - 1)
+    assert stepping.is_worth_it(stepping.VERY_LONG)
+    monkeypatch.setattr(stepping, "kept", lambda: True)
+    assert stepping.is_worth_it(stepping.LONG)
+
+
+def test_machine_code_is_found_on_disk_once_it_is_made():
+    bars, said = case(1)
+    simulate(markets_of(bars), rules_of(said), 0, by="machine")
+    assert compiled.kept()
 
 
 # ---- what always holds

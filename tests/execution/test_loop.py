@@ -45,7 +45,7 @@ def markets(draw: st.DrawFn) -> Market:
     for hour in range(draw(st.integers(1, 14))):
         names = draw(st.lists(st.sampled_from(SYMBOLS), unique=True))
         bars = {name: Bar(draw(price), draw(price)) for name in names}
-        wishes = {name: Wish(1, draw(wish)) for name in names}
+        wishes = {name: Wish(1, draw(wish), draw(st.booleans())) for name in names}
         if bars:
             found.append((hour * HOUR, bars, wishes))
     return found
@@ -66,11 +66,12 @@ def reference(market: Market, terms: Terms) -> tuple[list[Fill], list[tuple[int,
         )
         fills += done
         closes |= {symbol: bar.close for symbol, bar in bars.items()}
-        for symbol, (_, wanted) in wishes.items():
+        for symbol, (_, wanted, act) in wishes.items():
             if wanted is None:
                 continue
             target, before = min(wanted, terms.max_position), acted.get(symbol, 0.0)
-            if (target == 0) != (before == 0) or abs(target - before) > terms.rebalance:
+            moved = (target == 0) != (before == 0) or abs(target - before) > terms.rebalance
+            if moved or (act and target):
                 acted[symbol] = target
                 pending[symbol] = Intent(symbol, target, ts)
         equity.append((ts, account.equity(closes), account.cash))

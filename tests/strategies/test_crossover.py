@@ -38,3 +38,11 @@ def test_the_exponential_cross_is_talibs():
 def test_an_exponential_average_needs_a_longer_history():
     assert CrossoverConfig(**BASE, average="sma").warmup == 30
     assert CrossoverConfig(**BASE, average="ema").warmup == 600
+
+
+@pytest.mark.parametrize("average", ["sma", "ema"])
+def test_with_shorts_the_side_is_that_of_the_faster_average_and_a_tie_is_none(average):
+    closes = [1.0, 1.0, 2.0, 3.0, 1.0, 0.5, 0.4]
+    found = signals(closes, fast=1, slow=2, average=average, shorts=True)
+    assert found[:6] == [None, 0, 1, 1, -1, -1]
+    assert signals([0.1] * 9, fast=2, slow=3, average=average, shorts=True)[2:] == [0] * 7

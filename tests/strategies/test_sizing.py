@@ -6,7 +6,21 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from cq.strategies import FixedFraction, InverseVolatility, KellyFraction, VolatilityTarget
+import cq
+from cq.errors import StrategyError
+from cq.execution.plan import Terms
+from cq.strategies import (
+    KINDS,
+    FixedFraction,
+    FixedNotional,
+    InverseVolatility,
+    KellyFraction,
+    Strategy,
+    Units,
+    VolatilityTarget,
+)
+from cq.utils.config import defaults
+from cq.utils.resources import resource_root
 
 
 def test_a_fixed_fraction_is_the_signal_times_the_fraction():
@@ -107,3 +121,37 @@ def test_a_market_that_does_not_move_gets_nearly_all_of_an_inverse_volatility():
     sizing = InverseVolatility(window=20)
     rows = sizing.prepared(bars.lazy(), "1h").with_columns(t=sizing.target(pl.col("signal"), "1h"))
     assert rows.collect()["t"][59] == pytest.approx(1.0, abs=1e-3)
+
+
+FREE = {"fees": {"taker": 0}, "slippage": {"bps": 0}, "min_notional": 0, "cash": 1_000}
+
+
+def always(**sizing):
+    of = KINDS["crossover"]
+    config = of.config(symbols=["A-B"], interval="1h", fast=1, slow=2, sizing=sizing)
+    return Strategy(config, of.generate_signals, of.size_positions)
+
+
+@pytest.mark.parametrize(
+    ("sizing", "bought"),
+    [({"kind": "units", "units": 3}, 3.0), ({"kind": "fixed_notional", "notional": 200}, 20.0)],
+)
+def test_units_and_money_are_bought_as_they_are_said(sizing, bought):
+    found = cq.backtest(makers.hourly("A-B", [8.0, 10.0, 11.0, 12.0]), always(**sizing), **FREE)
+    assert found.trades.select("side", "qty", "price").rows() == [("buy", bought, 10.0)]
+    assert found.config["strategy"]["sizing"]["kind"] == sizing["kind"]
+
+
+def test_more_money_than_there_is_is_what_the_cap_leaves():
+    sizing = {"kind": "fixed_notional", "notional": 5_000}
+    found = cq.backtest(
+        makers.hourly("A-B", [8.0, 10.0, 11.0, 12.0]), always(**sizing), **FREE, max_position=0.5
+    )
+    assert found.trades["qty"].to_list() == [50.0]
+    assert found.config["warnings"] == []
+
+
+@pytest.mark.parametrize("sizing", [Units(units=1), FixedNotional(notional=1)])
+def test_paper_refuses_sizes_that_are_no_fractions(sizing):
+    with pytest.raises(StrategyError, match="is for backtests only"):
+        Terms.of(always(**sizing.model_dump()), defaults(resource_root()).backtest)
