@@ -74,7 +74,7 @@ def backtest(
     with importing():  # meanwhile
         from cq.backtest.result import remove_report, write_run
         from cq.backtest.single import traded
-        from cq.backtest.tried import deflated, tried
+        from cq.backtest.tried import deflated, trial_of, tried
 
     if strict:
         from cq.backtest.warnings import refuse_faults
@@ -90,7 +90,8 @@ def backtest(
         from cq.report import write_report
 
         write_report(result, folder, luck, app.lake, plots=plots)
-    run = write_run(folder, began, time.perf_counter() - began_s, luck, _said(app, file, overrides))
+    said = _said(app, file, overrides) | {"trial": trial_of(result.config, result.metrics)}
+    run = write_run(folder, began, time.perf_counter() - began_s, luck, said)
     if as_json:
         print_json(_summary(result, folder, run))
     else:

@@ -14,7 +14,7 @@ from scipy import stats
 
 import cq
 from cq.backtest.result import write_run
-from cq.backtest.tried import deflated, kind_of, tried
+from cq.backtest.tried import deflated, kind_of, trial_of, tried
 from cq.lake.raw import TRIALS
 
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -47,6 +47,19 @@ def test_runs_of_one_kind_count_once_a_set_of_parameters(tmp_path):
     assert len(tried(tmp_path, asked)) == 2
     assert set(tried(tmp_path, asked).values()) == {one.metrics["sharpe"]}
     assert tried(tmp_path / "none", asked) == {}
+
+
+def test_what_a_run_keeps_of_itself_counts_the_same(tmp_path):
+    one = result()
+    keep(tmp_path, "a", one)
+    slowly = tried(tmp_path, one.config)
+    said = {"trial": trial_of(one.config, one.metrics)}
+    write_run(tmp_path / "a", WHEN, 0.1, {"trials": 1, "dsr": None}, said)
+    (tmp_path / "a" / "config.json").unlink()
+    (tmp_path / "a" / "metrics.json").unlink()
+    (tmp_path / "file").write_text("")
+    assert tried(tmp_path, one.config) == slowly != {}
+    assert tried(tmp_path, {**one.config, "strategy": {"kind": "macd"}}) == {}
 
 
 def test_sessions_on_paper_are_no_trials(tmp_path):
