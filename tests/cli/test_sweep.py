@@ -1,6 +1,7 @@
 """`cq sweep`: what it prints, keeps and refuses."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -150,3 +151,19 @@ def test_other_histories_of_the_newest_run_are_drawn_by_name(project, capsys):
     assert spread["total_return"]["p5"] <= spread["total_return"]["p95"]
     assert run([*base, "montecarlo", "nothing"]) == 3
     assert "no run 'nothing'" in capsys.readouterr().err
+
+
+def test_a_sweep_that_is_cut_off_while_it_writes_lists_no_trial(
+    project, tmp_path, capsys, monkeypatch
+):
+    def full(path, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    out = project / "runs" / "cut"
+    assert sweep(project, "--grid", "fast=3,4", "--out", str(out)) == 3
+    error = capsys.readouterr().err
+    assert "No space left on device" in error
+    assert len(error.splitlines()) == 1
+    lake = Lake(project / "lake", runs=project / "runs")
+    assert lake.sql("select count(*) from runs where run like 'cut%'").item() == 0
