@@ -97,7 +97,8 @@ def main() -> None:
         some = pairs[:: len(pairs) // THEIRS][:THEIRS]
         peers = Peers(python, folder / "bars.npz", some) if python else None
         grid = {"fast": WINDOWS, "slow": WINDOWS}
-        cq.sweep(frame, path, {"fast": [30], "slow": [60]}, **COSTS)  # machine code is loaded
+        some_grid = {"fast": [30], "slow": WINDOWS[1:41]}
+        cq.sweep(frame, path, some_grid, **COSTS)  # machine code is made, or loaded
         before = peak()
         times: dict[str, list[float]] = {"cq": [], **{case: [] for case in cases}}
         for turn in range(TURNS):

@@ -9,10 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 from cq.backtest.engine import simulate
-from cq.backtest.market import Market, Rules
-from cq.backtest.stepping import LONG
 from cq.errors import CqError
-from cq.sweeps.compiled import compiled
+from cq.sweeps.compiled import is_worth_it
 from cq.sweeps.crossing import Crossings, crossings_of
 from cq.sweeps.figures import Asked, Failed, Trial, in_blocks, of_run
 from cq.sweeps.ground import Ground
@@ -29,10 +27,12 @@ class Bench:
     def __init__(self, ground: Ground, workers: int | None = None) -> None:
         self.ground = ground
         self.workers = workers or os.cpu_count() or 1
+        self.machine = False
 
     def run(self, asked: Sequence[Asked]) -> list[Outcome]:
         """The outcome of each trial, in their order."""
         found: dict[int, Outcome] = {}
+        self.machine = is_worth_it(self.ground.bars.height * len(asked))
         crossing, others = self._sorted(asked)
         with ThreadPoolExecutor(self.workers) as pool:
             for one in self._crossings(pool, crossing):
@@ -44,7 +44,7 @@ class Bench:
     def _sorted(self, asked: Sequence[Asked]) -> tuple[Crossings | None, list[Asked]]:
         """Those that are crossings of simple means, and all others."""
         ground = self.ground
-        if len(ground.symbols) > 1 or ground.bars.height * len(asked) < LONG or not compiled():
+        if len(ground.symbols) > 1 or not self.machine:
             return None, list(asked)
         return crossings_of(ground, asked)
 
@@ -78,14 +78,10 @@ class Bench:
             return Failed(one.number, one.params, error)
         _, markets, rules, first = prepared
         try:
-            found, kept = measured(markets, rules, first)
+            if self.machine and is_quick(markets, rules):
+                found, kept = follow(markets[0], rules, first)
+            else:
+                found, kept = of_run(simulate(markets, rules, first), markets, rules)
         except CqError as failed:
             return Failed(one.number, one.params, failed)
         return Trial(one.number, one.params, found, rules.cash, *in_blocks(kept, rules.cash))
-
-
-def measured(markets: Sequence[Market], rules: Rules, first: int) -> Any:
-    """The figures of a trial and its equity at the kept moments, by the quickest way there is."""
-    if is_quick(markets, rules):
-        return follow(markets[0], rules, first)
-    return of_run(simulate(markets, rules, first), markets, rules)

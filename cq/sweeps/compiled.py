@@ -8,14 +8,37 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import getsource
+from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any, Final
 
 from cq.backtest import arithmetic
+from cq.backtest.stepping import LONG
 from cq.sweeps import kernel
 
+VERY_LONG: Final = 20_000_000
+"""Bars × trials from which machine code is made where there is none yet."""
 ORDERLESS: Final = ("extremes",)
 """What gives the same bits in any order: it may be done several at a time."""
+
+
+def is_worth_it(cells: int) -> bool:
+    """Whether machine code serves so much work (bars × trials) better, with what it costs to have.
+
+    Where it is not on disk yet it has to be made, which takes a quarter of a minute.
+    """
+    if cells < LONG or compiled() is None:
+        return False
+    return cells >= VERY_LONG or kept()
+
+
+def kept() -> bool:
+    """Whether the machine code of this version lies on disk already."""
+    code = compiled()
+    return code is not None and all(
+        any(Path(one.stats.cache_path).glob(f"*.{one.py_func.__qualname__}-*.nbi"))
+        for one in vars(code).values()
+    )
 
 
 @cache

@@ -13,7 +13,6 @@ from cq.backtest.grid import fixed
 from cq.backtest.intents import Floats
 from cq.backtest.market import Market, Rules
 from cq.backtest.metrics import Metrics
-from cq.backtest.stepping import LONG
 from cq.sweeps.compiled import compiled
 from cq.sweeps.figures import Clock, of_sums
 from cq.sweeps.kernel import LANES, SUMS, TILE
@@ -22,14 +21,13 @@ _SPACE = threading.local()
 
 
 def is_quick(markets: Sequence[Market], rules: Rules) -> bool:
-    """Whether the kernel knows these rules, and loading it is worth its while."""
-    plain = (
+    """Whether the kernel knows these rules."""
+    return (
         len(markets) == 1
         and markets[0].act is None
         and not rules.path_dependent
         and rules.costs.dated is None
     )
-    return plain and markets[0].ts.size * 8 >= LONG and compiled() is not None
 
 
 def follow(market: Market, rules: Rules, start: int) -> tuple[Metrics, Floats]:
