@@ -1,0 +1,50 @@
+"""What a bar's volume and unrest make of a fill's price, by a formula written out anew."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cq.backtest.grid import impact_of
+
+
+def by_hand(close, volume, coefficient, window):
+    """One bar after the other: deviation of log returns and mean volume of the bars before it."""
+    found = []
+    for row in range(len(close)):
+        returns = [math.log(close[i] / close[i - 1]) for i in range(1, row)][-window:]
+        traded = volume[:row][-window:]
+        if len(returns) < 2 or sum(traded) <= 0:
+            found.append(0.0)
+            continue
+        usual = statistics.fmean(traded)
+        found.append(coefficient * statistics.stdev(returns) / math.sqrt(usual))
+    return found
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.tuples(st.floats(1, 1_000), st.sampled_from([0.0, 0.5, 3.0, 80.0])), max_size=40),
+    st.floats(0.1, 3),
+    st.integers(2, 9),
+)
+def test_impact_is_deviation_by_the_root_of_the_usual_volume(rows, coefficient, window):
+    close, volume = (np.array([row[i] for row in rows]) for i in (0, 1))
+    found = impact_of(close, volume, coefficient, window)
+    assert found.tolist() == pytest.approx(
+        by_hand(close.tolist(), volume.tolist(), coefficient, window), rel=1e-6, abs=1e-7
+    )
+
+
+def test_a_worked_case():
+    close, volume = np.array([100.0, 110.0, 99.0, 99.0]), np.array([2.0, 4.0, 3.0, 9.0])
+    up, down = math.log(1.1), math.log(0.9)
+    deviation = abs(up - down) / math.sqrt(2)
+    assert impact_of(close, volume, 0.5, 3).tolist() == pytest.approx(
+        [0, 0, 0, 0.5 * deviation / math.sqrt(3)]
+    )
