@@ -35,7 +35,15 @@ def walk(first: int, last: int, w: World) -> int:
     """
     terms, purse = w.terms[0], w.purse[0]
     guarded = terms.stop or terms.take or terms.trail
-    for t in range(first, last):
+    ticking = terms.slots > 1 or terms.each_act or terms.max_bars or terms.fill == AT_SAME_CLOSE
+    skips = terms.symbols == 1 and not (guarded or ticking or terms.borrow > 0.0)
+    t = first - 1
+    while t + 1 < last:
+        t += 1
+        if skips:
+            t = quiet(t, last, w)
+            if t == last:
+                return last
         if purse.fills + A_STEP * terms.symbols > terms.capacity:
             return t
         if terms.borrow > 0.0:
@@ -54,6 +62,29 @@ def walk(first: int, last: int, w: World) -> int:
         elif at_close(t, w):
             decide(t, w)
     return last
+
+
+def quiet(t: int, last: int, w: World) -> int:
+    """Write down moments from `t` on at which nothing can happen to one market; where that ends."""
+    one, cash, moments = w.book[0], w.purse[0].cash, w.terms[0].moments
+    due = w.ring[0].target
+    waits = one.fresh or one.left_now or one.cooling or one.barred or one.kind != NONE
+    if waits or due == due:
+        return t
+    held, acted, begun = one.held, one.acted, t
+    while t < last:
+        target = w.target[t]
+        if target == target and target != acted:
+            break
+        worth = held * w.close[t]
+        equity = cash + worth
+        w.curves[t] = equity
+        w.curves[t + moments] = cash
+        w.curves[t + 2 * moments] = abs(worth) / equity if equity > 0.0 else 0.0
+        t += 1
+    if t > begun:
+        one.mark = w.close[t - 1]
+    return t
 
 
 def borrow(t: int, w: World) -> None:
