@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Final
 
 import polars as pl
@@ -33,9 +34,12 @@ def with_indicators(bars: pl.DataFrame | pl.LazyFrame, make: Make) -> pl.LazyFra
     grouped = in_stages(make, over_symbols)
 
     def run(rows: pl.DataFrame) -> pl.DataFrame:
-        if rows.height < LONG * max(1, rows["symbol"].n_unique()):
+        runs = rows["symbol"].rle().struct
+        symbols = runs.field("value").n_unique()  # a pass over few runs, not over every row
+        if rows.height < LONG * max(1, symbols):
             return grouped(rows.lazy()).collect()
-        return _side_by_side(rows, alone)
+        lengths = runs.field("len").to_list()
+        return _side_by_side(rows, lengths if len(lengths) == symbols else None, alone)
 
     return frame.map_batches(
         run,
@@ -46,22 +50,20 @@ def with_indicators(bars: pl.DataFrame | pl.LazyFrame, make: Make) -> pl.LazyFra
     )
 
 
-def _side_by_side(rows: pl.DataFrame, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
-    """The plan over each symbol's slice, all at once."""
-    slices = _slices(rows)
-    ordered = slices is not None
-    if slices is None:
+def _side_by_side(
+    rows: pl.DataFrame, lengths: list[int] | None, add: Callable[[pl.LazyFrame], pl.LazyFrame]
+) -> pl.DataFrame:
+    """The plan over each symbol's slice, all at once; None where a symbol stands in many pieces."""
+    slices = [] if lengths is None else _slices(rows, lengths)
+    ordered = lengths is not None and all(one["ts"].is_sorted() for one in slices)
+    if not ordered:
         rows = rows.with_row_index(_ROW).sort("symbol", "ts")
-        slices = _slices(rows) or []
+        slices = _slices(rows, rows["symbol"].rle().struct.field("len").to_list())
     found = pl.concat(pl.collect_all([add(one.lazy()) for one in slices]), rechunk=False)
     return found if ordered else found.sort(_ROW).drop(_ROW)
 
 
-def _slices(rows: pl.DataFrame) -> list[pl.DataFrame] | None:
-    """One slice a symbol; None unless each stands in one piece, oldest bar first."""
-    runs = rows["symbol"].rle().struct
-    if runs.field("value").n_unique() != len(runs.field("value")):
-        return None
-    ends = runs.field("len").cum_sum().to_list()
-    found = [rows[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
-    return found if all(one["ts"].is_sorted() for one in found) else None
+def _slices(rows: pl.DataFrame, lengths: list[int]) -> list[pl.DataFrame]:
+    """The rows, cut into pieces of these lengths."""
+    ends = list(accumulate(lengths))
+    return [rows[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
