@@ -102,12 +102,13 @@ def vortex(high: Column, low: Column, close: Column, window: int = 14) -> dict[s
     }
 
 
-@indicator("directional", "oscillator", lambda window: window + 1, (None, 100.0))
+@indicator("directional", "oscillator", lambda window: window + 1)
 def choppiness(high: Column, low: Column, close: Column, window: int = 14) -> pl.Expr:
     """Whether the market only wobbles (100) or goes somewhere (towards 0).
 
     100 × log₁₀(Σ true range / (highest − lowest)) / log₁₀(window). Null for `window` bars, while a
-    null is in sight, and in a flat window, which does neither. Source: Dreiss 1993.
+    null is in sight, and in a flat window, which does neither. Above 100 where the window's first
+    bar leaps away from the close before it, which its true range counts. Source: Dreiss 1993.
     """
     path = total(true_range(high, low, close), whole(window, least=2))
     span = highest(column(high), window) - lowest(column(low), window)
