@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cq.cli.output import note
-from cq.errors import LakeUnwritable
+from cq.errors import LakeUnwritable, NoLake
 
 if TYPE_CHECKING:
     from cq.lake import Lake
@@ -53,3 +53,10 @@ class App:
         except LakeUnwritable as error:  # reading goes on all the same
             note(f"cq: what a killed command left in {found.root} stays for now: {error}")
         return found
+
+    @property
+    def found_lake(self) -> Lake:
+        """The same for commands that only look: NoLake where there is none, and none is begun."""
+        if not self.lake.exists:
+            raise NoLake(self.lake.root)
+        return self.lake

@@ -37,7 +37,7 @@ def compact(
     from cq.lake.compaction import compact as run
     from cq.lake.status import check_symbols
 
-    check_symbols(app.lake, symbols)
+    check_symbols(app.found_lake, symbols)
     limits = app.settings.compaction
     with _progress(quiet=dry_run) as progress:
         done = run(

@@ -10,7 +10,7 @@ import click
 
 from cq.cli.app import App
 from cq.cli.output import note, print_json, print_table
-from cq.errors import CheckFailed, DataError, LakeUnwritable, UsageError
+from cq.errors import CheckFailed, DataError, LakeUnwritable, NoSuchFile, UsageError
 from cq.utils.time import iso, parse_time
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def opened(address: str) -> Lake | Fingerprint:
         return load(path / "data.json")
     if "://" in address or any((path / name).exists() for name in ("lake.json", *DATASETS)):
         return Lake(address)
+    if not path.exists():
+        raise NoSuchFile(path)
     raise DataError(
         f"{path} is no lake, no fingerprint and no run; expected a folder with a lake.json or a "
         "data.json, or a file that `cq lake fingerprint --out FILE` wrote"
@@ -115,6 +117,8 @@ def _differences(
 
 
 def _print(found: Sequence[DayDiff]) -> None:
+    if not found:
+        return
     columns = ("dataset", "series", "day", "rows in A", "rows in B", *KINDS, "columns")
     print_table(
         columns,
@@ -194,7 +198,7 @@ def fingerprint(
 
     zone = app.settings.timezone
     start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
-    check_symbols(app.lake, symbols)
+    check_symbols(app.found_lake, symbols)
     taken = app.lake.fingerprint(
         view, where, symbols=symbols, interval=interval, exchange=exchange,
         start=start, end=end, by=by,

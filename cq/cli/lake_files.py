@@ -34,7 +34,7 @@ def files(
     from cq.lake.status import check_symbols
     from cq.lake.status import files as found_in
 
-    check_symbols(app.lake, symbols)
+    check_symbols(app.found_lake, symbols)
     root = app.lake.root
     found = found_in(app.lake, dataset, symbols, interval)
     if as_json:

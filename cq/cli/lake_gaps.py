@@ -60,7 +60,7 @@ def gaps(
     zone = app.settings.timezone
     start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
     known(app, symbols)
-    check_interval(app.lake, interval)
+    check_interval(app.found_lake, interval)
     found = app.lake.gaps(
         symbols or None, interval, start, end, classes=classes or None, now_ns=now_ns()
     )

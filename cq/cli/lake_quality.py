@@ -45,7 +45,7 @@ def quality(
     now = now_ns()
     start = None if since is None else parse_time(since, app.settings.timezone)
     report = run_checks(
-        app.lake,
+        app.found_lake,
         (*symbols, *more),
         start,
         now_ns=now,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cq.cli.app import App
-from cq.cli.lake_gaps import OURS, known, plain, row, summary
+from cq.cli.lake_gaps import OURS, SHOWN, known, plain, row, summary
 from cq.cli.lake_sql import refresh
 from cq.cli.output import note, print_json, print_table
 from cq.utils.clock import now_ns
@@ -63,7 +64,7 @@ def repair(
         plan(app, symbols, start, end, fetch=not no_fetch, as_json=as_json)
         return
     log.configure(settings)
-    app.lake.prepare()
+    app.found_lake.prepare()
     moved: Sequence[Quarantined] = ()
     if not is_remote(app.lake.root):  # storage proves its own bytes
         moved = quarantine(app.lake, verify(app.lake, symbols).damaged, now_ns=now)
@@ -110,7 +111,7 @@ def plan(
             return "nothing: not of an exchange and interval that can be fetched"
         return "fetch" if fetch else "nothing: not without fetching"
 
-    runs = app.lake.gaps(
+    runs = app.found_lake.gaps(
         symbols or None, None, start, end, classes=OURS, now_ns=now_ns()
     ).to_dicts()
     wrong = spoilt(app.lake, symbols, start, end)
@@ -122,7 +123,14 @@ def plan(
     if again:
         note(f"{again:,} bars that late trades have spoilt would be made again")
     if runs:
-        print_table(COLUMNS, [(*row(one)[:-1], what(one)) for one in runs])
+        print_table(COLUMNS, [(*row(one)[:-1], what(one)) for one in runs[:SHOWN]])
+        if len(runs) > SHOWN:
+            note(f"and {len(runs) - SHOWN:,} more; --json has all")
+        click.echo()
+        bars: Counter[str] = Counter()
+        for one in runs:
+            bars[what(one)] += one["bars"]
+        print_table(("what repair does", "bars"), bars.most_common())
     else:
         note("no bar is missing that could be mended")
 

@@ -26,7 +26,7 @@ def vacuum(app: App, *, dry_run: bool, as_json: bool) -> None:
     from cq.lake.vacuum import vacuum as run
 
     kept = app.settings.retention.model_dump()
-    gone = run(app.lake, now_ns=now_ns(), dry_run=dry_run, **kept)
+    gone = run(app.found_lake, now_ns=now_ns(), dry_run=dry_run, **kept)
     if as_json:
         found = [one.as_dict() for one in gone]
         print_json({"lake": str(app.lake.root), "dry_run": dry_run, "removed": found})

@@ -46,7 +46,7 @@ def verify(
     from cq.lake.status import check_symbols
     from cq.lake.verify import verify as verified
 
-    check_symbols(app.lake, symbols)
+    check_symbols(app.found_lake, symbols)
     found = verified(app.lake, symbols, datasets)
     moved = quarantine(app.lake, found.damaged, now_ns=now_ns()) if moves else []
     left = [one for one in found.damaged if one.path.exists()] if moves else list(found.damaged)

@@ -13,6 +13,7 @@
     │   ├── UnknownSymbol
     │   ├── EmptyDataset
     │   ├── NoBars
+    │   ├── NoLake
     │   ├── LakeBusy
     │   ├── CompactionFailed
     │   ├── MissingExtra
@@ -52,6 +53,7 @@ from cq.errors.data import (
     LakeUnwritable,
     MissingExtra,
     NoBars,
+    NoLake,
     NoSuchFile,
     StorageUnreachable,
     Stumbled,
@@ -111,6 +113,7 @@ __all__ = [
     "NeverConnected",
     "NoBars",
     "NoJournal",
+    "NoLake",
     "NoSuchFile",
     "NoSuchMarket",
     "OutcomeUnknown",

@@ -62,6 +62,17 @@ class EmptyDataset(DataError):
         )
 
 
+class NoLake(DataError):
+    """There is no folder where the settings say that the lake is."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        super().__init__(
+            f"no lake at {root}; correct data_root (`cq config show` says where it is set), or "
+            "begin one there with `cq lake ingest SYMBOL` or `cq lake import PATH`"
+        )
+
+
 class NoBars(DataError):
     """The lake has the symbol but no bar in the period that was asked for."""
 

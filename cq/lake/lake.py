@@ -100,6 +100,11 @@ class Lake:
         origin = Origin.of(source, now_ns, asked)
         return replace(target, rejects, rows, origin=origin, wait_s=wait_s)
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a folder; on storage, where folders are not made, always."""
+        return places.is_remote(self.root) or self.root.is_dir()
+
     def prepare(self) -> None:
         """Make the folder a lake: its `lake.json` and the empty files that views bind to."""
         manifest.prepare(self.root, self.layouts)

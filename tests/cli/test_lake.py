@@ -228,3 +228,17 @@ def test_a_lake_db_that_cannot_be_written_fails_no_command(lake, project, capsys
     (project / "lake.db").mkdir()
     assert run(["lake", "status"]) == 0
     assert "lake.db stays as it is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", ["gaps", "quality", "files", "verify", "compact", "vacuum", "repair --dry-run"]
+)
+def test_what_looks_at_a_lake_that_is_not_there_says_so_and_begins_none(
+    tmp_path, monkeypatch, capsys, command
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "default.yaml").write_text("data_root: typo\n")
+    assert run(["lake", *command.split()]) == 3
+    assert f"no lake at {tmp_path}/typo; correct data_root" in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == ["configs"]
