@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cq import signals
 from cq.errors import StrategyError
+from cq.execution.loop import Wish
 from cq.execution.windows import KEPT_WINDOWS, Windows
 from cq.strategies import Strategy, load
 
@@ -20,6 +21,7 @@ TEXTS = {
     "ema": "{kind: crossover, symbols: [A-B, C-B], interval: 1h, average: ema, fast: 1, slow: 2}",
     "volatility": "{kind: crossover, symbols: [A-B, C-B], interval: 1h, fast: 2, slow: 4,"
     " sizing: {kind: volatility_target, window: 6}}",
+    "equal": "{kind: equal_weight, symbols: [A-B, C-B], interval: 1h, every: 5}",
 }
 
 
@@ -39,7 +41,7 @@ def test_every_wish_is_the_backtests_target_of_that_bar(
     windows = Windows(strategy, bars)
     ts = data.draw(st.sampled_from(sorted(set(bars["ts"]))))
     expected = {
-        row["symbol"]: (row["signal"], row["target"])
+        row["symbol"]: Wish(row["signal"], row["target"], bool(row.get("act")))
         for row in whole.filter(pl.col("ts") == ts).iter_rows(named=True)
     }
     assert windows.wishes(ts, ("A-B", "C-B")) == expected
@@ -119,8 +121,11 @@ def busy(symbol: str, volumes: list[float]) -> pl.DataFrame:
 def test_a_users_own_strategy_reads_any_column_and_may_sort_as_it_likes(tmp_path: Path) -> None:
     bars = pl.concat([busy("A-B", [1.0, 2.0, 3.0, 4.0]), busy("C-B", [9.0, 8.0, 7.0, 6.0])])
     windows = Windows(own(tmp_path, "pl.col('signal') * 0.5"), bars)
-    assert windows.wishes(3 * makers.HOUR, ("A-B", "C-B")) == {"A-B": (1, 0.5), "C-B": (0, 0.0)}
-    assert windows.wishes(0, ("A-B",)) == {"A-B": (None, None)}
+    assert windows.wishes(3 * makers.HOUR, ("A-B", "C-B")) == {
+        "A-B": Wish(1, 0.5),
+        "C-B": Wish(0, 0.0),
+    }
+    assert windows.wishes(0, ("A-B",)) == {"A-B": Wish(None, None)}
 
 
 @pytest.mark.parametrize(
