@@ -41,7 +41,7 @@ def sweep_map(result: SweepResult) -> Figure:
         title = f"{result.name}: {result.sort} of {result.trials.height:,} trials"
         axes.set_title(title, loc="left", fontweight="bold", fontsize=11.5)
         if table.size <= LEGIBLE:
-            _numbers(axes, table)
+            _numbers(axes, image, table)
         best = result.best[0].params
         place = columns.index(best[across]), rows.index(best[down])
         axes.scatter(*place, s=260, facecolors="none", edgecolors=INK, linewidths=1.8)
@@ -81,8 +81,13 @@ def _ticks(axis: Any, values: list[Any]) -> None:
     axis.set_ticks(range(0, len(values), step), shown)
 
 
-def _numbers(axes: Any, table: np.ndarray[Any, Any]) -> None:
+def _numbers(axes: Any, image: Any, table: np.ndarray[Any, Any]) -> None:
     for row, line in enumerate(table.tolist()):
         for column, value in enumerate(line):
             if value == value:
-                axes.text(column, row, f"{value:.2g}", ha="center", va="center", fontsize=8)
+                red, green, blue, _ = image.to_rgba(value)
+                is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.45
+                ink = "white" if is_dark else INK
+                axes.text(
+                    column, row, f"{value:.2g}", ha="center", va="center", fontsize=8, color=ink
+                )
