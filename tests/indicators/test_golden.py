@@ -162,3 +162,13 @@ def test_lean_prints_the_same(shared, name):
 
 def test_every_file_is_compared(shared):
     assert {path.name for path in (shared / "golden" / "lean").iterdir()} == set(FILES)
+
+
+def test_the_volume_that_lean_adds_up_without_printing_it_goes_where_the_close_goes(shared):
+    path = shared / "golden" / "lean" / "spy_with_indicators.txt"
+    raw = pl.read_csv(path, infer_schema=False)
+    raw.columns = FILES[path.name][0].split()
+    theirs = raw.select(pl.col("obv", "close").cast(pl.Float64, strict=False).diff()).drop_nulls()
+    moved = theirs.filter(pl.col("obv") != 0)  # of three digits, so a small step may be none
+    assert moved.height > 400
+    assert moved.filter(pl.col("obv").sign() != pl.col("close").sign()).is_empty()
