@@ -62,6 +62,17 @@ def test_what_worked_in_one_half_only_is_found_out():
     assert found.slope < -0.8
 
 
+def test_the_papers_case_of_full_overfitting_is_full_overfitting():
+    """Bailey et al. 2015: centred noise of a hundred trials; what one half wins the other loses."""
+    rows = np.random.default_rng(3).normal(size=(1000, 100))
+    rows -= rows.mean(axis=0)
+    found = backtest_overfitting(rows, blocks=8, score="mean")
+    assert found.logits.size == 70
+    assert (found.probability, found.loss) == (1, 1)
+    assert found.slope == pytest.approx(-1)
+    assert backtest_overfitting(rows, blocks=8).probability > 0.95
+
+
 def test_trials_that_never_move_take_part():
     rows = np.zeros((100, 3))
     rows[:, 1] = np.random.default_rng(3).normal(1, 1, 100)
