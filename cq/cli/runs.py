@@ -50,12 +50,14 @@ def list_(
 
     if sort not in SORTS:
         raise UsageError(f"--sort {sort}: expected one of {', '.join(SORTS)}")
+    hidden = 0
     rows = app.lake.sql(f"select {', '.join((*COLUMNS, *FIGURES))} from runs").lazy()
     if strategy is not None:
         rows = rows.filter(pl.col("strategy") == strategy)
     if mode is not None:
         rows = rows.filter(pl.col("mode") == mode)
     elif not trials:
+        hidden = rows.filter(pl.col("mode") == "trial").select(pl.len()).collect().item()
         rows = rows.filter(pl.col("mode") != "trial")
     order = rows.sort([sort, "run"], descending=True, nulls_last=True)
     found = order.head(limit).collect()
@@ -63,7 +65,9 @@ def list_(
         print_json(found.to_dicts())
         return
     print_table([*COLUMNS, *FIGURES], [_row(one) for one in found.to_dicts()])
-    if found.is_empty():
+    if hidden:
+        note(f"and {hidden:,} trials of sweeps: --trials lists them too")
+    elif found.is_empty():
         note("no runs; make one with `cq backtest FILE`")
 
 

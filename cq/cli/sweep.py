@@ -197,7 +197,7 @@ def said_of(result: SweepResult) -> list[str]:
     lines = [f"{result.trials.height:,} trials"]
     for (count, why), what in ((result.skipped, "make no sense"), (result.failed, "failed")):
         if count:
-            lines.append(f"{count:,} combinations {what}, the first: {why}")
+            lines.append(f"combinations that {what}: {count:,}, the first: {why}")
     luck = result.best[0].luck
     if luck.deflated is not None:
         lines.append(

@@ -103,31 +103,30 @@ def walkforward(
     how = How(random, None, seed, sort, 10, None, workers)
     axes = axes_of(grid)
     setting = setting_of(app, file, overrides, start, end)
-    result: WalkForward | CrossValidation
+
+    def kept(result: WalkForward | CrossValidation, what: str) -> Path:
+        folder = folder_of(app, result.name, what, began, out)
+        names = [one.name for one in axes]
+        rows = listed(result.trials, names, result.config, f"{began:%Y-%m-%dT%H:%M:%SZ}")
+        write_folder(folder, {f"{what}.json": result.as_json()}, rows)
+        if as_json:
+            print_json({"folder": str(folder.resolve()), **result.as_json()})
+        return folder
+
     if cpcv is not None:
         groups = Groups.of(cpcv)
         with progress_of(count_of(axes, how)) as tick:
-            result = cross_validate(setting, axes, how, groups, purge, tick)
-    else:
-        result = walk_forward(setting, axes, how, Spans(train, test, anchored, purge))
-    what = "cpcv" if cpcv is not None else "walkforward"
-    folder = folder_of(app, result.name, what, began, out)
-    names = [one.name for one in axes]
-    rows = listed(result.trials, names, result.config, f"{began:%Y-%m-%dT%H:%M:%SZ}")
-    write_folder(folder, {f"{what}.json": result.as_json()}, rows)
-    if cpcv is None:
-        _write_curve(result, folder)  # type: ignore[arg-type]
-    if as_json:
-        print_json({"folder": str(folder.resolve()), **result.as_json()})
-    elif cpcv is None:
-        _print_walk(result, folder)  # type: ignore[arg-type]
-    else:
-        _print_paths(result, folder)  # type: ignore[arg-type]
-
-
-def _write_curve(result: WalkForward, folder: Path) -> None:
-    result.equity.write_parquet(folder / "out_of_sample.parquet")
-    result.trades.write_csv(folder / "out_of_sample_trades.csv")
+            crossed = cross_validate(setting, axes, how, groups, purge, tick)
+        folder = kept(crossed, "cpcv")
+        if not as_json:
+            _print_paths(crossed, folder)
+        return
+    walked = walk_forward(setting, axes, how, Spans(train, test, anchored, purge))
+    folder = kept(walked, "walkforward")
+    walked.equity.write_parquet(folder / "out_of_sample.parquet")
+    walked.trades.write_csv(folder / "out_of_sample_trades.csv")
+    if not as_json:
+        _print_walk(walked, folder)
 
 
 def _print_walk(result: WalkForward, folder: Path) -> None:
@@ -159,6 +158,8 @@ def _print_walk(result: WalkForward, folder: Path) -> None:
             f"PSR {result.luck.probabilistic:.1%}: how sure it is that their true Sharpe ratio "
             "lies above 0"
         )
+    if result.empty:
+        click.echo(f"folds without bars to choose on or to test, passed over: {result.empty:,}")
     _print_end(result, near(folder))
 
 
@@ -178,5 +179,5 @@ def _print_paths(result: CrossValidation, folder: Path) -> None:
 def _print_end(result: WalkForward | CrossValidation, place: Path) -> None:
     count, why = result.skipped
     if count:
-        click.echo(f"{count:,} combinations make no sense, the first: {why}")
+        click.echo(f"combinations that make no sense: {count:,}, the first: {why}")
     click.echo(f"{result.trials.height:,} trials in {place}")

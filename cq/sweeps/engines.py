@@ -6,6 +6,7 @@ points. Workers do what this process would, so that results are the same.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -146,8 +147,9 @@ class OnDask:
             self.client, self.ours = distributed.get_client(), False
         except ValueError:
             self.client = distributed.Client(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None
-            )
+                n_workers=workers, threads_per_worker=1, dashboard_address=None,
+                silence_logs=logging.ERROR,
+            )  # fmt: skip
             self.ours = True
 
     def send(self, ground: Ground) -> Any:

@@ -58,6 +58,20 @@ def walk(first: int, end: int, train: int, test: int, purge: int, *, anchored: b
     ]
 
 
+def with_bars(folds: list[Fold], ts: Ints) -> list[Fold]:
+    """Those folds that have bars in both of their stretches, of bars that open at `ts` in order."""
+
+    def has(start: int, end: int) -> bool:
+        first, last = np.searchsorted(ts, (start, end))
+        return bool(last > first)
+
+    return [
+        one
+        for one in folds
+        if has(one.train_start, one.train_end) and has(one.test_start, one.test_end)
+    ]
+
+
 @dataclass(frozen=True)
 class Groups:
     """Bars cut into `count` groups of equal number, of which `tested` are set aside at a time."""

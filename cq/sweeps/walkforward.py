@@ -17,7 +17,7 @@ from cq.errors import CqError, DataError, UsageError
 from cq.sweeps.bench import Bench
 from cq.sweeps.door import Collected, How, Setting, batches, configuration
 from cq.sweeps.figures import Asked
-from cq.sweeps.folds import Fold, length_of, walk
+from cq.sweeps.folds import Fold, length_of, walk, with_bars
 from cq.sweeps.ground import Ground, history
 from cq.sweeps.luck import Deflated, deflated
 from cq.sweeps.result import best_first, frame_of
@@ -42,7 +42,8 @@ class WalkForward:
 
     `folds`: a row each, with what was chosen and its metric before and after. `equity`: the tests
     one after the other, each begun with what the one before left. `metrics` are those of that
-    curve; `luck` is how sure its Sharpe ratio is. `trials`: every trial of every fold.
+    curve; `luck` is how sure its Sharpe ratio is. `trials`: every trial of every fold. `empty`
+    counts folds that were passed over, since no bar opens in one of their two stretches of time.
     """
 
     name: str
@@ -57,6 +58,7 @@ class WalkForward:
     luck: Deflated
     trials: pl.DataFrame
     skipped: tuple[int, str | None]
+    empty: int
     config: dict[str, Any] = field(repr=False)
 
     @property
@@ -73,7 +75,8 @@ class WalkForward:
             "strategy": self.name, "symbols": list(self.symbols), "interval": self.interval,
             "sort": self.sort, "folds": self.folds.to_dicts(), "metrics": self.metrics,
             "psr": self.luck.probabilistic, "degradation": self.degradation,
-            "trials": self.trials.height, "skipped": self.skipped[0], "config": self.config,
+            "trials": self.trials.height, "skipped": self.skipped[0], "empty": self.empty,
+            "config": self.config,
         }  # fmt: skip
 
 
@@ -163,7 +166,10 @@ def walk_forward(
         for said, option in ((spans.train, "--train"), (spans.test, "--test"))
     )
     purge = purge_of(spans.purge, asked, ground) * interval_ns(interval)
-    folds = walk(first, end, train, test, purge, anchored=spans.anchored)
+    every_fold = walk(first, end, train, test, purge, anchored=spans.anchored)
+    folds = with_bars(every_fold, ground.bars["ts"].unique().sort().to_numpy())
+    if not folds:
+        raise DataError(f"{', '.join(ground.symbols)}: no fold has bars to choose on and to test")
     walking = Walking(ground, asked, axes, how.sort, how.workers)
     cash = asked[0].strategy.backtest(setting.settings).cash
     for fold in folds:
@@ -189,6 +195,7 @@ def walk_forward(
         luck=deflated(ts, equity, cash, interval, np.zeros(0)),
         trials=pl.concat(walking.trials, how="vertical_relaxed"),
         skipped=skipped,
+        empty=len(every_fold) - len(folds),
         config=configuration(setting, ground, strategy, axes)
         | {
             "walk": {

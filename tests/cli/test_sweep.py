@@ -37,9 +37,11 @@ def test_a_sweep_shows_the_best_says_what_they_are_worth_and_is_in_runs(project,
     assert sweep(project, "--grid", "fast=5:25:10", "--grid", "slow=20:40:10", "--top", "3") == 0
     said = capsys.readouterr().out
     assert "8 trials" in said
-    assert "1 combinations make no sense, the first: --grid fast: fast (25)" in said
+    assert "combinations that make no sense: 1, the first: --grid fast: fast (25)" in said
     assert "DSR" in said
     assert "PBO" in said
+    assert run(["--project", str(project), "runs", "list"]) == 0
+    assert "and 8 trials of sweeps: --trials lists them too" in capsys.readouterr().err
     (folder,) = (project / "runs").glob("*-cross-sweep")
     assert (folder / "heat_map.png").read_bytes()[:4] == b"\x89PNG"
     lake = Lake(project / "lake", runs=project / "runs")

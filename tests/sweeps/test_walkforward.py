@@ -131,6 +131,28 @@ def test_a_past_too_short_for_any_combination_is_said_with_its_fold(path):
         walk_forward(setting(market(600), path), axes, How(), Spans("200", "50", purge="0"))
 
 
+def test_a_hole_in_history_is_passed_over_and_counted(path):
+    """Bars 400 to 699 are missing: three folds have nothing to test, one nothing to choose on."""
+    bars = market(1_200, seed=5)
+    holed = bars.filter(~pl.int_range(pl.len()).is_between(400, 699))
+    spans = Spans("200", "100")
+    found = walk_forward(setting(holed, path), AXES, How(), spans)
+    hours = (found.folds["test_start"] // 3_600_000_000_000).to_list()
+    assert hours == [200, 300, 800, 900, 1_000, 1_100]
+    assert found.empty == 4
+    assert found.as_json()["empty"] == 4
+    assert found.equity.height == 600
+    whole = walk_forward(setting(bars, path), AXES, How(), spans)
+    assert whole.empty == 0
+    assert found.folds.head(2).equals(whole.folds.head(2))
+
+
+def test_a_walk_without_any_bars_to_test_is_refused_in_a_line(path):
+    bars = market(800, seed=5).filter(~pl.int_range(pl.len()).is_between(300, 798))
+    with pytest.raises(DataError, match="BTC-BRL: no fold has bars to choose on and to test"):
+        walk_forward(setting(bars, path), AXES, How(), Spans("350", "100"))
+
+
 # ---- cross-validation
 
 
