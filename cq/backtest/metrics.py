@@ -47,7 +47,7 @@ def metrics(
     trips of the fills, where they are known.
     """
     growth = float(equity[-1]) / cash - 1
-    period = (bar_end(int(ts[-1]), interval) - int(ts[0])) / YEAR
+    period = years_of(ts, interval)
     profits = [one.profit for one in (round_trips(fills) if trips is None else trips)]
     traded = total([one.qty * one.price for one in fills])
     return {
@@ -67,6 +67,16 @@ def metrics(
     }
 
 
+def years_of(ts: Ints, interval: str) -> float:
+    """From the first bar's open to the last bar's close."""
+    return (bar_end(int(ts[-1]), interval) - int(ts[0])) / YEAR
+
+
+def bars_of(ts: Ints, interval: str) -> int:
+    """How many bars there are or would be, with those that are missing."""
+    return max(round((int(ts[-1]) - int(ts[0])) / interval_ns(interval)) + 1, ts.size)
+
+
 def annualized(total: float, years: float) -> float | None:
     """The yearly growth that makes `total` in `years`; None where no float holds it."""
     if total <= -1:
@@ -83,7 +93,7 @@ def sharpe(ts: Ints, equity: Floats, cash: float, interval: str) -> float | None
     returns[0] = equity[0] / cash
     np.divide(equity[1:], equity[:-1], out=returns[1:])
     returns -= 1
-    bars = max(round((int(ts[-1]) - int(ts[0])) / interval_ns(interval)) + 1, returns.size)
+    bars = bars_of(ts, interval)
     if bars < 2:
         return None
     return sharpe_of(total(returns), total(returns * returns), bars, interval)

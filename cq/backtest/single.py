@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy.ma  # noqa: F401  # Polars asks it of every array: better while bars are being read
@@ -87,7 +87,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
     warnings += spent(made, rules.cash)
     for warning in warnings:
         asked.say(f"warning: {warning}")
-    config = configuration(asked)
+    config = configuration(strategy, asked.settings, asked.symbols, asked.quote, period)
     fingerprint = taken.result()
     config["data"] = description(parts, fingerprint)
     if detail is not None:
@@ -155,17 +155,18 @@ def equity_frame(made: Simulation) -> pl.DataFrame:
     )
 
 
-def configuration(asked: Reading | Given) -> dict[str, Any]:
-    """Everything that the result follows from, apart from the data."""
-    strategy, period = asked.strategy, asked.period
+def configuration(
+    strategy: Strategy, settings: Backtest, symbols: Sequence[str], quote: str, period: Period
+) -> dict[str, Any]:
+    """Everything that a result follows from, apart from the data; `settings` are the strategy's."""
     made_by = code_version()
     if strategy.code is not None:
         made_by["python"] = hashlib.sha256(strategy.code.read_bytes()).hexdigest()
     return {
         "strategy": strategy.config.model_dump(mode="json", exclude={"backtest"}),
-        "backtest": asked.settings.model_dump(mode="json"),
-        "symbols": list(asked.symbols),
-        "quote": asked.quote,
+        "backtest": settings.model_dump(mode="json"),
+        "symbols": list(symbols),
+        "quote": quote,
         "period": {
             "start": None if period.start is None else iso(period.start),
             "end": None if period.end is None else iso(period.end),

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from cq.backtest import single
 from cq.backtest.bars import Period
-from cq.backtest.code import code_version
 from cq.backtest.door import Given, settings_of
 from cq.backtest.engine import simulate
 from cq.errors import UsageError
@@ -270,23 +270,17 @@ def _said(error: Exception | None) -> str | None:
 def configuration(
     setting: Setting, ground: Ground, strategy: Strategy, axes: Sequence[Axis]
 ) -> dict[str, Any]:
-    """Everything that trials follow from, and the bars they read."""
-    ts, made_by = ground.bars["ts"], code_version()
+    """What a run of `strategy` says of itself, with the grid and the bars that were read."""
+    ts = ground.bars["ts"]
     low, high = int(ts.min()), int(ts.max())  # type: ignore[arg-type]
-    period = setting.period
-    return {
-        "strategy": strategy.config.model_dump(mode="json", exclude={"backtest"}),
-        "backtest": strategy.backtest(setting.settings).model_dump(mode="json"),
+    settings = strategy.backtest(setting.settings)
+    of_a_run = single.configuration(
+        strategy, settings, ground.symbols, setting.quote, setting.period
+    )
+    return of_a_run | {
         "grid": {one.name: list(one.span or one.values) for one in axes},
-        "symbols": list(ground.symbols),
-        "quote": setting.quote,
-        "period": {
-            "start": None if period.start is None else iso(period.start),
-            "end": None if period.end is None else iso(period.end),
-        },
         "data": {
             "rows": ground.bars.height, "first": iso(low), "last": iso(high),
             "first_ts": low, "last_ts": high,
         },
-        "code": made_by,
     }  # fmt: skip

@@ -11,10 +11,9 @@ import numpy as np
 from cq.backtest.engine import Simulation, buy_and_hold
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.market import Market, Rules
-from cq.backtest.metrics import Metrics, annualized, metrics, sharpe_of
+from cq.backtest.metrics import Metrics, annualized, bars_of, metrics, sharpe_of, years_of
 from cq.lake.raw import FIGURES
 from cq.sweeps.kernel import SUMS
-from cq.utils.time import YEAR, bar_end, interval_ns
 
 if TYPE_CHECKING:
     from cq.strategies import Strategy
@@ -70,21 +69,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Clock:
-    """The moments of a trial, and what follows from them alone."""
+    """The moments of a trial, and those of them at which its equity is kept."""
 
     ts: Ints
     interval: str
-
-    @property
-    def years(self) -> float:
-        """From the first bar's open to the last bar's close."""
-        return (bar_end(int(self.ts[-1]), self.interval) - int(self.ts[0])) / YEAR
-
-    @property
-    def bars(self) -> int:
-        """How many there are or would be, with those that are missing."""
-        span = round((int(self.ts[-1]) - int(self.ts[0])) / interval_ns(self.interval)) + 1
-        return max(span, self.ts.size)
 
     def ends(self) -> Ints:
         """The bars, counted from 1, after which equity is kept: the ends of equal stretches."""
@@ -109,7 +97,7 @@ def of_sums(sums: Floats, clock: Clock, cash: float, held: float) -> Metrics:
     row = dict(zip(SUMS, sums.tolist(), strict=True))
     growth, size = row["last"] / cash - 1, clock.ts.size
     trips, wins, losses = int(row["trips"]), int(row["wins"]), int(row["losses"])
-    bars, years = clock.bars, clock.years
+    bars, years = bars_of(clock.ts, clock.interval), years_of(clock.ts, clock.interval)
     return {
         "total_return": growth,
         "buy_and_hold": held / cash - 1,
