@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
-from inspect import getsource
-from pathlib import Path
-from types import FunctionType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, Final
 
 from cq.backtest import arithmetic
+from cq.backtest.machine import is_on_disk, machine_code
 from cq.backtest.stepping import LONG
 from cq.sweeps import kernel
 
@@ -35,31 +31,17 @@ def is_worth_it(cells: int) -> bool:
 def kept() -> bool:
     """Whether the machine code of this version lies on disk already."""
     code = compiled()
-    return code is not None and all(
-        any(Path(one.stats.cache_path).glob(f"*.{one.py_func.__qualname__}-*.nbi"))
-        for one in vars(code).values()
-    )
+    return code is not None and all(is_on_disk(one) for one in vars(code).values())
 
 
 @cache
 def compiled() -> Any | None:
-    """The kernel's functions as machine code, which frees Python while it runs; None without numba.
-
-    Compiled once and kept on disk, under names that hold a digest of all their sources.
-    """
-    if find_spec("numba") is None:
+    """The kernel's functions as machine code; None without numba."""
+    names = machine_code((arithmetic, kernel), _how, (sys.modules[__name__],))
+    if names is None:
         return None
-    njit = import_module("numba").njit
-    sources = "".join(getsource(one) for one in (arithmetic, kernel, sys.modules[__name__]))
-    digest = hashlib.sha256(sources.encode()).hexdigest()[:12]
-    names: dict[str, Any] = {**vars(arithmetic), **vars(kernel)}
-    for module in (arithmetic, kernel):
-        for name, one in list(vars(module).items()):
-            if isinstance(one, FunctionType) and one.__module__ == module.__name__:
-                copy = FunctionType(one.__code__, names, name)
-                copy.__qualname__ = f"{name}-{digest}"
-                loose = {"nnan", "nsz"} if name in ORDERLESS else False
-                names[name] = njit(
-                    copy, nogil=True, cache=True, error_model="numpy", fastmath=loose
-                )
     return SimpleNamespace(**{name: names[name] for name in ("means", "crossings", "followed")})
+
+
+def _how(name: str) -> dict[str, Any]:
+    return {"fastmath": {"nnan", "nsz"} if name in ORDERLESS else False}
