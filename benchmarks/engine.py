@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from measure import COSTS
 
 import cq
 from cq.strategies import load
@@ -29,10 +30,6 @@ from cq.strategies import load
 HERE = Path(__file__).resolve().parent
 MINUTE, HOUR = 60 * 10**9, 3_600 * 10**9
 BARS, MARKETS, HOURS, TURNS = 2_600_000, 50, 8_760, 7
-COSTS = {
-    "fees": {"taker": 0.001, "maker": 0.001}, "slippage": {"bps": 5.0},
-    "quantity_decimals": None, "min_notional": 0,
-}  # fmt: skip
 STRATEGY = "kind: crossover\nsymbols: [BTC-BRL]\ninterval: 1m\nfast: 240\nslow: 1440\n"
 
 

@@ -12,6 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+COSTS = {
+    "fees": {"taker": 0.001, "maker": 0.001}, "slippage": {"bps": 5.0},
+    "quantity_decimals": None, "min_notional": 0,
+}  # fmt: skip
+"""Settings of `backtest:` that every engine of a comparison knows."""
 
 
 @dataclass

@@ -22,16 +22,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from measure import COSTS
 
 import cq
 
 HERE = Path(__file__).resolve().parent
 MINUTE, BARS, TURNS, THEIRS = 60 * 10**9, 525_600, 5, 50
 WINDOWS = range(30, 1_410, 30)
-COSTS = {
-    "fees": {"taker": 0.001, "maker": 0.001}, "slippage": {"bps": 5.0},
-    "quantity_decimals": None, "min_notional": 0,
-}  # fmt: skip
 STRATEGY = "kind: crossover\nsymbols: [BTC-BRL]\ninterval: 1m\nfast: 20\nslow: 200\n"
 
 
