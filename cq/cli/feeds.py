@@ -160,6 +160,11 @@ def live(
     )
 
 
+def left_waiting(held: int) -> str:
+    """What is told of trades that came, but behind a hole that was not filled in time."""
+    return f" but {held:,} trades behind a hole: these are fetched with it" if held else ""
+
+
 def rotation(app: App) -> Rotation:
     """When what is held goes to the lake, by the settings."""
     from cq.ingest.rolling import Rotation

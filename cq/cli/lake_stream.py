@@ -72,7 +72,8 @@ def stream(app: App, /, **options: Any) -> None:
     if not app.lake.catalog.exists():
         refresh(app)
     when = "" if run.streaming is not None else " while catching up"
-    note(f"stopped{when}; all is in the lake, the same command goes on from there")
+    waiting = "" if run.live is None else feeds.left_waiting(run.live.core.held)
+    note(f"stopped{when}; all is in the lake{waiting}, the same command goes on from there")
 
 
 class _Run:

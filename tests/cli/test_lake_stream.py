@@ -17,6 +17,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import cq
+from cq.cli.feeds import left_waiting
 from cq.cli.main import run
 from cq.ingest.built_bars import bars_of
 from cq.ingest.coverage import covered
@@ -237,8 +238,13 @@ def test_what_is_recorded_replays_to_the_same_bytes_as_often_as_one_likes(projec
         for one in (project / "a" / "trades").rglob("file*.parquet")
     ).sort(pl.col("trade_id").cast(pl.Int64))
     live = trades(project).filter(pl.col("trade_id").is_in(replayed["trade_id"].to_list()))
-    assert_frame_equal(replayed, live)
     assert ids(live)[-1] == ids(trades(project))[-1]
+    upto = replayed.filter(pl.col("trade_id").cast(pl.Int64) <= ids(live)[-1])
+    assert_frame_equal(upto, live)
+    # what waited behind a hole when the stream was stopped is in the recording, and is told of
+    waited = replayed.height - upto.height
+    told = re.findall(r"all is in the lake but ([\d,]+) trades", (project / "err.txt").read_text())
+    assert [waited] * bool(waited) == [int(one.replace(",", "")) for one in told]
     capsys.readouterr()
 
 
@@ -395,3 +401,9 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(
     assert "cannot write to configs/default.yaml/below" in line
     assert out == ""
     assert not (project / "lake" / "trades").exists()
+
+
+@pytest.mark.parametrize(("held", "said"), [(0, ""), (1_035, " but 1,035 trades behind a hole")])
+def test_trades_that_wait_behind_a_hole_when_a_stream_ends_are_told_of(held, said):
+    assert left_waiting(held).startswith(said)
+    assert bool(left_waiting(held)) == bool(held)
