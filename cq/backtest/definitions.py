@@ -38,7 +38,6 @@ EQUAL: Final = "equity of each day, and of equal weights"
 RUNS: Final = "equity of each day, and the view runs"
 
 NET: Final = "after fees"
-YEARLY: Final = "times the days of a year, 365"
 SIMPLE: Final = "no risk-free rate"
 
 METRICS: Final[tuple[Metric, ...]] = (
