@@ -25,6 +25,9 @@ class Rules:
     max_gross: float = 1.0
     band: float = 0.0
     interval_ns: int = 3_600_000_000_000
+    on_edge: bool = False
+    """Set once a quantity lies so near where the next lot begins that an account's last bits, which
+    another order of the same sums changes, decide which of the two it is."""
 
 
 @dataclass
@@ -158,7 +161,7 @@ def order(symbol, target, cash, held, equity, marks, rules):
     difference = target * equity / reference - have
     dust = 1e-9 * abs(equity) if target else -1.0
     if target == 0 or difference < 0:
-        quantity = have if target == 0 else cut(-difference, rules.decimals)
+        quantity = have if target == 0 else cut(-difference, equity / reference, rules)
         price = reference * (1 - rules.bps / 10_000)
         fee = max(rules.taker * quantity * price, rules.minimum_fee)
         if quantity == 0 or quantity * reference < rules.min_notional:
@@ -175,17 +178,21 @@ def order(symbol, target, cash, held, equity, marks, rules):
         (cash - rules.minimum_fee) / price,
         (rules.max_gross * equity - others) / reference - have,
     )
-    quantity = cut(min(difference, most), rules.decimals)
+    quantity = cut(min(difference, most), equity / reference, rules)
     if quantity <= 0 or quantity * reference < rules.min_notional or quantity * reference <= dust:
         return None
     return "buy", quantity, price, max(rules.taker * quantity * price, rules.minimum_fee)
 
 
-def cut(quantity: float, decimals: int | None) -> float:
-    """Whole lots: a hair (10⁻⁹ of a lot and 10⁻¹² of it all) below the next one is that one."""
-    if decimals is None or quantity <= 0:
+def cut(quantity: float, worth: float, rules: Rules) -> float:
+    """Whole lots: a hair (10⁻⁹ of a lot and 10⁻¹² of it all) below the next one is that one.
+
+    `worth` is what the account could buy in all.
+    """
+    if rules.decimals is None or quantity <= 0:
         return quantity
-    lots = quantity * 10**decimals
-    near = round(lots)
-    beside = 0 < near - lots <= 1e-9 + 1e-12 * lots
-    return (near if beside else math.floor(lots)) / 10**decimals
+    scale = 10**rules.decimals
+    lots = quantity * scale
+    near, hair = round(lots), 1e-9 + 1e-12 * lots
+    rules.on_edge |= abs(near - lots - hair) <= 1e-14 * worth * scale
+    return (near if 0 < near - lots <= hair else math.floor(lots)) / scale
