@@ -21,7 +21,7 @@ def with_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
     if strategy.config.gate is not None:
         signals = _gated(signals, strategy)
     sized = _called(strategy.size_positions, "size_positions", signals, strategy)
-    if strategy.code is not None:
+    if strategy.code is not None or strategy.config.orders.asked:
         _check_columns(sized, strategy)
     if acting(sized, strategy):
         sized = sized.with_columns(act=pl.col("act").cast(pl.Boolean).fill_null(False))
@@ -141,11 +141,22 @@ def _called(step: object, name: str, frame: pl.LazyFrame, strategy: Strategy) ->
 
 
 def _check_columns(sized: pl.LazyFrame, strategy: Strategy) -> None:
+    """StrategyError where a user's own frame, or one whose columns orders name, lacks any."""
+    own = strategy.code is not None
     try:
         columns = sized.collect_schema().names()
     except pl.exceptions.PolarsError as error:
+        if not own:
+            raise
         raise StrategyError(str(strategy.code), f"builds no frame: {_said(error)}") from error
-    if missing := {"ts", "symbol", "close", "signal", "target"} - set(columns):
+    missing = {"ts", "symbol", "close", "signal", "target"} - set(columns)
+    if own and missing:
         raise StrategyError(
             str(strategy.code), f"its frame lacks {', '.join(sorted(missing))}; keep the bars' own"
+        )
+    if unnamed := [one for one in strategy.config.orders.asked if one not in columns]:
+        raise StrategyError(
+            str(strategy.code or strategy.name),
+            f"`orders` takes prices of a column {unnamed[0]!r}, which its frame lacks; there is "
+            f"{', '.join(columns)}",
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import polars as pl
 
-from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol
+from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol, UsageError
 from cq.indicators import one_market
 from cq.lake import reading
 from cq.signals import acting, collected, with_targets
@@ -49,6 +49,12 @@ class Period:
 
     start: int | None = None
     end: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise UsageError(
+                f"the start, {iso(self.start)}, is not before the end, {iso(self.end)}"
+            )
 
     def __str__(self) -> str:
         since = f"from {iso(self.start)}" if self.start is not None else ""
@@ -240,22 +246,34 @@ def check_period(
     lake: Lake, symbols: Sequence[str], strategy: Strategy, period: Period, parts: Sequence[Part]
 ) -> None:
     """NoBars when nothing opens in the period; DataError when nothing in it is warm."""
-    since = -1 if period.start is None else period.start
-    inside = [one.rows.filter(pl.col("ts") >= since) if since > 0 else one.rows for one in parts]
-    if not sum(rows.height for rows in inside):
+    if not any(rows.height for rows in _inside(period, parts)):
         raise NoBars(", ".join(symbols), str(period), _held(lake, symbols, strategy))
-    if all(rows["target"].null_count() == rows.height for rows in inside):
-        most = max(one.rows.height for one in parts)
-        if most >= strategy.warmup:
-            raise StrategyError(
-                str(strategy.code or strategy.name),
-                f"gives no signal on any of {most} bars; expected −1, 0 or 1 from the "
-                f"{strategy.warmup}th bar on",
-            )
-        raise DataError(
-            f"{strategy.name} needs {strategy.warmup} bars of {strategy.config.interval} before it "
-            f"can decide; the period has {most}; take a longer one"
+    warm(strategy, period, parts)
+
+
+def warm(strategy: Strategy, period: Period, parts: Sequence[Part]) -> None:
+    """DataError when the period is too short for a first signal, StrategyError when none comes."""
+    if any(rows["target"].null_count() < rows.height for rows in _inside(period, parts)):
+        return
+    most = max(one.rows.height for one in parts)
+    if most >= strategy.warmup:
+        raise StrategyError(
+            str(strategy.code or strategy.name),
+            f"gives no signal on any of {most} bars; expected −1, 0 or 1 once there are "
+            f"{strategy.warmup}",
         )
+    raise DataError(
+        f"{strategy.name} needs {strategy.warmup} bars of {strategy.config.interval} before it "
+        f"can decide; the period has {most}; take a longer one"
+    )
+
+
+def _inside(period: Period, parts: Sequence[Part]) -> list[pl.DataFrame]:
+    """The rows of each symbol that open in the period, without those of the warm-up."""
+    start = period.start
+    if start is None or start <= 0:
+        return [one.rows for one in parts]
+    return [one.rows.filter(pl.col("ts") >= start) for one in parts]
 
 
 def _held(lake: Lake, symbols: Sequence[str], strategy: Strategy) -> str:

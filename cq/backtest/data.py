@@ -21,26 +21,38 @@ if TYPE_CHECKING:
     from cq.lake import Lake
 
 PRICES: Final = ("open", "high", "low", "close")
+SAID: Final = {
+    "limit": "price of a limit order", "trigger": "price of a stop order", "stop": "stop_loss",
+    "take": "take_profit",
+}  # fmt: skip
+"""What a strategy's file calls the prices of orders."""
 COLUMNS: Final = (*PRICES, "volume", "target", "act")
 
 
 def markets_of(
     parts: Sequence[Part], strategy: Strategy, say: Callable[[str], None]
 ) -> list[Market]:
-    """Each symbol's rows as arrays; a target that is no number is refused.
+    """Each symbol's rows as arrays; a target, or an order's price, that is no number is refused.
 
     A bar without prices above zero is none: it is left out, and `say` is told.
     """
     found = []
     for part in parts:
         _check_targets(part, strategy)
+        _check_levels(part, strategy)
         rows = _priced(part, say)
         ts = rows["ts"].to_numpy()
-        if not bool(np.all(ts[1:] > ts[:-1])):
-            raise DataError(f"bars of {part.symbol} repeat; look with `cq lake quality`")
+        after = ts[1:] > ts[:-1]
+        if not bool(np.all(after)):
+            twice = iso(int(ts[1:][~after][0]))
+            raise DataError(
+                f"bars of {part.symbol} repeat, first {twice}; look with `cq lake quality`"
+            )
         columns: dict[str, Any] = {
             name: rows[name].to_numpy() for name in COLUMNS if name in rows.columns
         }
+        if "volume" in columns:
+            columns["volume"] = _volume(part.symbol, columns["volume"], say)
         levels = {
             name: rows[f"order_{name}"].to_numpy()
             for name in LEVELS
@@ -48,24 +60,45 @@ def markets_of(
         }
         if ts.size:
             found.append(Market(symbol=part.symbol, ts=ts, **columns, levels=levels))
+    if not found:
+        names = ", ".join(part.symbol for part in parts)
+        raise DataError(f"no bar of {names} has a price above zero; look with `cq lake quality`")
     return found
 
 
 def _priced(part: Part, say: Callable[[str], None]) -> pl.DataFrame:
     """The rows whose prices are ordinary numbers above zero."""
-    columns = [part.rows[name].to_numpy() for name in ("open", "close")]
-    if all(one.size == 0 or 0 < one.min() <= one.max() < math.inf for one in columns):
-        return part.rows
-    good = pl.all_horizontal(
-        (pl.col(name) > 0) & pl.col(name).is_finite()
-        for name in PRICES
-        if name in part.rows.columns
-    ).fill_null(False)
-    kept = part.rows.filter(good)
-    if lost := part.rows.height - kept.height:
-        first = iso(part.rows.filter(~good).item(0, "ts"))
-        say(f"{part.symbol}: {lost} bars have no price above zero and are left out, first {first}")
-    return kept
+    there = [name for name in PRICES if name in part.rows.columns]
+    columns = [part.rows[name].to_numpy() for name in there]
+    if not all(one.size == 0 or 0 < one.min() <= one.max() < math.inf for one in columns):
+        good = pl.all_horizontal((pl.col(name) > 0) & pl.col(name).is_finite() for name in there)
+        good = good.fill_null(False)
+        kept, lost = part.rows.filter(good), part.rows.filter(~good)
+        _told(part.symbol, lost, "have no price above zero and are left out", say)
+        part = Part(part.symbol, kept)
+    if len(there) == len(PRICES):
+        low, high = (pl.min_horizontal("open", "close"), pl.max_horizontal("open", "close"))
+        odd = part.rows.filter((pl.col("low") > low) | (pl.col("high") < high))
+        _told(
+            part.symbol, odd,
+            "have an open or close beyond their high or low, so that nobody knows what prices "
+            "came within", say,
+        )  # fmt: skip
+    return part.rows
+
+
+def _told(symbol: str, rows: pl.DataFrame, what: str, say: Callable[[str], None]) -> None:
+    if rows.height:
+        say(f"{symbol}: {rows.height} bars {what}, first {iso(rows.item(0, 'ts'))}")
+
+
+def _volume(symbol: str, volume: Any, say: Callable[[str], None]) -> Any:
+    """Volumes; one that is no number, or below zero, counts as none."""
+    good = np.isfinite(volume) & (volume >= 0)
+    if bool(good.all()):
+        return volume
+    say(f"{symbol}: {int((~good).sum())} bars have no volume that is a number; it counts as 0")
+    return np.where(good, volume, 0.0)
 
 
 def _check_targets(part: Part, strategy: Strategy) -> None:
@@ -78,6 +111,22 @@ def _check_targets(part: Part, strategy: Strategy) -> None:
         f"the target of {part.symbol} at {iso(ts)} is {target}; "
         "expected a fraction of equity, or null",
     )
+
+
+def _check_levels(part: Part, strategy: Strategy) -> None:
+    """StrategyError where a column that orders name holds what is no price."""
+    for name, (kind, _) in strategy.config.orders.levels().items():
+        column = f"order_{name}"
+        if kind != "price" or column not in part.rows.columns:
+            continue
+        good = part.rows[column].is_finite() & (part.rows[column] > 0)
+        if not good.all():  # nulls aside
+            ts, found = part.rows.filter(~good).select("ts", column).row(0)
+            raise StrategyError(
+                str(strategy.code or strategy.name),
+                f"the {SAID[name]} of {part.symbol} at {iso(ts)} is {found}; expected a price "
+                "above zero, or null for none",
+            )
 
 
 def fingerprint(

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import polars as pl
+from pydantic import BaseModel, ValidationError
 
-from cq.backtest.bars import ALL, Part, Period, needed, parts_of, read_by
+from cq.backtest.bars import Period
+from cq.backtest.given import Given, floats, interval_of, tidied
 from cq.backtest.result import BacktestResult
 from cq.backtest.single import run, traded
 from cq.errors import DataError, UsageError
 from cq.lake import Lake
-from cq.lake.evidence import blocks_of
-from cq.lake.fingerprint import Fingerprint, Owner
-from cq.strategies import Strategy, StrategyConfig, load
+from cq.strategies import KINDS, Strategy, StrategyConfig, load
+from cq.strategies.problems import one_line
 from cq.utils.config import defaults
 from cq.utils.resources import resource_root
 from cq.utils.settings import Backtest
-from cq.utils.time import DAY, HOUR, MINUTE, parse_time
-
-UNITS: Final = {DAY: "d", HOUR: "h", MINUTE: "m"}
+from cq.utils.time import parse_time
 
 
 class Targets(StrategyConfig):
@@ -58,74 +56,37 @@ def backtest(
     of a strategy's file. Other keywords are settings of `backtest:`, such as `cash=5_000` or
     `fees={"taker": 0.001}`; what is not said is as in the shipped configs/default.yaml.
     """
-    if isinstance(strategy, (str, Path)):
-        strategy = load(strategy)
+    strategy = _strategy(strategy)
+    if strategy is not None and not (orders is None and interval is None):
+        raise UsageError(
+            f"orders and interval are those of {strategy.name}: say them in its file, or beside it "
+            "as in cq.strategies.load(path, ['orders.stop_loss=0.1'])"
+        )
     said = settings_of(settings)
     if isinstance(source, Lake):
-        if not isinstance(strategy, Strategy):
+        if strategy is None:
             raise UsageError("a lake needs a strategy: give one, or the path of its file")
         return run(source, strategy, said, start, end, quote=quote, say=say)
-    bars = source.lazy().collect()
-    if not isinstance(strategy, Strategy):
+    bars = tidied(source)
+    if strategy is None:
         strategy = _of_targets(bars, interval, orders or {})
+        bars = _numbers(bars, strategy)
     period = Period(*(parse_time(one) if isinstance(one, str) else one for one in (start, end)))
     return traded(Given(bars, strategy, said, period, say))
 
 
-class Given:
-    """Bars that were handed over in a frame, as `Reading` has those of a lake."""
-
-    lake: Lake | None = None
-    quote = ""
-
-    def __init__(
-        self,
-        bars: pl.DataFrame,
-        strategy: Strategy,
-        settings: Backtest,
-        period: Period,
-        say: Callable[[str], None],
-    ) -> None:
-        self.settings = strategy.backtest(settings)
-        columns = ["ts", "symbol", *needed(strategy, self.settings)]
-        if missing := [one for one in columns if one not in bars.columns and one[:6] != "order_"]:
-            raise DataError(
-                f"the frame lacks {', '.join(missing)}; it has {', '.join(bars.columns)}"
-            )
-        if bars.is_empty():
-            raise DataError("the frame holds no bars")
-        if period.end is not None:
-            bars = bars.filter(pl.col("ts") < period.end)
-        names = bars["symbol"]
-        one = bars.height > 0 and bool((names == names[0]).all())
-        self.symbols = (names[0],) if one else tuple(sorted(names.unique()))
-        if len(self.symbols) > 1 or not bars["ts"].is_sorted():
-            bars = bars.sort("symbol", "ts")
-        self.bars, self.strategy, self.period, self.say = bars.lazy(), strategy, period, say
-
-    def parts(self) -> list[Part]:
-        """The rows of each symbol with their targets."""
-        there = self.bars.collect_schema().names()
-        columns = [name for name in read_by(self.strategy) if name in there]
-        columns += needed(self.strategy, self.settings)
-        try:
-            return parts_of(self.bars, self.symbols, self.strategy, columns)
-        except pl.exceptions.ColumnNotFoundError as error:
-            asked = re.search(r'"(\w+)"', str(error))
-            lacks = asked[1] if asked else str(error).partition("\n")[0]
-            raise DataError(
-                f"{self.strategy.name} needs {lacks}; the frame has {', '.join(there)}"
-            ) from None
-
-    def fingerprint(self, parts: list[Part]) -> Fingerprint:
-        """Digests of the rows."""
-        columns = tuple(name for name in ALL if name in parts[0].rows.columns)
-        interval = self.strategy.config.interval
-        blocks = {
-            Owner(None, one.symbol, interval): blocks_of(one.rows, columns, "month")
-            for one in parts
-        }
-        return Fingerprint("frame", {}, columns, "month", blocks)
+def _strategy(said: Strategy | StrategyConfig | str | Path | None) -> Strategy | None:
+    """The strategy that was given, in whatever form."""
+    if said is None or isinstance(said, Strategy):
+        return said
+    if isinstance(said, (str, Path)):
+        return load(said)
+    if isinstance(said, StrategyConfig) and (kind := KINDS.get(said.kind)):
+        return Strategy(said, kind.generate_signals, kind.size_positions)
+    raise UsageError(
+        f"found {type(said).__name__}, expected the path of a strategy's file, or a "
+        "cq.strategies.Strategy"
+    )
 
 
 def settings_of(settings: dict[str, Any]) -> Backtest:
@@ -134,31 +95,33 @@ def settings_of(settings: dict[str, Any]) -> Backtest:
     for key, value in settings.items():
         if key not in merged:
             raise UsageError(f"no setting {key!r}; there is {', '.join(merged)}")
-        inner = merged[key]
-        merged[key] = {**inner, **value} if isinstance(inner, dict) else value
+        inner, value = merged[key], value.model_dump() if isinstance(value, BaseModel) else value
+        both = isinstance(inner, dict) and isinstance(value, Mapping)
+        merged[key] = {**inner, **value} if both else value
     try:
         return Backtest.model_validate(merged)
-    except ValueError as error:
-        raise UsageError(" ".join(str(error).split())) from None
+    except ValidationError as error:
+        raise one_line(error, lambda _: "backtest", merged, Backtest) from None
 
 
 def _of_targets(bars: pl.DataFrame, interval: str | None, orders: dict[str, Any]) -> Strategy:
     if "target" not in bars.columns:
         raise UsageError("the frame has no column `target`; add one, or give a strategy")
+    if bars["target"].null_count() == bars.height:
+        raise DataError("the frame's `target` is null on every bar; expected fractions of equity")
     kind = ActingTargets if "act" in bars.columns else Targets
-    config = kind(name="targets", interval=interval or _interval(bars), orders=orders)
+    said = {"name": "targets", "interval": interval or interval_of(bars), "orders": orders}
+    try:
+        config = kind.model_validate(said)
+    except ValidationError as error:
+        raise one_line(error, lambda _: "cq.backtest(…)", said, kind) from None
     signal = pl.col("target").sign().cast(pl.Int8)
     return Strategy(
         config, lambda frame, _: frame.with_columns(signal=signal), lambda frame, _: frame
     )
 
 
-def _interval(bars: pl.DataFrame) -> str:
-    """The shortest step between two bars of a symbol."""
-    steps = bars.sort("symbol", "ts").select(pl.col("ts").diff().over("symbol")).to_series()
-    shortest = steps.filter(steps > 0).min()
-    if isinstance(shortest, int):
-        for length, unit in UNITS.items():
-            if shortest % length == 0:
-                return f"{shortest // length}{unit}"
-    raise UsageError("cannot tell the length of a bar; say it, as in interval='1h'")
+def _numbers(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
+    """`bars` with the prices that its orders name as floats."""
+    names = [name for name in strategy.config.orders.asked if name in bars.columns]
+    return bars.with_columns(floats(bars[name]) for name in names)

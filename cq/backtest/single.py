@@ -14,17 +14,19 @@ from cq.backtest.account import Costs, Fill
 from cq.backtest.bars import Background, Period, Reading, description
 from cq.backtest.code import code_version
 from cq.backtest.detail import with_detail
+from cq.backtest.doubts import doubts
 from cq.backtest.engine import Simulation, simulate
 from cq.backtest.market import Level, Orders, Rules
 from cq.backtest.measures import measured
 from cq.backtest.profiles import as_in
 from cq.backtest.result import BacktestResult
-from cq.backtest.warnings import doubts, known_faults, missed, spent
+from cq.backtest.warnings import known_faults, missed, spent
+from cq.errors import DataError, UsageError
 from cq.strategies import Strategy
 from cq.utils.time import iso, parse_time
 
 if TYPE_CHECKING:
-    from cq.backtest.door import Given
+    from cq.backtest.given import Given
     from cq.lake import Lake
     from cq.strategies.orders import OrdersConfig
     from cq.utils.settings import Backtest
@@ -71,18 +73,25 @@ def traded(asked: Reading | Given) -> BacktestResult:
     taken = Background(lambda: asked.fingerprint(parts))
     warnings = [] if asked.lake is None else known_faults(asked.lake, asked.symbols)
     markets = data.markets_of(parts, strategy, warnings.append)
-    for absent in sorted(set(asked.symbols) - {one.symbol for one in markets}):
-        asked.say(f"{absent}: no bars {period}")
+    absent = sorted(set(asked.symbols) - {one.symbol for one in markets})
+    warnings += [f"{one}: no bars {period}, so that it was never traded" for one in absent]
     rules = rules_of(strategy, asked.settings)
     first = period.start if period.start is not None else min(int(one.ts[0]) for one in markets)
+    if not any(one.ts[-1] >= first for one in markets):
+        raise DataError(f"no bar {period} has a price above zero; look with `cq lake quality`")
     detail, finer, lake = None, asked.settings.detail_interval, asked.lake
-    if finer is not None and lake is not None and rules.orders.within_bars:
+    if finer is not None and rules.orders.within_bars:
+        if lake is None:
+            raise UsageError(
+                "backtest.detail_interval: finer bars are read from a lake, and a frame has none "
+                "beside its own; leave it out"
+            )
         exchange = strategy.config.exchange
         markets, detail = with_detail(
             lake, markets, rules.interval, finer, exchange, warnings.append
         )
     made = simulate(markets, rules, first)
-    warnings += doubts(asked.bars, parts, markets, rules, strategy)
+    warnings += doubts(asked.bars, parts, markets, rules, strategy, made)
     warnings += missed(markets, made, rules.interval)
     warnings += spent(made, rules.cash)
     for warning in warnings:

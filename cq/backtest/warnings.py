@@ -10,52 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cq.backtest.hindsight import difference
 from cq.errors import DataError
 from cq.utils.time import interval_ns, iso
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from cq.backtest.account import Fill
-    from cq.backtest.bars import Part
     from cq.backtest.engine import Simulation
     from cq.backtest.intents import Floats, Ints
-    from cq.backtest.market import Market, Rules
+    from cq.backtest.market import Market
     from cq.lake import Lake
-    from cq.strategies import Strategy
 
 SPENT: Final = 0.01
 """Part of the cash below which a run is over."""
-
-
-def doubts(
-    bars: pl.LazyFrame,
-    parts: Sequence[Part],
-    markets: Sequence[Market],
-    rules: Rules,
-    strategy: Strategy,
-) -> list[str]:
-    """Targets that are not traded as they stand; of a user's own code, also what it cannot know."""
-    found, where = [], str(strategy.code or strategy.name)
-    if strategy.code is not None and (doubt := difference(bars.collect(), parts, strategy)):
-        found.append(doubt)
-    least = min(float(np.fmin.reduce(one.target)) for one in markets)
-    most = max(float(np.fmax.reduce(one.target)) for one in markets)
-    if not rules.allow_short and least < 0:
-        found.append(f"{where}: a signal of −1 holds nothing: spot markets know no shorts")
-    if rules.unit != "fraction" or max(most, -least) <= rules.max_position:
-        return found
-    for one in markets:
-        over = np.abs(np.nan_to_num(one.target)) > rules.max_position * (1 + 1e-12)
-        if over.any():
-            first = int(over.argmax())
-            found.append(
-                f"{where}: {int(over.sum())} targets of {one.symbol} lie over max_position "
-                f"{rules.max_position:g} and are cut to it, first {one.target[first]:g} at "
-                f"{iso(int(one.ts[first]))}"
-            )
-    return found
 
 
 def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[str]:

@@ -99,6 +99,11 @@ class OrdersConfig(_Part):
         return bool(self._parts())
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        """The columns of the strategy's frame that hold prices of orders."""
+        return tuple(one.column for one in self._parts().values() if isinstance(one, Column))
+
+    @property
     def warmup(self) -> int:
         """Bars that prices of orders look back on, the current one included."""
         return max([1, *(one.warmup for one in self._parts().values() if isinstance(one, Atr))])

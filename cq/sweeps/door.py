@@ -12,8 +12,9 @@ import polars as pl
 
 from cq.backtest import single
 from cq.backtest.bars import Period
-from cq.backtest.door import Given, settings_of
+from cq.backtest.door import settings_of
 from cq.backtest.engine import simulate
+from cq.backtest.given import Given
 from cq.errors import UsageError
 from cq.lake import Lake
 from cq.lake.raw import FIGURES
@@ -215,8 +216,7 @@ class Setting:
                 self.lake, strategy, self.settings, self.period, self.quote, self.longest, self.say
             )
         assert not isinstance(self.source, Lake)
-        bars_given = self.source.lazy().collect()
-        given = Given(bars_given, strategy, self.settings, self.period, self.say)
+        given = Given(self.source, strategy, self.settings, self.period, self.say)
         return Ground(given.symbols, given.bars.collect(), self.period, self.settings)
 
 

@@ -18,12 +18,13 @@ from cq.backtest.bars import (
     parts_of,
     read_by,
     symbols_of,
+    warm,
 )
 from cq.backtest.data import markets_of
 from cq.backtest.detail import with_detail
 from cq.backtest.market import Market
 from cq.backtest.single import rules_of
-from cq.errors import DataError, UsageError
+from cq.errors import UsageError
 from cq.indicators import in_time_order, one_market
 from cq.indicators.sharing import Pool, shared_by
 from cq.lake import reading
@@ -182,11 +183,8 @@ class Ground:
         """DataError where nothing can be decided in the period."""
         if self.lake is not None:
             check_period(self.lake, self.symbols, strategy, self.period, parts)
-        elif all(one.rows["target"].null_count() == one.rows.height for one in parts):
-            raise DataError(
-                f"{strategy.name} needs {strategy.warmup} bars of {strategy.config.interval} "
-                f"before it can decide; there are {max(one.rows.height for one in parts)}"
-            )
+        else:
+            warm(strategy, self.period, parts)
 
     def _with_fine(
         self, markets: list[Market], rules: Rules, detail: str, strategy: Strategy

@@ -148,7 +148,8 @@ def test_more_money_than_there_is_is_what_the_cap_leaves():
         makers.hourly("A-B", [8.0, 10.0, 11.0, 12.0]), always(**sizing), **FREE, max_position=0.5
     )
     assert found.trades["qty"].to_list() == [50.0]
-    assert found.config["warnings"] == []
+    (said,) = found.config["warnings"]
+    assert "3 targets of A-B lie over max_position 0.5 and are cut to it, first 5 at" in said
 
 
 @pytest.mark.parametrize("sizing", [Units(units=1), FixedNotional(notional=1)])

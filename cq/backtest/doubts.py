@@ -1,0 +1,165 @@
+"""Targets that were not traded as they stand, one line each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from cq.backtest.hindsight import difference
+from cq.utils.time import iso
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cq.backtest.bars import Part
+    from cq.backtest.engine import Simulation
+    from cq.backtest.intents import Floats
+    from cq.backtest.market import Market, Rules
+    from cq.strategies import Strategy
+
+HAIR: Final = 1e-9
+"""Sums of fractions differ by less."""
+
+
+def doubts(
+    bars: pl.LazyFrame,
+    parts: Sequence[Part],
+    markets: Sequence[Market],
+    rules: Rules,
+    strategy: Strategy,
+    made: Simulation,
+) -> list[str]:
+    """What of the targets was cut, or not traded at all; of a user's own code, also what it cannot
+    have known."""
+    found, where = [], str(strategy.code or strategy.name)
+    if strategy.code is not None and (doubt := difference(bars.collect(), parts, strategy)):
+        found.append(doubt)
+    if not rules.allow_short and any(float(_least(one)) < 0 for one in markets):
+        found.append(f"{where}: a signal of −1 holds nothing: spot markets know no shorts")
+    found += _undecided(parts, strategy)
+    found += [f"{where}: {one}" for one in _cut(markets, rules, made)]
+    found += [f"{where}: {one}" for one in _beyond(markets, rules)]
+    found += [f"{where}: {one}" for one in _untraded(markets, rules, made)]
+    return found
+
+
+def _least(market: Market) -> float:
+    return float(np.fmin.reduce(market.target))
+
+
+def _undecided(parts: Sequence[Part], strategy: Strategy) -> list[str]:
+    """Symbols that have bars, but no target at any of them."""
+    silent = [one for one in parts if one.rows.height]
+    silent = [one for one in silent if one.rows["target"].null_count() == one.rows.height]
+    return [
+        f"{one.symbol}: no target at any of its {one.rows.height} bars; {strategy.name} needs "
+        f"{strategy.warmup} before it can decide"
+        for one in silent
+    ]
+
+
+def _cut(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[str]:
+    """Targets over the caps: of one symbol, and of all together."""
+    most, gross = rules.max_position, rules.costs.max_gross_exposure
+    for one in markets:
+        fraction = _fractions(one, rules, made)
+        over = (np.abs(fraction) > most * (1 + HAIR)) & (one.ts >= made.ts[0])
+        if over.any():
+            first = int(over.argmax())
+            yield (
+                f"{int(over.sum())} targets of {one.symbol} lie over max_position {most:g} and "
+                f"are cut to it, first {fraction[first]:g} at {iso(int(one.ts[first]))}"
+            )
+    if rules.unit != "fraction" or len(markets) * most <= gross * (1 + HAIR):
+        return
+    if sum(float(_wanted(one, rules).max(initial=0.0)) for one in markets) <= gross * (1 + HAIR):
+        return
+    together = np.zeros(made.ts.size)
+    for one in markets:
+        rows = one.at_or_before(made.ts)
+        together += np.where(rows >= 0, _wanted(one, rules)[rows], 0.0)
+    over = together > gross * (1 + HAIR)
+    if over.any():
+        first = int(over.argmax())
+        yield (
+            f"targets of all symbols together lie over max_gross_exposure {gross:g} at "
+            f"{int(over.sum())} moments, first {together[first]:g} at {iso(int(made.ts[first]))}; "
+            "what is bought last is cut"
+        )
+
+
+def _fractions(market: Market, rules: Rules, made: Simulation) -> Floats:
+    """Targets as fractions of equity; 0 where there is none, or nobody knows of what."""
+    target = np.nan_to_num(market.target)
+    if rules.unit == "fraction":
+        return target
+    rows = np.searchsorted(made.ts, market.ts)
+    equity = np.where(rows < made.ts.size, made.equity[np.minimum(rows, made.ts.size - 1)], np.inf)
+    worth = target * market.close if rules.unit == "units" else target
+    return worth / np.where(equity > 0, equity, np.inf)
+
+
+def _wanted(market: Market, rules: Rules) -> Floats:
+    """How much of equity is wanted from each bar on, long or short, up to the cap of one symbol."""
+    held = _carried(market.target)
+    low = -rules.max_position if rules.allow_short else 0.0
+    return np.abs(np.clip(held, low, rules.max_position))
+
+
+def _carried(target: Floats) -> Floats:
+    """Each bar's target, or the last one before it; 0 before the first."""
+    rows = np.where(np.isnan(target), -1, np.arange(target.size))
+    rows = np.maximum.accumulate(rows)
+    return np.where(rows >= 0, target[rows], 0.0)
+
+
+def _beyond(markets: Sequence[Market], rules: Rules) -> Iterator[str]:
+    """Stops and targets on the wrong side of the close at which their position was decided."""
+    lowest = -np.inf if rules.allow_short else 0.0
+    for name, level, side in (
+        ("stop_loss", rules.orders.stop, 1.0), ("take_profit", rules.orders.take, -1.0),
+    ):  # fmt: skip
+        if level is None or level.kind != "price" or rules.orders.entry != "market":
+            continue
+        for one in markets:
+            price = one.levels["stop" if side > 0 else "take"]
+            wanted = np.sign(np.clip(_carried(one.target), lowest, np.inf))
+            enters = (wanted != 0) & (np.concatenate(([0.0], wanted[:-1])) != wanted)
+            with np.errstate(invalid="ignore"):
+                wrong = enters & ((price - one.close) * wanted * side >= 0)
+            if wrong.any():
+                first = int(wrong.argmax())
+                yield (
+                    f"{int(wrong.sum())} times the {name} of {one.symbol} lay on the wrong side of "
+                    f"the close at which a position was decided, first {price[first]:g} with a "
+                    f"close of {one.close[first]:g} at {iso(int(one.ts[first]))}; such a position "
+                    "ends where it begins"
+                )
+
+
+def _untraded(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[str]:
+    """Symbols of which something was wanted and nothing traded."""
+    traded = {one.symbol for one in made.fills}
+    idle = [one.symbol for one in markets if one.symbol not in traded and _asks(one, rules, made)]
+    if not idle:
+        return
+    costs = rules.costs
+    has = {
+        f"be worth min_notional {costs.min_notional:g}": costs.min_notional > 0,
+        f"be a lot of 1e-{costs.quantity_decimals}": costs.quantity_decimals is not None,
+        "be paid for, fee included, within max_gross_exposure": True,
+        "find volume": costs.participation is not None,
+        "have its price reached": rules.orders.entry != "market",
+    }
+    yield (
+        f"nothing of {', '.join(idle)} was traded, though targets asked for it; an order has to "
+        + ", ".join(what for what, asked in has.items() if asked)
+    )
+
+
+def _asks(market: Market, rules: Rules, made: Simulation) -> bool:
+    """Whether a target within the run asks for a position, with bars left to fill it at."""
+    inside = market.target[np.searchsorted(market.ts, made.ts[0]) :][: -1 - rules.latency]
+    return bool((inside > 0).any() or (rules.allow_short and (inside < 0).any()))

@@ -1,0 +1,177 @@
+"""Bars that were handed over in a frame: what they may look like, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import polars as pl
+
+from cq.backtest.bars import ALL, Part, Period, needed, parts_of, read_by, warm
+from cq.errors import DataError, UsageError
+from cq.lake import Lake
+from cq.lake.evidence import blocks_of
+from cq.lake.fingerprint import Fingerprint, Owner
+from cq.strategies import Strategy
+from cq.utils.settings import Backtest
+from cq.utils.time import DAY, HOUR, MINUTE, interval_ns, iso
+
+LEAST: Final = ("ts", "symbol", "open", "close")
+NUMBERS: Final = ("open", "high", "low", "close", "volume", "target")
+UNITS: Final = {DAY: "d", HOUR: "h", MINUTE: "m"}
+SHORTER: Final = 0.9
+"""Bars that lie this much closer than their interval are not of that interval; months are 28 days
+to 31."""
+
+
+def tidied(source: Any) -> pl.DataFrame:
+    """A frame's bars: `ts` as whole nanoseconds, prices and targets as floats, a symbol each.
+
+    DataError says which column is not what it has to be.
+    """
+    if not isinstance(source, (pl.DataFrame, pl.LazyFrame)):
+        raise UsageError(
+            f"found {type(source).__name__}, expected a Lake or a Polars frame of bars; "
+            "pl.from_pandas(…) makes one of a pandas frame"
+        )
+    bars = source.lazy().collect()
+    lacking(bars, LEAST)
+    if bars.is_empty():
+        raise DataError("the frame holds no bars")
+    bars = bars.with_columns(
+        _nanoseconds(bars["ts"]),
+        _names(bars["symbol"]),
+        *(floats(bars[name]) for name in NUMBERS if name in bars.columns),
+    )
+    for name in ("ts", "symbol"):
+        if missing := bars[name].null_count():
+            raise DataError(f"{missing} of {bars.height} rows of the frame have no {name}")
+    return bars
+
+
+def lacking(bars: pl.DataFrame, columns: Sequence[str]) -> None:
+    """DataError where one of `columns` is not there."""
+    if missing := [one for one in dict.fromkeys(columns) if one not in bars.columns]:
+        raise DataError(f"the frame lacks {', '.join(missing)}; it has {', '.join(bars.columns)}")
+
+
+def _nanoseconds(ts: pl.Series) -> pl.Series:
+    """Moments as whole nanoseconds; those without a zone are UTC."""
+    if ts.dtype.is_integer():
+        return ts.cast(pl.Int64)
+    if ts.dtype == pl.Date:
+        ts = ts.cast(pl.Datetime("ns"))
+    if isinstance(ts.dtype, pl.Datetime):
+        return ts.dt.epoch("ns")
+    raise DataError(
+        f"ts is of type {ts.dtype}; expected whole nanoseconds since 1970 (UTC), or datetimes"
+    )
+
+
+def _names(symbol: pl.Series) -> pl.Series:
+    if symbol.dtype in (pl.String, pl.Categorical, pl.Enum):
+        return symbol.cast(pl.String)
+    raise DataError(f"symbol is of type {symbol.dtype}; expected text such as BTC-BRL")
+
+
+def floats(column: pl.Series) -> pl.Series:
+    """A column of numbers as floats; true and false are 1 and 0."""
+    kind = column.dtype
+    if kind.is_numeric() or kind in (pl.Boolean, pl.Null):
+        return column.cast(pl.Float64)
+    raise DataError(f"{column.name} is of type {kind}; expected numbers")
+
+
+def interval_of(bars: pl.DataFrame) -> str:
+    """The shortest step between two bars of a symbol."""
+    shortest = _shortest(bars)
+    for length, unit in UNITS.items():
+        if shortest and shortest % length == 0:
+            return f"{shortest // length}{unit}"
+    found = f"bars lie {shortest:,} ns apart at the least" if shortest else "there is one bar"
+    raise UsageError(
+        f"cannot tell the length of a bar: {found}; say it, as in interval='1h' (ts is counted "
+        "in nanoseconds)"
+    )
+
+
+def _shortest(bars: pl.DataFrame) -> int:
+    """The shortest step between two bars of a symbol; 0 where no symbol has two."""
+    names = bars["symbol"]
+    if (names == names[0]).all():
+        steps = (bars["ts"] if bars["ts"].is_sorted() else bars["ts"].sort()).diff()
+    else:
+        steps = bars.sort("symbol", "ts").select(pl.col("ts").diff().over("symbol")).to_series()
+    shortest = steps.filter(steps > 0).min()
+    return shortest if isinstance(shortest, int) else 0
+
+
+class Given:
+    """Bars that were handed over in a frame, as `Reading` has those of a lake."""
+
+    lake: Lake | None = None
+    quote = ""
+
+    def __init__(
+        self,
+        source: pl.LazyFrame | pl.DataFrame,
+        strategy: Strategy,
+        settings: Backtest,
+        period: Period,
+        say: Callable[[str], None],
+    ) -> None:
+        self.settings = strategy.backtest(settings)
+        asked = [name for name in needed(strategy, self.settings) if name[:6] != "order_"]
+        bars = tidied(source)
+        lacking(bars, asked)
+        interval = strategy.config.interval
+        if 0 < (step := _shortest(bars)) < SHORTER * interval_ns(interval):
+            raise DataError(
+                f"bars of the frame lie {step / 1e9:,g} s apart, closer than the {interval} of "
+                f"{strategy.name}; ts is counted in nanoseconds, and one bar is {interval} long"
+            )
+        self.last = int(bars["ts"].max())  # type: ignore[arg-type]
+        if period.end is not None:
+            bars = bars.filter(pl.col("ts") < period.end)
+        names = bars["symbol"]
+        one = bars.height > 0 and bool((names == names[0]).all())
+        self.symbols = (names[0],) if one else tuple(sorted(names.unique()))
+        if len(self.symbols) > 1 or not bars["ts"].is_sorted():
+            bars = bars.sort("symbol", "ts")
+        self.bars, self.strategy, self.period, self.say = bars.lazy(), strategy, period, say
+
+    def parts(self) -> list[Part]:
+        """The rows of each symbol with their targets, once found to hold some."""
+        there = self.bars.collect_schema().names()
+        columns = [name for name in read_by(self.strategy) if name in there]
+        columns += needed(self.strategy, self.settings)
+        self._check_opens()
+        try:
+            parts = parts_of(self.bars, self.symbols, self.strategy, columns)
+        except pl.exceptions.ColumnNotFoundError as error:
+            asked = re.search(r'"(\w+)"', str(error))
+            lacks = asked[1] if asked else str(error).partition("\n")[0]
+            raise DataError(
+                f"{self.strategy.name} needs {lacks}; the frame has {', '.join(there)}"
+            ) from None
+        warm(self.strategy, self.period, parts)
+        return parts
+
+    def _check_opens(self) -> None:
+        """DataError where no bar opens in the period."""
+        first = 0 if self.period.start is None else self.period.start
+        if self.bars.filter(pl.col("ts") >= first).limit(1).collect().is_empty():
+            raise DataError(
+                f"no bars of the frame {self.period}; its last one opens at {iso(self.last)}"
+            )
+
+    def fingerprint(self, parts: list[Part]) -> Fingerprint:
+        """Digests of the rows."""
+        columns = tuple(name for name in ALL if name in parts[0].rows.columns)
+        interval = self.strategy.config.interval
+        blocks = {
+            Owner(None, one.symbol, interval): blocks_of(one.rows, columns, "month")
+            for one in parts
+        }
+        return Fingerprint("frame", {}, columns, "month", blocks)

@@ -1,0 +1,84 @@
+"""What of targets is not traded as it stands is said in the result."""
+
+from __future__ import annotations
+
+import makers
+import polars as pl
+import pytest
+
+import cq
+
+FREE = {"fees": {"taker": 0, "maker": 0}, "slippage": {"bps": 0}, "min_notional": 0, "cash": 1_000}
+
+
+def bars(*prices, symbol="A-B", target=1.0, start=0):
+    made = makers.hourly(symbol, list(prices), start=start).drop("exchange")
+    return made.with_columns(target=pl.lit(target))
+
+
+def warnings(frame, **settings):
+    return cq.backtest(frame, **(FREE | settings)).config["warnings"]
+
+
+FLAT = bars(100.0, 100.0, 100.0, 100.0)
+
+
+def test_targets_that_come_to_more_than_the_cap_of_all_are_said():
+    both = pl.concat(
+        [bars(10.0, 10.0, 10.0, target=0.8), bars(9.0, 9.0, 9.0, symbol="C-D", target=0.7)]
+    )
+    (said,) = warnings(both)
+    assert said == (
+        "targets: targets of all symbols together lie over max_gross_exposure 1 at 3 moments, "
+        "first 1.5 at 1970-01-01T00:00:00Z; what is bought last is cut"
+    )
+    assert warnings(both, max_gross_exposure=1.5) == []
+
+
+def test_targets_that_alternate_are_not_over_the_cap():
+    one = bars(*[10.0] * 4).with_columns(target=pl.Series([1.0, 0.0, 0.0, 1.0]))
+    other = bars(*[10.0] * 4, symbol="C-D").with_columns(target=pl.Series([0.0, 1.0, 0.0, 0.0]))
+    assert warnings(pl.concat([one, other])) == []
+
+
+def test_legs_count_long_and_short_alike():
+    both = pl.concat([bars(*[10.0] * 3), bars(*[10.0] * 3, symbol="C-D", target=-1.0)])
+    assert any("first 2 at" in one for one in warnings(both, allow_short=True))
+
+
+def test_a_symbol_that_never_has_a_target_is_said():
+    both = pl.concat([FLAT, bars(*[9.0] * 4, symbol="C-D").with_columns(target=None)])
+    assert warnings(both) == [
+        "C-D: no target at any of its 4 bars; targets needs 1 before it can decide"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "needs"),
+    [
+        ({"min_notional": 5_000}, "be worth min_notional 5000"),
+        ({"quantity_decimals": 0, "cash": 50}, "be a lot of 1e-0"),
+        ({"fees": {"taker": 0, "maker": 0, "minimum": 2_000}}, "be paid for"),
+        ({"orders": {"entry": "limit", "offset": 0.5}}, "have its price reached"),
+    ],
+)
+def test_what_was_wanted_and_never_traded_is_said_with_what_an_order_needs(settings, needs):
+    (said,) = warnings(FLAT, **settings)
+    assert "nothing of A-B was traded, though targets asked for it" in said
+    assert needs in said
+
+
+def test_a_target_at_the_last_bar_alone_asks_for_nothing_yet():
+    assert warnings(FLAT.with_columns(target=pl.Series([0.0, 0.0, 0.0, 1.0]))) == []
+
+
+@pytest.mark.parametrize(
+    ("orders", "column", "said"),
+    [
+        ({"stop_loss": {"column": "at"}}, 120.0, "1 times the stop_loss of A-B lay on the wrong"),
+        ({"take_profit": {"column": "at"}}, 90.0, "1 times the take_profit of A-B lay on the"),
+    ],
+)
+def test_a_level_on_the_wrong_side_is_said(orders, column, said):
+    assert said in warnings(FLAT.with_columns(at=column), orders=orders)[0]
+    assert warnings(FLAT.with_columns(at=210.0 - column), orders=orders) == []

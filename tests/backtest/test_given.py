@@ -1,0 +1,154 @@
+"""Frames that are handed over: forms that are taken, and what is refused in a line."""
+
+from __future__ import annotations
+
+import math
+
+import makers
+import polars as pl
+import pytest
+
+import cq
+from cq.errors import CqError, DataError, StrategyError, UsageError
+from cq.strategies import KINDS, Strategy
+
+FREE = {"fees": {"taker": 0, "maker": 0}, "slippage": {"bps": 0}, "min_notional": 0, "cash": 1_000}
+BARS = makers.hourly("A-B", [100.0, 110.0, 105.0, 95.0, 100.0]).drop("exchange")
+HELD = BARS.with_columns(target=pl.lit(1.0))
+STOP = {"stop_loss": {"column": "sl"}}
+
+
+def at(row, value):
+    """`value` at one row, what is there at the others."""
+    return lambda name: (
+        pl.when(pl.int_range(pl.len()) == row).then(pl.lit(value)).otherwise(name).alias(name)
+    )
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        HELD.with_columns(pl.from_epoch("ts", "ns")),
+        HELD.with_columns(pl.from_epoch("ts", "ns").dt.cast_time_unit("ms")),
+        HELD.with_columns(pl.from_epoch("ts", "ns").dt.replace_time_zone("UTC")),
+        HELD.with_columns(pl.col("symbol").cast(pl.Categorical)),
+        HELD.with_columns(pl.col("open", "high", "low", "close").cast(pl.Decimal(18, 4))),
+        HELD.with_columns(pl.col("open", "high", "low", "close").cast(pl.Int64)),
+        HELD.with_columns(target=pl.lit(True)),
+        HELD.with_columns(target=pl.lit(1)),
+        HELD.reverse(),
+        HELD.lazy(),
+    ],
+)
+def test_moments_and_numbers_may_come_in_any_type(same):
+    expected = cq.backtest(HELD, orders={"stop_loss": 0.02}, **FREE)
+    found = cq.backtest(same, orders={"stop_loss": 0.02}, **FREE)
+    assert found.trades.equals(expected.trades)
+    assert found.equity.equals(expected.equity)
+
+
+@pytest.mark.parametrize(
+    ("bars", "options", "said"),
+    [
+        ([1, 2], {}, "found list, expected a Lake or a Polars frame"),
+        (HELD.drop("symbol"), {}, "the frame lacks symbol"),
+        (HELD.clear(), {}, "the frame holds no bars"),
+        (HELD.with_columns(ts=at(1, None)("ts")), {}, "1 of 5 rows of the frame have no ts"),
+        (HELD.with_columns(at(1, None)("symbol")), {}, "1 of 5 rows of the frame have no symbol"),
+        (HELD.with_columns(ts=pl.lit("now")), {}, "ts is of type String; expected whole nano"),
+        (HELD.with_columns(symbol=pl.lit(1)), {}, "symbol is of type Int32; expected text"),
+        (HELD.with_columns(open=pl.lit("x")), {}, "open is of type String; expected numbers"),
+        (HELD.with_columns(target=pl.lit("x")), {}, "target is of type String; expected numbers"),
+        (HELD.with_columns(target=pl.lit(None)), {}, "`target` is null on every bar"),
+        (HELD.with_columns(pl.col("ts") // 10**6), {}, "ts is counted in nanoseconds"),
+        (HELD.with_columns(pl.col("ts") // 10**6), {"interval": "1h"}, "closer than the 1h"),
+        (HELD, {"interval": "7x"}, "interval: '7x' is not an interval"),
+        (HELD, {"start": "2030-01-01"}, "no bars of the frame from 2030-01-01"),
+        (HELD, {"start": "2030-01-01", "end": "2029-01-01"}, "is not before the end"),
+        (HELD, {"fees": 0.01}, "fees: found 0.01"),
+        (HELD, {"cash": math.nan}, "cash: found nan"),
+        (HELD, {"orders": {"stoploss": 0.1}}, "did you mean stop_loss?"),
+        (HELD, {"orders": {"stop_loss": 5}}, "expected a fraction above 0, below 1"),
+        (HELD, {"orders": STOP}, "prices of a column 'sl', which its frame lacks"),
+        (HELD, {"orders": {"stop_loss": 0.1}, "detail_interval": "1m"}, "read from a lake"),
+        (HELD.with_columns(pl.col("open", "close") * 0), {}, "no bar of A-B has a price above"),
+        (pl.concat([HELD, HELD[1:2]]), {}, "bars of A-B repeat, first 1970-01-01T01:00:00Z"),
+    ],
+)
+def test_what_is_no_bars_is_refused_in_a_line(bars, options, said):
+    with pytest.raises(CqError) as refused:
+        cq.backtest(bars, **options)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "pydantic" not in str(refused.value)
+
+
+@pytest.mark.parametrize("price", [math.nan, math.inf, 0.0, -1.0])
+def test_the_price_of_an_order_that_is_none_is_refused_with_its_place(price):
+    bars = HELD.with_columns(sl=pl.lit(90.0)).with_columns(at(2, price)("sl"))
+    with pytest.raises(StrategyError, match="the stop_loss of A-B at 1970-01-01T02:00:00Z is "):
+        cq.backtest(bars, orders=STOP)
+
+
+def test_no_price_is_no_stop():
+    bars = HELD.with_columns(sl=pl.lit(None))
+    assert cq.backtest(bars, orders=STOP, **FREE).trades.height == 1
+
+
+@pytest.mark.parametrize("name", ["open", "high", "low", "close"])
+def test_a_price_of_zero_is_no_price_wherever_it_is_looked_at(name):
+    """A low of 0 would fire any stop."""
+    bars = HELD.with_columns(at(2, 0.0)(name))
+    result = cq.backtest(bars, orders={"stop_loss": 0.5}, **FREE)
+    assert result.trades.height == 1
+    assert result.equity.height == 4
+    assert "A-B: 1 bars have no price above zero and are left out" in result.config["warnings"][0]
+
+
+def test_prices_that_contradict_each_other_are_said():
+    bars = HELD.with_columns(at(2, 200.0)("low"))
+    (said,) = cq.backtest(bars, orders={"stop_loss": 0.5}, **FREE).config["warnings"]
+    assert "A-B: 1 bars have an open or close beyond their high or low" in said
+
+
+@pytest.mark.parametrize("volume", [None, math.nan, math.inf, -1.0])
+def test_volume_that_is_no_number_fills_nothing(volume):
+    bars = HELD.with_columns(volume=pl.lit(volume, pl.Float64))
+    result = cq.backtest(bars, slippage={"kind": "participation"}, cash=1_000)
+    assert result.trades.is_empty()
+    assert "5 bars have no volume that is a number" in result.config["warnings"][0]
+
+
+def crossover(**said):
+    kind = KINDS["crossover"]
+    config = kind.config(symbols=["A-B"], interval="1h", **said)
+    return Strategy(config, kind.generate_signals, kind.size_positions)
+
+
+def test_a_frame_that_is_shorter_than_the_warmup_is_refused_with_what_is_needed():
+    with pytest.raises(DataError, match="needs 30 bars of 1h before it can decide; the period has"):
+        cq.backtest(BARS, crossover(fast=10, slow=30))
+
+
+def test_finer_bars_than_the_strategys_are_refused():
+    with pytest.raises(DataError, match="bars of the frame lie 3,600 s apart, closer than the 1d"):
+        cq.backtest(BARS, crossover(fast=1, slow=2).config.model_copy(update={"interval": "1d"}))
+
+
+def test_a_configuration_is_a_strategy():
+    """And is not passed over for a column `target`."""
+    strategy = crossover(fast=1, slow=2)
+    found = cq.backtest(HELD, strategy.config, **FREE)
+    assert found.trades.equals(cq.backtest(BARS, strategy, **FREE).trades)
+    assert found.trades.height == 2
+
+
+@pytest.mark.parametrize("keywords", [{"orders": {"stop_loss": 0.1}}, {"interval": "1d"}])
+def test_what_only_a_frame_with_targets_takes_is_not_passed_over(keywords):
+    with pytest.raises(UsageError, match="orders and interval are those of crossover"):
+        cq.backtest(BARS, crossover(fast=1, slow=2), **keywords)
+
+
+def test_what_is_no_strategy_is_refused():
+    with pytest.raises(UsageError, match="found dict, expected the path of a strategy's file"):
+        cq.backtest(BARS, {"kind": "crossover"})
