@@ -36,7 +36,7 @@ def ranges_of(rows: pl.DataFrame, key: str) -> Ranges:
     """What the values of `key` lie between."""
     if rows.height <= FEW:  # a query would take a hundred times as long
         held: dict[int, list[Any]] = {}
-        for one in rows.get_column(key):
+        for one in rows.get_column(key).to_list():
             if one is not None:
                 held.setdefault(len(one.encode()) if isinstance(one, str) else 0, []).append(one)
         return tuple((length, min(ones), max(ones)) for length, ones in held.items())

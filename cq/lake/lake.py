@@ -14,10 +14,11 @@ from cq.errors import EmptyDataset, UsageError
 from cq.lake import manifest, places, swap
 from cq.lake.datasets import OHLCV, dataset
 from cq.lake.filling import FILLED, FORWARD, check_fill, forward_filled
+from cq.lake.landing import Target
 from cq.lake.layout import Layout
 from cq.lake.origin import Origin
 from cq.lake.reader import COLUMNS, FOREVER, Bars, Owner, Series, owners, series_of, stored
-from cq.lake.writer import Target, WriteReport, write
+from cq.lake.writer import WriteReport, write
 from cq.utils.time import interval_ns, parse_time, to_ns
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 from cq.errors import ConfigError, Unreadable
@@ -124,15 +124,13 @@ class Layout:
 
     def folder(self, owner: Mapping[str, str | None], ts: int | None) -> Path:
         """The folder, relative to the lake, of rows of `owner` at `ts`."""
-        moment = from_ns(ts or 0)
         values = {name: safe(owner.get(name)) for name in OWNERS}
-        values |= {"dataset": self.dataset, **calendar(moment)}
-        return Path(*(_filled(level, values) for level in self.folders))
+        values |= {"dataset": self.dataset, **_calendar(ts or 0)}
+        return Path("/".join(_filled(level, values) for level in self.folders))
 
     def file_name(self, ts: int | None, digest: str) -> str:
         """The name of a file whose first row is at `ts` and whose content has this digest."""
-        moment = from_ns(ts or 0)
-        values = {"dataset": self.dataset, "HHmmss": f"{moment:%H%M%S}", **calendar(moment)}
+        values = {"dataset": self.dataset, **_calendar(ts or 0)}
         stem = _filled(self.template.split("/")[-1].removesuffix(".parquet"), values)
         return f"{stem}-{digest}.parquet"
 
@@ -319,16 +317,20 @@ def is_ours(name: str) -> bool:
     return bool(_OURS.search(name))
 
 
-def calendar(moment: datetime) -> dict[str, str]:
-    """The calendar placeholders of `moment`."""
+@lru_cache(maxsize=256)
+def _calendar(ts: int) -> Mapping[str, str]:
+    """The placeholders of a time; often many files begin at the same one."""
+    moment = from_ns(ts)
     return {
         "YYYY": f"{moment.year:04d}",
         "MM": f"{moment.month:02d}",
         "DD": f"{moment.day:02d}",
         "HH": f"{moment.hour:02d}",
+        "HHmmss": f"{moment:%H%M%S}",
     }
 
 
+@lru_cache(maxsize=4096)
 def safe(value: str | None) -> str:
     """`value` where it can be a folder's name, else `unknown`."""
     return value if value is not None and _SAFE.fullmatch(value) else UNKNOWN

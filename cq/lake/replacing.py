@@ -20,10 +20,11 @@ from cq.errors import CompactionFailed, LakeBusy, LakeUnwritable, Unreadable
 from cq.lake import disk, keys, parquet, rules, swap
 from cq.lake.compaction import is_whole
 from cq.lake.damage import collected
+from cq.lake.landing import Target, files_for
 from cq.lake.layout import is_ours
 from cq.lake.merging import Merge, Piece, fingerprint, plain
 from cq.lake.origin import Origin, origin_of
-from cq.lake.writer import Target, WriteReport, files_for, keep, write
+from cq.lake.writer import WriteReport, keep, write
 
 AS_MANY_AS_BEFORE = (0, sys.maxsize)
 """Limits of a file's size that make one file of one."""

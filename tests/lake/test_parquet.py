@@ -1,4 +1,5 @@
 import os
+from itertools import pairwise
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -66,10 +67,24 @@ def test_a_process_of_somebody_else_is_alive(monkeypatch):
     assert parquet.alive(1)
 
 
-@pytest.mark.parametrize("count", [0, 1, 16, 17])
-def test_a_few_rows_make_the_file_that_many_would(bars, count):
-    rows = bars(count).with_columns(pl.when(pl.col("ts") % 3 > 0).then("symbol").alias("symbol"))
-    plain = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-    assert parquet.as_arrow(rows).equals(plain)
-    book = DATASETS["orderbook_l2"].empty().clear(n=count)
-    assert parquet.as_arrow(book).equals(book.to_arrow(compat_level=pl.CompatLevel.oldest()))
+def test_a_few_rows_are_left_plain(bars, tmp_path):
+    path = parquet.place(parquet.encoded(bars(parquet.FEW)), tmp_path, "x.parquet")
+    group = pq.read_metadata(path).row_group(0)
+    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    assert {one.compression for one in columns.values()} == {"UNCOMPRESSED"}
+    assert not any(one.has_dictionary_page for one in columns.values())
+    assert columns["symbol"].statistics.min == "BTC-BRL"
+    assert pl.read_parquet(path).equals(bars(parquet.FEW))
+
+
+@pytest.mark.parametrize("name", ["ohlcv", "orderbook_l2"])
+def test_frames_converted_together_are_each_what_it_would_be_alone(bars, name):
+    rows = bars(40).with_columns(pl.when(pl.col("ts") % 3 > 0).then("symbol").alias("symbol"))
+    if name == "orderbook_l2":
+        rows = DATASETS[name].empty().clear(n=40)
+    cuts = (0, 1, 1, 17, 40)
+    frames = [rows.slice(a, b - a) for a, b in pairwise(cuts)]
+    alone = [one.to_arrow(compat_level=pl.CompatLevel.oldest()) for one in frames]
+    together = parquet.tables(frames)
+    assert all(one.equals(other) for one, other in zip(together, alone, strict=True))
+    assert parquet.tables([]) == []

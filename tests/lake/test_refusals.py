@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from cq.cli.main import run
 from cq.errors import LakeUnwritable
-from cq.lake import Lake, WriteReport, disk, writer
+from cq.lake import Lake, WriteReport, disk, landing
 from cq.lake.compaction import is_whole
 
 SYMBOLS = ("BTC-BRL", "ETH-BRL")
@@ -27,8 +27,8 @@ DUCKDB = duckdb.connect()
 @pytest.fixture(autouse=True)
 def _one_folder_after_the_other(monkeypatch):
     """So that a call has the same number in every run."""
-    monkeypatch.setattr(writer, "WORKERS", 1)
-    monkeypatch.setattr(writer, "WAITING", 1)
+    monkeypatch.setattr(landing, "WORKERS", 1)
+    monkeypatch.setattr(landing, "WAITING", 1)
 
 
 @pytest.fixture

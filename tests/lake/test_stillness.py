@@ -8,7 +8,7 @@ import time
 import pytest
 
 from cq.errors import LakeBusy
-from cq.lake import parquet, swap, writer
+from cq.lake import landing, parquet, swap
 from cq.lake.stillness import GATE, LOCK, changing, still
 
 
@@ -178,7 +178,7 @@ def test_rows_of_two_years_appear_in_one_step(lake, bars, monkeypatch):
 
 
 def test_rows_of_two_years_land_even_while_somebody_asks_all_the_time(lake, bars, monkeypatch):
-    monkeypatch.setattr(writer, "AT_ONCE_S", 0)
+    monkeypatch.setattr(landing, "AT_ONCE_S", 0)
     lake.prepare()
     (lake.root / ".locks").mkdir(exist_ok=True)
     with still(lake.root):

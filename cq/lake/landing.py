@@ -1,0 +1,314 @@
+"""Good rows into their folders: only what is new, under a lock, in files that appear when whole.
+
+Owners with few rows land in groups: a closed bar of fifty symbols is fifty small files, and what
+waits for the disk then waits at the same time. An owner with many rows is a group of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import polars as pl
+
+from cq.errors import LakeBusy
+from cq.lake import keys, locks, places, stillness
+from cq.lake.damage import collected
+from cq.lake.datasets import Dataset
+from cq.lake.layout import Layout
+from cq.lake.origin import Origin
+from cq.lake.source import scan
+
+if TYPE_CHECKING:
+    from cq.lake import parquet
+
+WORKERS = min(4, os.cpu_count() or 1)
+WAITING = 8
+"""Workers where there is little to compute, and the time goes into waiting for the disk."""
+LITTLE = 10_000
+"""Rows that are little to compute with; a group of several owners has no more."""
+AT_ONCE_S = 2.0
+"""How long rows of several folders wait for questions that list them."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+Owner = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One dataset of one lake: where it lies and what it promises."""
+
+    root: Path
+    contract: Dataset
+    layout: Layout
+
+    def lock(self, owner: Owner) -> Path:
+        """What whoever writes rows of this owner holds."""
+        return locks.of_folder(self.root, self.layout, owner)
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What became of the good rows of one owner."""
+
+    landed: int
+    already_there: int
+    conflicts: pl.DataFrame
+    repeated: int
+    contradicting: int
+    replaced: int = 0
+
+
+Settling = Callable[[Owner, pl.DataFrame], pl.DataFrame]
+"""Given an owner and rows that contradict stored ones, under its lock: those that still do then."""
+
+
+@dataclass(frozen=True)
+class Owned:
+    """Rows of one owner."""
+
+    owner: Owner
+    rows: pl.DataFrame
+
+
+def land(
+    target: Target,
+    rows: pl.DataFrame,
+    origin: Origin,
+    wait_s: float,
+    settling: Settling | None = None,
+) -> list[Landing]:
+    """Store those of the rows, which keep every rule, whose keys are new; an answer an owner."""
+    groups = _groups(_owned(target.contract.owner, rows))
+    landed = together(lambda one: _land(target, one, origin, wait_s, settling), groups)
+    return [one for group in landed for one in group]
+
+
+def _owned(names: tuple[str, ...], rows: pl.DataFrame) -> list[Owned]:
+    """The rows of each owner: slices where nobody's rows lie between somebody else's."""
+    if rows.is_empty():
+        return []
+    runs = rows.select(pl.struct(names).rle().struct.unnest())
+    if runs.get_column("value").is_unique().all():
+        ends = runs.get_column("len").cum_sum().to_list()
+        starts = [0, *ends[:-1]]
+        owners = runs.get_column("value").to_list()
+        return [
+            Owned(owner, rows.slice(start, end - start))
+            for owner, start, end in zip(owners, starts, ends, strict=True)
+        ]
+    parts = rows.partition_by(names, maintain_order=True, as_dict=True)
+    return [Owned(dict(zip(names, who, strict=True)), part) for who, part in parts.items()]
+
+
+def _groups(owned: Sequence[Owned]) -> list[list[Owned]]:
+    """Neighbours, as long as they have few rows."""
+    groups: list[list[Owned]] = []
+    size = LITTLE
+    for one in owned:
+        size += one.rows.height
+        if size > LITTLE:
+            groups.append([])
+            size = one.rows.height
+        groups[-1].append(one)
+    return groups
+
+
+def _land(
+    target: Target,
+    group: Sequence[Owned],
+    origin: Origin,
+    wait_s: float,
+    settling: Settling | None,
+) -> list[Landing]:
+    with _locked(target, group, wait_s):
+        found = [_judged(target, one, settling) for one in group]
+        _store(target, [fresh for fresh, _ in found if fresh.rows.height], origin)
+    return [landing for _, landing in found]
+
+
+@contextmanager
+def _locked(target: Target, group: Sequence[Owned], wait_s: float) -> Iterator[None]:
+    """The locks of all of them, taken in one order by everybody, so that nobody waits in a ring."""
+    until = time.monotonic() + wait_s
+    wanted = {str(target.lock(one.owner)): one.owner for one in group}
+    with ExitStack() as held:
+        for path, owner in sorted(wanted.items(), key=lambda one: one[0]):
+            what = f"{target.contract.name} of {owner['symbol']}"
+            left = max(0.0, until - time.monotonic())
+            held.enter_context(locks.held(places.at(target.root, path), what, left))
+        yield
+
+
+def _judged(target: Target, one: Owned, settling: Settling | None) -> tuple[Owned, Landing]:
+    """The rows that are to be stored, in time order, and what became of them all."""
+    contract = target.contract
+    first, again, clash = _distinct(contract, one.rows)
+    if first.height > 1 and not first.get_column(contract.time).is_sorted():
+        first = first.sort(contract.time, maintain_order=True)
+    fresh, there, conflicts = _compare(contract, first, _stored(target, one.owner, first))
+    found = conflicts.height
+    if settling is not None and found:
+        conflicts = settling(one.owner, conflicts)
+    replaced = found - conflicts.height
+    both = pl.concat([clash, conflicts]) if clash.height else conflicts
+    landing = Landing(fresh.height, again + there, both, again, conflicts.height, replaced)
+    return Owned(one.owner, fresh), landing
+
+
+def _distinct(contract: Dataset, rows: pl.DataFrame) -> tuple[pl.DataFrame, int, pl.DataFrame]:
+    """The first row of each key, how many repeat it, and those that contradict it."""
+    key = contract.own_key
+    if rows.height == 1:
+        return rows, 0, rows.head(0)
+    if key == (contract.time,) and bool((rows.get_column(contract.time).diff() > 0).all()):
+        return rows, 0, rows.head(0)
+    one = pl.col(key[0]) if len(key) == 1 else pl.struct(key)
+    is_first = rows.select(one.is_first_distinct()).to_series()
+    if is_first.all():
+        return rows, 0, rows.head(0)
+    first = rows.filter(is_first)
+    _, same, conflicts = _compare(contract, rows.filter(~is_first), first)
+    return first, same, conflicts
+
+
+def files_for(target: Target, owner: Owner, rows: pl.DataFrame) -> list[str]:
+    """The files of the lake that may hold keys of some of `rows`; ask under the owner's lock."""
+    contract = target.contract
+    last_key = contract.own_key[-1]
+    values = rows.get_column(last_key)
+    low: Any = values.min()
+    high: Any = values.max()
+    ranged = {"start": low, "end": high + 1} if last_key == contract.time else {}
+    there = target.layout.paths(target.root, owner, **ranged)
+    wanted = keys.ranges_of(rows, last_key)
+    return keys.candidates(target.root, contract, owner, there, wanted)
+
+
+def _stored(target: Target, owner: Owner, rows: pl.DataFrame) -> pl.DataFrame | None:
+    """The rows in the lake whose keys may equal some of `rows`; None where no file may hold any."""
+    contract, layout = target.contract, target.layout
+    last_key = contract.own_key[-1]
+    paths = files_for(target, owner, rows)
+    if not paths:
+        return None
+    values = rows.get_column(last_key)
+    low, high = values.min(), values.max()
+    named = () if contract.free_form else layout.fields
+    return collected(
+        scan(paths, contract)
+        .filter(
+            pl.col(last_key).is_between(pl.lit(low), pl.lit(high)),
+            *(
+                pl.col(n).eq_missing(pl.lit(v, pl.String))
+                for n, v in owner.items()
+                if n not in named
+            ),
+        )
+        .select(rows.columns),
+        target.root,
+    )
+
+
+def _compare(
+    contract: Dataset, rows: pl.DataFrame, known: pl.DataFrame | None
+) -> tuple[pl.DataFrame, int, pl.DataFrame]:
+    """The rows whose key is new, how many are known as they are, and those that contradict."""
+    if known is None or known.is_empty() or rows.is_empty():
+        return rows, 0, rows.head(0)
+    key = list(contract.own_key)
+    if rows.height == known.height and rows.equals(known.sort(contract.time)):
+        return rows.head(0), rows.height, rows.clear()
+    values = [] if contract.first_wins else [n for n in contract.schema if n not in contract.key]
+    joined = rows.join(
+        known.select(
+            *key, *(pl.col(n).alias(f"{n}:known") for n in values), known=pl.lit(value=True)
+        ),
+        on=key,
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )
+    there = pl.col("known").is_not_null()
+    same = pl.all_horizontal(
+        pl.lit(value=True), *(pl.col(n).eq_missing(pl.col(f"{n}:known")) for n in values)
+    )
+    marks = joined.select(there=there, same=there & same)
+    return (
+        rows.filter(~marks["there"]),
+        int(marks["same"].sum()),
+        rows.filter(marks["there"] & ~marks["same"]),
+    )
+
+
+def _store(target: Target, fresh: Sequence[Owned], origin: Origin) -> None:
+    """Write sorted rows of owners into their calendar folders; what is whole appears together."""
+    from cq.lake import parquet
+
+    parts = [Owned(one.owner, part) for one in fresh for part in _by_folder(target, one.rows)]
+    little = sum(one.rows.height for one in parts) <= LITTLE
+    workers = WAITING if little else WORKERS
+    tables = parquet.tables([one.rows for one in parts]) if little else [one.rows for one in parts]
+    files: list[parquet.Ready] = []
+
+    def prepare(which: int) -> None:
+        one = parts[which]
+        first = int(one.rows.item(0, target.contract.time))
+        folder = target.root / target.layout.folder(one.owner, first)
+        content = parquet.encoded(tables[which], origin.as_metadata())
+        name = target.layout.file_name(first, parquet.digest(content))
+        files.append(file := parquet.Ready.of(content, folder, name))
+        keys.remember(target.root, target.contract, one.owner, file.target, one.rows)
+
+    try:
+        together(prepare, range(len(parts)), workers)
+        files.sort(key=lambda one: one.target)
+        with _at_once(target.root, several=len(parts) > len(fresh)):
+            for one in files:
+                one.appear()
+    except BaseException:
+        for one in files:
+            one.drop()
+        raise
+    together(parquet.Ready.settle, files, workers)
+
+
+def _by_folder(target: Target, rows: pl.DataFrame) -> list[pl.DataFrame]:
+    """Sorted rows, cut where a new calendar folder begins."""
+    times = rows.get_column(target.contract.time)
+    cuts = target.layout.cuts(int(times[0]), int(times[-1]))
+    edges = [0, *(int(times.search_sorted(cut, side="left")) for cut in cuts), rows.height]
+    return [rows.slice(a, b - a) for a, b in pairwise(edges) if b > a]
+
+
+@contextmanager
+def _at_once(root: Path, *, several: bool) -> Iterator[None]:
+    """`several` files of an owner appear for every question together; the oldest first otherwise.
+
+    One that takes long to answer has listed its files long ago, so none is waited for forever.
+    """
+    with ExitStack() as held:
+        if several and not places.is_remote(root):
+            with suppress(LakeBusy):
+                held.enter_context(stillness.changing(root, str(root), AT_ONCE_S))
+        yield
+
+
+def together(work: Callable[[T], R], items: Sequence[T], workers: int = WORKERS) -> list[R]:
+    """`work` on every item, a few at a time; the first error stops what has not begun."""
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            return list(pool.map(work, items))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
