@@ -23,6 +23,7 @@ from cq.utils.time import interval_ns, iso
 if TYPE_CHECKING:
     from cq.lake import Lake
     from cq.lake.fingerprint import Fingerprint
+    from cq.lake.reader import Series
     from cq.utils.settings import Backtest
 
 READ = ("ts", "open", "close")
@@ -123,6 +124,12 @@ class Reading:
                 self.strategy = with_gate(self.strategy, self.bars.collect())
             columns = [*needed(self.strategy, self.settings), *read_by(self.strategy)]
             return parts_of(self.bars, self.symbols, self.strategy, columns)
+
+    @property
+    def series(self) -> list[Series]:
+        """The stored bars that are read."""
+        config = self.strategy.config
+        return self.lake.series(self.symbols, config.interval, config.exchange)
 
     def fingerprint(self, parts: Sequence[Part]) -> Fingerprint:
         """What was read: rows and files."""

@@ -45,6 +45,7 @@ def backtest(
     quote: str = "BRL",
     interval: str | None = None,
     orders: dict[str, Any] | None = None,
+    strict: bool = False,
     say: Callable[[str], None] = lambda _: None,
     **settings: Any,
 ) -> BacktestResult:
@@ -53,8 +54,9 @@ def backtest(
     With a lake, `strategy` is one, or the path of its file. A frame of bars (ts, symbol, open,
     close; high, low and volume where the rules look at them) is traded by a strategy, or has a
     column `target` of its own: a fraction of equity, null for no decision. `orders` are then those
-    of a strategy's file. Other keywords are settings of `backtest:`, such as `cash=5_000` or
-    `fees={"taker": 0.001}`; what is not said is as in the shipped configs/default.yaml.
+    of a strategy's file. With `strict` a lake's bars that break a rule are refused. Other keywords
+    are settings of `backtest:`, such as `cash=5_000` or `fees={"taker": 0.001}`; what is not said
+    is as in the shipped configs/default.yaml.
     """
     strategy = _strategy(strategy)
     if strategy is not None and not (orders is None and interval is None):
@@ -66,7 +68,9 @@ def backtest(
     if isinstance(source, Lake):
         if strategy is None:
             raise UsageError("a lake needs a strategy: give one, or the path of its file")
-        return run(source, strategy, said, start, end, quote=quote, say=say)
+        return run(source, strategy, said, start, end, quote=quote, strict=strict, say=say)
+    if strict:
+        raise UsageError("strict asks the checks of a lake, and a frame has none; leave it out")
     bars = tidied(source)
     if strategy is None:
         strategy = _of_targets(bars, interval, orders or {})

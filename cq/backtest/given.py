@@ -13,6 +13,7 @@ from cq.errors import DataError, UsageError
 from cq.lake import Lake
 from cq.lake.evidence import blocks_of
 from cq.lake.fingerprint import Fingerprint, Owner
+from cq.lake.reader import Series
 from cq.strategies import Strategy
 from cq.utils.settings import Backtest
 from cq.utils.time import DAY, HOUR, MINUTE, interval_ns, iso
@@ -111,6 +112,7 @@ class Given:
     """Bars that were handed over in a frame, as `Reading` has those of a lake."""
 
     lake: Lake | None = None
+    series: Sequence[Series] = ()
     quote = ""
 
     def __init__(

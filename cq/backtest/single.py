@@ -20,7 +20,7 @@ from cq.backtest.market import Level, Orders, Rules
 from cq.backtest.measures import measured
 from cq.backtest.profiles import as_in
 from cq.backtest.result import BacktestResult
-from cq.backtest.warnings import known_faults, missed, spent
+from cq.backtest.warnings import known_faults, missed, refuse_faults, spent
 from cq.errors import DataError, UsageError
 from cq.strategies import Strategy
 from cq.utils.time import iso, parse_time
@@ -55,15 +55,20 @@ def run(
     end: str | int | None = None,
     *,
     quote: str = "BRL",
+    strict: bool = False,
     say: Callable[[str], None] = _silent,
 ) -> BacktestResult:
     """Trade `strategy` over the lake's bars that open in [start, end).
 
     `settings` are those of `backtest:`, below what the strategy's file says. A base alone in its
-    symbols is traded against `quote`; what `say` is told are notes for the user.
+    symbols is traded against `quote`; what `say` is told are notes for the user. With `strict`
+    bars that break a rule are refused.
     """
     period = Period(_ns(start), _ns(end))
-    return traded(Reading(lake, strategy, settings, period, quote=quote, say=say))
+    reading = Reading(lake, strategy, settings, period, quote=quote, say=say)
+    if strict:
+        refuse_faults(lake, reading.series, period)
+    return traded(reading)
 
 
 def traded(asked: Reading | Given) -> BacktestResult:
@@ -71,7 +76,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
     parts = asked.parts()
     strategy, period = asked.strategy, asked.period
     taken = Background(lambda: asked.fingerprint(parts))
-    warnings = [] if asked.lake is None else known_faults(asked.lake, asked.symbols)
+    warnings = [] if asked.lake is None else known_faults(asked.lake, asked.series, period)
     markets = data.markets_of(parts, strategy, warnings.append)
     absent = sorted(set(asked.symbols) - {one.symbol for one in markets})
     warnings += [f"{one}: no bars {period}, so that it was never traded" for one in absent]

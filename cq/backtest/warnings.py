@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from cq.errors import DataError
+from cq.lake.refused import refused_bars
 from cq.utils.time import interval_ns, iso
 
 if TYPE_CHECKING:
     from cq.backtest.account import Fill
+    from cq.backtest.bars import Period
     from cq.backtest.engine import Simulation
     from cq.backtest.intents import Floats, Ints
     from cq.backtest.market import Market
     from cq.lake import Lake
+    from cq.lake.reader import Series
+    from cq.utils.settings import Quality
 
 SPENT: Final = 0.01
 """Part of the cash below which a run is over."""
@@ -65,44 +69,89 @@ def spent(made: Simulation, cash: float) -> list[str]:
     ]
 
 
-def known_faults(lake: Lake, symbols: Sequence[str]) -> list[str]:
-    """What the lake's newest report of quality holds against these symbols, by what is an error."""
+def known_faults(lake: Lake, series: Sequence[Series], period: Period) -> list[str]:
+    """What the lake knows against the bars of the period: those that it refused, and errors of its
+    newest report of quality."""
     if not isinstance(lake.root, Path):
         return []
-    reports = sorted(lake.root.glob("quality/*/quality_report.json"))
+    found = [
+        f"{symbol}: {rows:,} bars of the period were refused when they came ({rules}); see "
+        f"`cq lake quality {symbol}`"
+        for symbol, rows, rules in refused_bars(lake, series, period.start, period.end)
+    ]
+    return found + _reported(lake.root, series, period)
+
+
+def _reported(root: Path, series: Sequence[Series], period: Period) -> list[str]:
+    reports = sorted(root.glob("quality/*/quality_report.json"))
     if not reports:
         return []
+    owners = {(one.exchange, one.symbol, one.interval) for one in series}
     try:
-        checks = json.loads(reports[-1].read_text(encoding="utf-8"))["checks"]
-        bad = {
-            (row["symbol"], one["check"]): row["rows"]
-            for one in checks
+        bad = [
+            (row["symbol"], one["check"], row)
+            for one in json.loads(reports[-1].read_text(encoding="utf-8"))["checks"]
             if one["severity"] == "error"
             for row in one["by_symbol"]
-            if row["symbol"] in symbols
-        }
+            if (row["exchange"], row["symbol"], row["interval"]) in owners and _touches(row, period)
+        ]
+        day = reports[-1].parent.name
+        return [
+            f"{symbol}: the lake's report of {day} has {row['rows']:,} rows at fault "
+            f"({check}){_between(row)}; see `cq lake quality {symbol}`"
+            for symbol, check, row in sorted(bad, key=lambda one: one[:2])
+        ]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    day = reports[-1].parent.name
-    return [
-        f"{symbol}: the lake's report of {day} has {rows:,} rows at fault ({check}); see "
-        f"`cq lake quality {symbol}`"
-        for (symbol, check), rows in sorted(bad.items())
-    ]
 
 
-def refuse_faults(lake: Lake, symbols: Sequence[str], since: int | None, now_ns: int) -> None:
-    """DataError where a check of severity error finds anything in these symbols from `since` on."""
+def _touches(row: Mapping[str, Any], period: Period) -> bool:
+    """Whether what a report found may lie in the period."""
+    first, last = row.get("first_ts"), row.get("last_ts")
+    if first is None or last is None:
+        return True
+    start, end = period.start, period.end
+    return (start is None or last >= start) and (end is None or first < end)
+
+
+def _between(row: Mapping[str, Any]) -> str:
+    first, last = row.get("first_ts"), row.get("last_ts")
+    if first is None or last is None:
+        return ""
+    return f" from {iso(first)} to {iso(last)}" if first < last else f" at {iso(first)}"
+
+
+def refuse_faults(
+    lake: Lake, series: Sequence[Series], period: Period, settings: Quality | None = None
+) -> None:
+    """DataError where a check of severity error finds anything in these bars of the period."""
     from cq.lake.quality import run_checks  # only a strict run looks
 
-    report = run_checks(lake, symbols, since, now_ns=now_ns)
-    found = [one for one in report.checks if one.severity == "error" and one.rows]
+    symbols = [one.symbol for one in series]
+    report = run_checks(
+        lake, symbols, period.start, until=period.end, settings=settings,
+        now_ns=0,  # nothing is too late for a backtest
+    )  # fmt: skip
+    found = []
+    for one in report.checks:
+        rows = sum(row["rows"] for row in one.by_symbol if _is_of(row, series))
+        if one.severity == "error" and rows:
+            found.append(f"{one.check} ({rows:,})")
     if found:
-        what = ", ".join(f"{one.check} ({one.rows:,})" for one in found)
         raise DataError(
-            f"the bars of {', '.join(symbols)} break rules: {what}; look with `cq lake quality "
-            f"{' '.join(symbols)}`, or leave --strict out"
+            f"the bars of {', '.join(symbols)} break rules: {', '.join(found)}; look with `cq lake "
+            f"quality {' '.join(symbols)}`, or leave --strict out"
         )
+
+
+def _is_of(row: Mapping[str, Any], series: Sequence[Series]) -> bool:
+    """Whether what a check found is of bars that are read; what names no bars counts, too."""
+    return any(
+        row["symbol"] == one.symbol
+        and row["exchange"] in (None, one.exchange)
+        and row["interval"] in (None, one.interval)
+        for one in series
+    )
 
 
 def _positions(mine: Sequence[Fill]) -> tuple[Ints, Floats]:

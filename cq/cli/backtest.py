@@ -78,9 +78,8 @@ def backtest(
 
     if strict:
         from cq.backtest.warnings import refuse_faults
-        from cq.utils.clock import now_ns
 
-        refuse_faults(app.lake, reading.symbols, reading.period.start, now_ns())
+        refuse_faults(app.lake, reading.series, reading.period, app.settings.quality)
     result = traded(reading)
     luck = deflated(result, tried(app.project / "runs", result.config))
     folder = _folder(app, result, began, out)

@@ -107,13 +107,14 @@ def run_checks(
     since: int | None = None,
     *,
     now_ns: int,
+    until: int | None = None,
     settings: Quality | None = None,
     only: Sequence[str] = (),
     small: int = SMALL,
 ) -> QualityReport:
-    """Run every check, over all symbols or only these, from `since` on; nothing is written.
+    """Run every check, over all symbols or only these, in [since, until); nothing is written.
 
-    A row without a time (a refused one, say) counts whatever `since` is. `settings` may change
+    A row without a time (a refused one, say) counts whatever the period is. `settings` may change
     severities and thresholds; `only` names checks to run instead of all, without calendars. Up to
     `small` bars are all looked at by every check.
     """
@@ -125,7 +126,7 @@ def run_checks(
     checks = _chosen(lake, settings, only)
     variables = {"now_ns": now_ns, **settings.thresholds.model_dump()}
     with inspection(lake, [view for view, _ in checks], names, since, variables, small) as looked:
-        asked = _Asked(lake.views, looked, names, since)
+        asked = _Asked(lake.views, looked, names, since, until)
         found = []
         for view, severity in checks:
             with still(lake.root):
@@ -191,6 +192,7 @@ class _Asked:
     looked: Inspection
     symbols: tuple[str, ...]
     since: int | None
+    until: int | None
 
     def result(self, view: View, severity: str) -> CheckResult:
         """One check: how many rows, of which series, and the first of each."""
@@ -200,7 +202,8 @@ class _Asked:
         form = EVERYWHERE if cursor is self.looked.everything else WITHIN
         rows = self._counted(view, cursor, form.format(quoted(view.name)))
         by_symbol = [
-            {name: one[name] for name in (*SERIES, "rows")} for one in rows.iter_rows(named=True)
+            {name: one[name] for name in (*SERIES, "rows", "first_ts", "last_ts")}
+            for one in rows.iter_rows(named=True)
         ]
         examples = [
             {name: one[name] for name in SERIES} | example
@@ -229,6 +232,9 @@ class _Asked:
         if self.since is not None:
             wanted.append("(found.ts is null or found.ts >= $since)")
             params["since"] = self.since
+        if self.until is not None:
+            wanted.append("(found.ts is null or found.ts < $until)")
+            params["until"] = self.until
         try:
             kinds = cursor.sql(f"select {NAMES} from {quoted(view.name)} as found").limit(0)
             for name, kind in zip(COLUMNS, kinds.types, strict=True):
@@ -245,6 +251,7 @@ NAMES = ", ".join(f"found.{quoted(name)}" for name in COLUMNS)
 COUNTED = f"""
 select {", ".join(f"found.{quoted(name)}" for name in SERIES)},
 coalesce(sum(found.rows), 0)::bigint as rows,
+min(found.ts)::bigint as first_ts, max(found.ts)::bigint as last_ts,
 min(struct_pack(
 ts := found.ts::bigint, detail := found.detail::varchar, rows := found.rows::bigint
 ), {EXAMPLES}) as examples

@@ -209,22 +209,55 @@ def test_orders_that_make_no_sense_are_one_line(project, override, said):
     assert "\n" not in str(refused.value)
 
 
-def test_faults_that_a_report_knows_are_warned_of_and_strict_refuses_them(
-    project, monkeypatch, capsys
-):
+@pytest.fixture
+def faulty(project):
+    """A lake with bars of 200 hours and one between two hours, and the report of that."""
     lake = Lake(project / "lake")
     off = makers.hourly("BTC-BRL", [100.0], start=200 * makers.HOUR + 60 * MINUTE // 2)
     lake.write("ohlcv", off.with_columns(interval=pl.lit("1h")), source="test", now_ns=NOW)
     write_report(run_checks(lake, now_ns=NOW), NOW)
-    warnings = cq.backtest(lake, project / "own.yaml", end=200 * makers.HOUR, **FREE).config[
-        "warnings"
-    ]
-    assert any("off_grid_ts" in one and "cq lake quality BTC-BRL" in one for one in warnings)
+    return lake
+
+
+def warned(lake, **options):
+    file = lake.root.parent / "own.yaml"
+    return cq.backtest(lake, file, **options, **FREE).config["warnings"]
+
+
+def test_faults_that_a_report_knows_are_warned_of_and_strict_refuses_them(
+    faulty, project, monkeypatch, capsys
+):
+    assert any("off_grid_ts) at 1970-01-09T08:30:00Z" in one for one in warned(faulty))
     monkeypatch.chdir(project)
     assert command(["backtest", "own.yaml", "--no-report", "--strict"]) == 3
     said = capsys.readouterr().err
     assert "break rules: " in said
     assert "off_grid_ts (1)" in said
+    with pytest.raises(DataError, match=r"break rules: .*off_grid_ts"):
+        warned(faulty, strict=True)
+
+
+def test_faults_outside_the_period_concern_nobody(faulty):
+    """Neither the bar off the grid nor the hole before it, which begins where the period ends."""
+    said = warned(faulty, end=160 * makers.HOUR, strict=True)
+    assert not any("rows at fault" in one for one in said)
+
+
+def test_faults_of_other_bars_of_the_symbol_concern_nobody(project):
+    lake = Lake(project / "lake")
+    off = makers.hourly("BTC-BRL", [100.0], start=60 * MINUTE // 2)
+    lake.write("ohlcv", off.with_columns(interval=pl.lit("4h")), source="test", now_ns=NOW)
+    write_report(run_checks(lake, now_ns=NOW), NOW)
+    assert not any("off_grid_ts" in one for one in warned(lake, strict=True))
+
+
+def test_bars_that_the_lake_refused_in_the_period_are_told_of(project):
+    lake = Lake(project / "lake")
+    bad = makers.hourly("BTC-BRL", [100.0], start=300 * makers.HOUR)
+    bad = bad.with_columns(interval=pl.lit("1h"), low=pl.lit(-1.0))
+    lake.write("ohlcv", bad, source="test", now_ns=NOW)
+    assert any("1 bars of the period were refused when they came" in one for one in warned(lake))
+    assert not any("refused" in one for one in warned(lake, end=300 * makers.HOUR))
 
 
 def test_short_runs_load_no_compiler_whatever_their_orders(project):

@@ -207,12 +207,22 @@ def test_a_run_of_missing_bars_is_one_row_that_counts_them(lake, bars):
     one = found(lake, "missing_bars")
     assert one.rows == 5
     assert one.by_symbol == (
-        {"exchange": "mercadobitcoin", "symbol": "BTC-BRL", "interval": "1h", "rows": 5},
-    )
+        {
+            "exchange": "mercadobitcoin", "symbol": "BTC-BRL", "interval": "1h", "rows": 5,
+            "first_ts": JANUARY + 10 * HOUR, "last_ts": JANUARY + 10 * HOUR,
+        },
+    )  # fmt: skip
     (example,) = one.examples
     assert example["ts"] == JANUARY + 10 * HOUR
     assert example["time"] == "2024-01-01T10:00:00Z"
     assert example["detail"].startswith("no bar from 2024-01-01 10:00 to 2024-01-01 15:00 (never_")
+
+
+def test_what_begins_at_the_end_of_the_period_or_later_is_not_found(lake, bars):
+    put(lake, bars(100).filter(~pl.col("ts").is_between(JANUARY + 10 * HOUR, JANUARY + 14 * HOUR)))
+    for until, rows in ((JANUARY + 10 * HOUR, 0), (JANUARY + 11 * HOUR, 5)):
+        report = run_checks(lake, now_ns=NOW, until=until)
+        assert report.errors == rows
 
 
 @pytest.mark.parametrize(
