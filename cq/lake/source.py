@@ -111,10 +111,10 @@ class Source:
             try:  # what was swapped once is read piece by piece: fewer files can vanish under it
                 alone = n_rows is not None or looked > 0
                 for group in together(self._pieces(place), alone=alone):
-                    frames = [asked(one.plan(one.parts), wanted, predicate, left) for one in group]
+                    ask = partial(asked, columns=wanted, predicate=predicate, n_rows=left)
                     parts = [part for one in group for part in one.parts]
-                    engine = self._engine(group)
-                    yield from (found := attempt(partial(_collected, frames, engine), parts))
+                    read = partial(_collected, group, ask, self._engine(group))
+                    yield from (found := attempt(read, parts))
                     seen, place = True, group[-1].place
                     left = None if left is None else left - found[0].height
                     if left == 0:
@@ -148,7 +148,10 @@ class Source:
         return "in-memory"
 
 
-def _collected(frames: Sequence[pl.LazyFrame], engine: Engine) -> list[pl.DataFrame]:
+def _collected(
+    group: Sequence[Piece], ask: Callable[[pl.LazyFrame], pl.LazyFrame], engine: Engine
+) -> list[pl.DataFrame]:
+    frames = [ask(one.plan(one.parts)) for one in group]  # some plans look into files, too
     if len(frames) == 1:
         return [frames[0].collect(engine=engine)]
     return pl.collect_all(frames, engine=engine)

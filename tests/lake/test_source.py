@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from cq.errors import DataError, Unreadable
-from cq.lake import Lake, source
+from cq.lake import Lake, reader, source
 from cq.lake.datasets import OHLCV
 from cq.lake.layout import Part
 from cq.lake.source import batches, rows_of
@@ -74,6 +74,23 @@ def test_a_folder_that_is_swapped_between_naming_and_reading_loses_no_row(
     meddled = Meddled(monkeypatch, days, 1)
     assert_frame_equal(frame.collect(engine=engine)["ts"].to_frame(), bars(240).select("ts"))
     assert meddled.left == 0
+
+
+def test_a_folder_that_is_swapped_before_its_files_are_looked_into_loses_no_row(
+    days, bars, monkeypatch
+):
+    looked, look = [], reader._end.__wrapped__
+
+    def end(path, *which, **more):
+        if not looked:
+            looked.append(path)
+            compact(path.parent)
+        return look(path, *which, **more)
+
+    monkeypatch.setattr(reader, "_end", end)
+    frame = days.bars("BTC-BRL", "1h", end=bars(121)["ts"][-1] - 1)
+    assert_frame_equal(frame.select("ts").collect(), bars(120).select("ts"))
+    assert looked
 
 
 def test_what_was_handed_on_before_a_swap_is_not_handed_on_again(days, bars, monkeypatch):
