@@ -12,9 +12,10 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from cq.errors import DataError, NoBars, UnknownSymbol
+from cq.lake import rowindex
 from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.known import covered
-from cq.lake.layout import OWNERS, Layout, Part
+from cq.lake.layout import OWNERS, Layout, Part, is_ours
 from cq.lake.resample import ceiling, divides, floor, lies_in_folders, resampled
 from cq.lake.source import Plan, Source, Strand, by_time, look, scan
 from cq.utils.time import bar_end, interval_ns
@@ -220,8 +221,11 @@ class Bars:
         inside = all(part.is_ours and self._lies_in(part, series, start, end) for part in parts)
 
         def mine(paths: list[Path]) -> pl.LazyFrame:
-            rows = self._mine(scan(paths, OHLCV), series)
-            if not inside:
+            rows, exact = scan(paths, OHLCV), inside
+            if not inside and len(paths) == 1 and is_ours(paths[0].name):
+                rows, exact = rowindex.near(rows, paths[0], start, end)
+            rows = self._mine(rows, series)
+            if not exact:
                 rows = rows.filter(pl.col("ts") >= start, pl.col("ts") < end)
             return rows
 
