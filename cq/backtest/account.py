@@ -51,7 +51,7 @@ class Fill:
     """A trade that happened; `slippage` is what the price cost against the reference, in quote.
 
     `reason` is what made it: a signal, a stop (`stop_loss`, `trailing_stop`), `take_profit`, or
-    the end of its time (`max_bars`).
+    the end of its time (`max_bars`). `at_close` says that it was made at a bar's end.
     """
 
     ts: int
@@ -62,6 +62,7 @@ class Fill:
     fee: float
     slippage: float
     reason: str = "signal"
+    at_close: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def sized(
     return Order(intent.symbol, side, abs(signed), reference, intent.target)
 
 
-def filled(order: Order, ts: int, costs: Costs) -> Fill:
+def filled(order: Order, ts: int, costs: Costs, *, at_close: bool = False) -> Fill:
     """The fill of `order` at `ts`: slippage against the trader, fee on the price paid."""
     price = costs.price(order.side, order.reference)
     return Fill(
@@ -153,6 +154,7 @@ def filled(order: Order, ts: int, costs: Costs) -> Fill:
         price=price,
         fee=costs.fee(order.qty, price),
         slippage=abs(price - order.reference) * order.qty,
+        at_close=at_close,
     )
 
 
@@ -163,6 +165,8 @@ def settle(
     marks: Mapping[str, float],
     ts: int,
     costs: Costs,
+    *,
+    at_close: bool = False,
 ) -> tuple[Account, list[Fill]]:
     """Fill all intents of one moment: the account afterwards and what was traded.
 
@@ -175,6 +179,6 @@ def settle(
     for intent in in_order(intents, account, equity, references):
         order = sized(intent, account, equity, references[intent.symbol], marks, costs)
         if order is not None:
-            fills.append(filled(order, ts, costs))
+            fills.append(filled(order, ts, costs, at_close=at_close))
             account = account.after(fills[-1], costs)
     return account, fills

@@ -38,9 +38,10 @@ def visit_fills(markets: Sequence[Market], rules: Rules, start: int, ts: Ints) -
     for row, (moment, intents) in enumerate(groups.items()):
         known = {one.symbol: float(marks[i, row]) for i, one in enumerate(markets)}
         references = {intent.symbol: known[intent.symbol] for intent in intents}
-        when = moment if rules.fill == "next_open" else bar_end(moment, rules.interval)
+        at_close = rules.fill != "next_open"
+        when = bar_end(moment, rules.interval) if at_close else moment
         costs = rules.costs.at(when)
-        account, made = settle(account, intents, references, known, when, costs)
+        account, made = settle(account, intents, references, known, when, costs, at_close=at_close)
         states.append(account)
         fills += made
     return _curve(markets, ts, moments, states, fills)

@@ -7,15 +7,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from cq.backtest.engine import buy_and_hold
+from cq.backtest.holdings import positions
 from cq.backtest.intents import Floats
 from cq.backtest.market import Market
 from cq.backtest.metrics import Metrics
+from cq.backtest.profiles import COSTS
 from cq.errors import DataError
 from cq.lake.fingerprint import Fingerprint
 
@@ -48,6 +52,18 @@ class BacktestResult:
     markets: tuple[Market, ...] = field(default=(), repr=False)
     gate: Gate | None = field(default=None, repr=False)
     detail: Fingerprint | None = field(default=None, repr=False)
+    at_close: tuple[bool, ...] = field(default=(), repr=False)
+    """Of each trade, whether it was made at the end of a bar."""
+
+    @cached_property
+    def positions(self) -> pl.DataFrame:
+        """What is held at each bar's close: ts, symbol, qty, close, worth, weight (of equity), and
+        `stale` where the symbol had no bar and is worth an older close."""
+        decimals = self.config["backtest"]["quantity_decimals"]
+        if (profile := self.config["backtest"]["profile"]) is not None:
+            decimals = COSTS[profile].get("quantity_decimals", decimals)
+        at_close = np.array(self.at_close, dtype=bool)
+        return positions(self.trades, at_close, self.markets, self.equity, decimals)
 
     @property
     def cash(self) -> float:

@@ -121,6 +121,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
         detail=detail,
         markets=tuple(markets),
         gate=strategy.gate,
+        at_close=tuple(one.at_close for one in made.fills),
     )
 
 

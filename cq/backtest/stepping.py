@@ -151,13 +151,16 @@ def _fills(w: World, symbols: Sequence[str], ts: Ints, rules: Rules) -> list[Fil
     made, monthly, length = [], rules.interval.endswith("M"), interval_ns(rules.interval)
     for when, who, why, signed, price, fee, slippage in rows:
         opened = int(ts[when // 2])
-        moment = opened
-        if when % 2:
+        moment, at_close = opened, when % 2 == 1
+        if at_close:
             moment = bar_end(opened, rules.interval) if monthly else opened + length
         side: Side = "buy" if signed > 0 else "sell"
         made.append(
-            Fill(moment, symbols[who], side, abs(signed), price, fee, slippage, REASONS[why])
-        )
+            Fill(
+                moment, symbols[who], side, abs(signed), price, fee, slippage, REASONS[why],
+                at_close,
+            )
+        )  # fmt: skip
     return made
 
 

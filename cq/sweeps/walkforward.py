@@ -15,6 +15,7 @@ from cq.backtest.metrics import Metrics, metrics
 from cq.backtest.single import trades_frame
 from cq.errors import CqError, DataError, UsageError
 from cq.sweeps.bench import Bench
+from cq.sweeps.closing import closed
 from cq.sweeps.door import Collected, How, Setting, batches, configuration
 from cq.sweeps.figures import Asked
 from cq.sweeps.folds import Fold, length_of, walk, with_bars
@@ -130,7 +131,7 @@ class Walking:
             settings = settings.model_copy(update={"cash": self.cash})
         ahead = self.ground.within(fold.test_start, fold.test_end)
         _, markets, rules, first = ahead.markets(one.strategy, settings)
-        made = simulate(markets, rules, first)
+        made = closed(simulate(markets, rules, first), markets, rules)
         self.cash = float(made.equity[-1])
         self.tests.append(made)
         self.fills += made.fills
