@@ -43,18 +43,16 @@ def growth(values: Floats, cash: float) -> Floats:
 
 
 def equal_weight(markets: Sequence[Market], start: int, days: Days, cash: float) -> Floats:
-    """`cash` in equal parts of all symbols that trade, made equal again each day, without costs.
+    """`cash` in equal parts of all symbols, made equal again each day, without costs.
 
-    A symbol is held from the first open of the day on which it comes; while there is none, cash is.
+    A symbol is held from the first open of the day on which it comes; until then its part is cash,
+    as it is of those who buy and hold.
     """
-    moves = np.zeros((len(markets), days.rows.size))
-    trades = np.zeros(moves.shape, dtype=bool)
-    for at, one in enumerate(markets):
+    moved = np.zeros(days.rows.size)
+    for one in markets:
         first = int(np.searchsorted(one.ts, start))
         if first == one.ts.size:
             continue
-        trades[at] = days.ts >= one.ts[first]
-        close = np.where(trades[at], one.last_close(days.ts), one.open[first])
-        moves[at] = close / np.concatenate((one.open[first : first + 1], close[:-1])) - 1
-    shared = moves.sum(axis=0) / np.maximum(trades.sum(axis=0), 1)
-    return cash * np.cumprod(1 + shared)
+        close = np.where(days.ts >= one.ts[first], one.last_close(days.ts), one.open[first])
+        moved += close / np.concatenate((one.open[first : first + 1], close[:-1])) - 1
+    return np.asarray(cash * np.cumprod(1 + moved / len(markets)), dtype=np.float64)

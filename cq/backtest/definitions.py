@@ -51,8 +51,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "equal_weight", "equal weight", "fraction",
-        "total return of the same cash in equal parts of all symbols that trade, made equal again "
-        "at the end of each day", "without costs", "bars",
+        "total return of the same cash in equal parts of all symbols, made equal again at the end "
+        "of each day", "without costs; the part of a symbol that has no bar yet is cash", "bars",
     ),
     Metric(
         "annualized_return", "annualized return", "fraction",

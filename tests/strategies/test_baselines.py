@@ -49,3 +49,21 @@ def test_equal_weights_do_not_depend_on_where_history_begins():
         bars.filter(pl.col("ts") > 60 * makers.HOUR).lazy(), made("equal_weight")
     )
     assert late.collect().equals(whole.filter(pl.col("ts") > 60 * makers.HOUR))
+
+
+def test_equal_weights_without_costs_are_the_metric_of_that_name_whatever_the_start():
+    """The symbol that comes later is cash until then, in both."""
+    rng = np.random.default_rng(11)
+    parts = []
+    for name, size, first in (("A-B", 120, 0), ("C-D", 80, 40)):
+        closes = 100 * np.exp(np.cumsum(rng.normal(0, 0.05, size)))
+        closes[1] = closes[0]  # what is decided at the first close is bought at the second open
+        bars = makers.hourly(name, closes.tolist(), start=first * makers.HOUR)
+        parts.append(bars.with_columns(pl.col("ts") * 24))
+    config = KINDS["equal_weight"].config(symbols=["A-B", "C-D"], interval="1d", every=1)
+    of = KINDS["equal_weight"]
+    found = cq.backtest(
+        pl.concat(parts), Strategy(config, of.generate_signals, of.size_positions),
+        fees={"taker": 0}, slippage={"bps": 0}, min_notional=0, quantity_decimals=None,
+    )  # fmt: skip
+    assert found.metrics["total_return"] == pytest.approx(found.metrics["equal_weight"], rel=1e-9)
