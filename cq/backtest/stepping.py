@@ -12,6 +12,7 @@ import numpy as np
 
 from cq.backtest import world
 from cq.backtest.account import Account, Costs, Fill, Side
+from cq.backtest.announcing import announce
 from cq.backtest.compiled import Walk, compiled, kept
 from cq.backtest.grid import Grid, fixed
 from cq.backtest.intents import Floats, Ints
@@ -120,7 +121,8 @@ def _machine(cells: int, wanted: bool | None) -> Walk | None:
         return None
     if wanted or _LOADED or is_worth_it(cells):
         found = compiled()
-        if found is not None:
+        if found is not None and not _LOADED:
+            announce("the engine", "half a minute", kept)
             _LOADED.append(True)
         return found
     return None

@@ -109,6 +109,8 @@ def sweep(
     with progress_of(count_of(axes, how)) as tick:
         result = swept(setting, axes, how, tick)
     folder = _write(app, result, began, out)
+    for warning in result.best[0].warnings:
+        note(f"warning: of the best: {warning}")
     if as_json:
         print_json({"folder": str(folder.resolve()), **result.as_json()})
     else:
@@ -162,12 +164,11 @@ def folder_of(app: App, name: str, what: str, began: datetime, out: Path | None)
 
 def _write(app: App, result: SweepResult, began: datetime, out: Path | None) -> Path:
     folder = folder_of(app, result.name, "sweep", began, out)
+    result.write(folder, began)
     if len(result.params) == 2 and result.trials.height > 1:
         from cq.report.sweep_map import write_sweep_map
 
-        folder.mkdir(parents=True, exist_ok=True)
         write_sweep_map(result, folder / "heat_map.png")
-    result.write(folder, began)
     return folder
 
 

@@ -96,6 +96,13 @@ class StrategyConfig(BaseModel, ABC):
             raise ValueError(f"{twice[0]} stands there twice")
         return symbols
 
+    @field_validator("sizing", mode="before")
+    @classmethod
+    def _fraction_is_usual(cls, value: Any) -> Any:
+        """`fraction: 0.5` alone is of a fixed fraction."""
+        usual = isinstance(value, Mapping) and set(value) <= set(FixedFraction.model_fields)
+        return {"kind": "fixed_fraction", **value} if usual else value
+
     @field_validator("interval")
     @classmethod
     def _known_interval(cls, interval: str) -> str:

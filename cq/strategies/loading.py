@@ -21,7 +21,7 @@ from cq.strategies.crossover import CROSSOVER
 from cq.strategies.macd import MACD
 from cq.strategies.pairs import PAIRS
 from cq.strategies.problems import one_line
-from cq.utils.yamls import Document, Keys, parse_scalar, read_yaml
+from cq.utils.yamls import Document, Keys, parse_value, read_yaml
 
 KINDS: dict[str, Kind] = {
     "crossover": CROSSOVER,
@@ -129,7 +129,7 @@ def _override(value: dict[str, Any], text: str) -> Keys:
     keys = tuple(key.strip().split("."))
     if not equals or not all(keys):
         raise StrategyError(f"--set {text}", "expected KEY=VALUE, such as fast=10")
-    _put(value, keys, parse_scalar(said))
+    _put(value, keys, parse_value(said))
     return keys
 
 

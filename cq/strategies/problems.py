@@ -72,7 +72,7 @@ def _problem(
         case "union_tag_invalid":
             return f"found {first['ctx']['tag']!r}, expected {first['ctx']['expected_tags']}"
         case "union_tag_not_found":
-            return "`kind` is missing"
+            return f"`kind` is missing; there is {', '.join(_kinds(model, keys, value))}"
         case _:
             expected = first["msg"].removeprefix("Input ")
             return f"found {first['input']!r}, which {expected}"
@@ -93,6 +93,16 @@ def known_keys(model: type[BaseModel], above: Keys, value: Mapping[str, Any]) ->
         model = _model_of(model, key, inner if isinstance(inner, Mapping) else {})
         value = inner if isinstance(inner, Mapping) else {}
     return list(model.model_fields)
+
+
+def _kinds(model: type[BaseModel], keys: Keys, value: Mapping[str, Any]) -> list[str]:
+    """What `kind` may be at `keys`."""
+    for key in keys[:-1]:
+        inner = value.get(key)
+        model = _model_of(model, key, inner if isinstance(inner, Mapping) else {})
+        value = inner if isinstance(inner, Mapping) else {}
+    options = getattr(model.model_fields[keys[-1]].annotation, "__args__", ())
+    return [str(one.model_fields["kind"].default) for one in options]
 
 
 def _model_of(model: type[BaseModel], key: str, value: Mapping[str, Any]) -> type[BaseModel]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from cq.backtest.announcing import announce
 from cq.backtest.engine import buy_and_hold
 from cq.backtest.grid import fixed
 from cq.backtest.intents import Ints
@@ -25,7 +26,7 @@ from cq.sweeps.compiled import compiled
 from cq.sweeps.figures import Asked, Clock, Trial, in_blocks, of_sums
 from cq.sweeps.ground import Ground
 from cq.sweeps.kernel import SUMS
-from cq.sweeps.quick import space, terms_of
+from cq.sweeps.quick import LONG, space, terms_of
 
 TABLE: Final = 200_000_000
 """Bytes of means that are held at once, at the most, where one pair does not need more."""
@@ -72,6 +73,7 @@ class Crossings:
             self.table = np.empty((len(windows), size))
         code = compiled()
         assert code is not None
+        announce(*LONG)
         old, self.places = self.places, {}
         free = list(range(self.table.shape[0]))
         for window in windows:  # what is there already stays

@@ -11,10 +11,13 @@ from typing import Any, Final
 import polars as pl
 
 from cq.backtest import single
-from cq.backtest.bars import Period
+from cq.backtest.bars import Part, Period
 from cq.backtest.door import settings_of
-from cq.backtest.engine import simulate
+from cq.backtest.doubts import doubts
+from cq.backtest.engine import Simulation, simulate
 from cq.backtest.given import Given
+from cq.backtest.market import Market, Rules
+from cq.backtest.warnings import missed, spent
 from cq.errors import UsageError
 from cq.lake import Lake
 from cq.lake.raw import FIGURES
@@ -196,11 +199,18 @@ class Setting:
     allowed: Callable[[tuple[str, ...]], None] = _silent
     """Raises where a strategy names a symbol that may not be traded."""
     longest: int = 0
+    said: set[str] = field(default_factory=set)
 
     @property
     def lake(self) -> Lake | None:
         """The lake, where the bars come from one."""
         return self.source if isinstance(self.source, Lake) else None
+
+    def tell(self, note: str) -> None:
+        """Say something that concerns all trials, once."""
+        if note not in self.said:
+            self.said.add(note)
+            self.say(note)
 
     def ground(self, strategy: Strategy) -> Ground:
         """The bars of a strategy, from the lake or from the frame.
@@ -213,10 +223,10 @@ class Setting:
                 bars = history(strategy, strategy.backtest(self.settings))
                 self.longest = max(bars, 2 * self.longest if bars > self.longest else 0)
             return Ground.of_lake(
-                self.lake, strategy, self.settings, self.period, self.quote, self.longest, self.say
+                self.lake, strategy, self.settings, self.period, self.quote, self.longest, self.tell
             )
         assert not isinstance(self.source, Lake)
-        given = Given(self.source, strategy, self.settings, self.period, self.say)
+        given = Given(self.source, strategy, self.settings, self.period, self.tell)
         return Ground(given.symbols, given.bars.collect(), self.period, self.settings)
 
 
@@ -235,10 +245,12 @@ def _result(
     best, bars = [], 0
     for number in numbers:
         params = {name: rows[number][name] for name in names}
-        ts, equity, cash = curve_of(runner, params)
-        interval, bars = runner.made(params).config.interval, ts.size
-        figures = {name: rows[number][name] for name in FIGURES}
-        best.append(Best(number, params, figures, deflated(ts, equity, cash, interval, tries)))
+        run = run_of(runner, params)
+        ts, cash, interval = run.made.ts, run.rules.cash, run.strategy.config.interval
+        bars, figures = ts.size, {name: rows[number][name] for name in FIGURES}
+        luck = deflated(ts, run.made.equity, cash, interval, tries)
+        said = run.doubts() if number == numbers[0] else ()
+        best.append(Best(number, params, figures, luck, said))
     return SweepResult(
         name=strategy.name,
         symbols=ground.symbols,
@@ -254,13 +266,34 @@ def _result(
     )
 
 
-def curve_of(runner: Runner, params: Point) -> tuple[Any, Any, float]:
-    """Moments, equity and starting cash of the run with these parameters."""
+@dataclass(frozen=True)
+class Run:
+    """One trial run for itself, with all that it came from."""
+
+    strategy: Strategy
+    ground: Ground
+    parts: list[Part]
+    markets: list[Market]
+    rules: Rules
+    made: Simulation
+
+    def doubts(self) -> tuple[str, ...]:
+        """What its own backtest would warn of."""
+        strategy, made = self.strategy, self.made
+        bars = self.ground.seen(strategy, strategy.backtest(self.ground.settings))
+        return (
+            *doubts(bars.lazy(), self.parts, self.markets, self.rules, strategy, made),
+            *missed(self.markets, made, self.rules.interval),
+            *spent(made, self.rules.cash),
+        )
+
+
+def run_of(runner: Runner, params: Point) -> Run:
+    """The run with these parameters."""
     strategy = runner.made(params)
     ground = runner.ground(strategy)
-    _, markets, rules, first = ground.markets(strategy, strategy.backtest(ground.settings))
-    made = simulate(markets, rules, first)
-    return made.ts, made.equity, rules.cash
+    parts, markets, rules, first = ground.markets(strategy, strategy.backtest(ground.settings))
+    return Run(strategy, ground, parts, markets, rules, simulate(markets, rules, first))
 
 
 def _said(error: Exception | None) -> str | None:

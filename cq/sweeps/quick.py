@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from cq.backtest.announcing import announce
 from cq.backtest.engine import buy_and_hold
 from cq.backtest.grid import fixed
 from cq.backtest.intents import Floats
 from cq.backtest.market import Market, Rules
 from cq.backtest.metrics import Metrics
 from cq.sweeps.compiled import compiled
+from cq.sweeps.compiled import kept as on_disk
 from cq.sweeps.figures import Clock, of_sums
 from cq.sweeps.kernel import LANES, SUMS, TILE
 
+LONG: Final = ("trials", "a quarter of a minute", on_disk)
+"""What takes long the first time."""
 _SPACE = threading.local()
 
 
@@ -38,6 +42,7 @@ def follow(market: Market, rules: Rules, start: int) -> tuple[Metrics, Floats]:
     kept = np.zeros(ends.size)
     code, room = compiled(), space(market.ts.size)
     assert code is not None
+    announce(*LONG)
     code.followed(
         fixed(market.target), first, fixed(market.open), fixed(market.close), terms_of(rules),
         ends, *room[1:], found, kept,

@@ -24,12 +24,16 @@ LOW: Final = ("fees", "slippage", "turnover")
 
 @dataclass(frozen=True)
 class Best:
-    """One of the best trials: its row, and what its Sharpe ratio is worth."""
+    """One of the best trials: its row, and what its Sharpe ratio is worth.
+
+    Of the very best, `warnings` are what its own backtest would warn of.
+    """
 
     number: int
     params: dict[str, Any]
     figures: dict[str, Any]
     luck: Deflated
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class SweepResult:
                 }
                 for one in self.best
             ],
+            "warnings": list(self.best[0].warnings),
             "config": self.config,
         }
 

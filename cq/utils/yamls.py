@@ -91,6 +91,15 @@ def parse_scalar(text: str) -> Any:
     return value if isinstance(value, (int, float, bool, list, type(None))) else text
 
 
+def parse_value(text: str) -> Any:
+    """The same, and `{atr: 2, window: 14}` is a mapping."""
+    try:
+        value = yaml.load(text, Loader)  # noqa: S506  # Loader is the safe one
+    except (yaml.YAMLError, ValueError):
+        return text
+    return value if isinstance(value, dict) else parse_scalar(text)
+
+
 def _unreadable(node: Any) -> int:
     """The line of the first scalar that cannot be made a value; that of `node` where all can."""
     inside = [node]

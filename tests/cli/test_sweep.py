@@ -66,6 +66,42 @@ def test_json_says_it_all_and_a_folder_may_be_named(project, tmp_path, capsys):
     assert not (out / "heat_map.png").exists()
 
 
+PEEKING = """
+from typing import ClassVar
+import polars as pl
+from cq.indicators import in_time_order
+from cq.strategies import StrategyConfig
+
+class Config(StrategyConfig):
+    ahead: int = 1
+    warmup: ClassVar[int] = 2
+
+def generate_signals(bars, config):
+    later = in_time_order(pl.col("close").shift(-config.ahead))
+    return bars.with_columns(signal=(later > pl.col("close")).cast(pl.Int8))
+"""
+
+
+def test_what_is_doubtful_about_the_best_is_said(project, capsys):
+    (project / "peeking.py").write_text(PEEKING)
+    (project / "peeking.yaml").write_text("python: peeking.py\nsymbols: [BTC]\ninterval: 1h\n")
+    said = ["--project", str(project), "sweep", str(project / "peeking.yaml"), "--json"]
+    assert run([*said, "--grid", "ahead=1,2", "--grid", "sizing.fraction=0.5,1.0"]) == 0
+    found = capsys.readouterr()
+    assert "warning: of the best: " in found.err
+    assert "the strategy sees the future" in found.err
+    assert any("sees the future" in one for one in json.loads(found.out)["warnings"])
+
+
+def test_what_concerns_all_trials_is_said_once(project, capsys):
+    bare = project / "bare.yaml"
+    bare.write_text(TEXT)
+    said = ["--project", str(project), "--set", "quote=USDT", "sweep", str(bare), "--json"]
+    assert run([*said, "--grid", "interval=1h,2h"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("the lake has no BTC-USDT, taking BTC-BRL") == 1
+
+
 def test_more_trials_make_the_same_result_less_sure(project, capsys):
     assert sweep(project, "--grid", "fast=5", "--grid", "slow=30", "--json") == 0
     few = json.loads(capsys.readouterr().out)["best"][0]

@@ -17,6 +17,7 @@ from cq.strategies import (
     load,
     strategy_schema,
 )
+from cq.strategies.orders import Atr
 from cq.utils.config import defaults
 
 PROJECT = Path(__file__).parents[2]
@@ -70,6 +71,18 @@ def test_another_kind_of_sizing_drops_the_parameters_of_the_first(file):
     strategy = load(file, ["sizing.kind=volatility_target", "sizing.window=48"])
     assert strategy.config.sizing == VolatilityTarget(window=48)
     assert strategy.warmup == 49
+
+
+def test_a_mapping_may_stand_on_the_command_line(file):
+    strategy = load(file, ["orders.stop_loss={atr: 2, window: 5}", "sizing={fraction: 0.25}"])
+    assert strategy.config.orders.stop_loss == Atr(atr=2, window=5)
+    assert strategy.config.sizing == FixedFraction(fraction=0.25)
+
+
+def test_a_fraction_alone_is_a_fixed_one(file):
+    file.write_text(GOOD.partition("sizing:")[0])
+    assert load(file, ["sizing.fraction=0.25"]).config.sizing == FixedFraction(fraction=0.25)
+    assert "sizing: `kind` is missing; there is fixed_fraction, " in problem(file, "sizing.units=1")
 
 
 @pytest.mark.parametrize(
