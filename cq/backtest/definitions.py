@@ -70,7 +70,8 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric(
         "sharpe", "Sharpe ratio", "ratio",
         "mean / sample deviation of the returns of one bar, times √(bars a year)",
-        "no risk-free rate; a missing bar is a bar without a move", BARS,
+        "no risk-free rate; a missing bar, or one before which nothing was left, is a bar without "
+        "a move", BARS,
     ),
     Metric(
         "sharpe_daily", "Sharpe ratio of days", "ratio",

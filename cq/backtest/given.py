@@ -162,8 +162,9 @@ class Given:
 
     def _check_opens(self) -> None:
         """DataError where no bar opens in the period."""
-        first = 0 if self.period.start is None else self.period.start
-        if self.bars.filter(pl.col("ts") >= first).limit(1).collect().is_empty():
+        start = self.period.start
+        inside = self.bars if start is None else self.bars.filter(pl.col("ts") >= start)
+        if inside.limit(1).collect().is_empty():
             raise DataError(
                 f"no bars of the frame {self.period}; its last one opens at {iso(self.last)}"
             )

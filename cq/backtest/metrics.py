@@ -49,7 +49,7 @@ def metrics(
     growth = float(equity[-1]) / cash - 1
     period = years_of(ts, interval)
     profits = [one.profit for one in (round_trips(fills) if trips is None else trips)]
-    traded = total([one.qty * one.price for one in fills])
+    traded, usual = total([one.qty * one.price for one in fills]), mean(equity)
     return {
         "total_return": growth,
         "buy_and_hold": held / cash - 1,
@@ -58,7 +58,7 @@ def metrics(
         "max_dd": max_drawdown(equity, cash),
         "hit_rate": hit_rate(profits),
         "payoff": payoff(profits),
-        "turnover": traded / mean(equity) / period,
+        "turnover": traded / usual / period if usual > 0 else None,
         "trades": len(fills),
         "round_trips": len(profits),
         "fees": total([one.fee for one in fills]),
@@ -88,11 +88,17 @@ def annualized(total: float, years: float) -> float | None:
 
 
 def sharpe(ts: Ints, equity: Floats, cash: float, interval: str) -> float | None:
-    """Annualised mean over deviation of one bar's returns; None when equity never moves."""
+    """Annualised mean over deviation of one bar's returns; None when equity never moves.
+
+    Where nothing was left (shorts can lose more than there is) the bars that follow count 0.
+    """
     returns = np.empty_like(equity)
     returns[0] = equity[0] / cash
-    np.divide(equity[1:], equity[:-1], out=returns[1:])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.divide(equity[1:], equity[:-1], out=returns[1:])
     returns -= 1
+    if equity.min() <= 0:
+        returns[1:][equity[:-1] <= 0] = 0.0
     bars = bars_of(ts, interval)
     if bars < 2:
         return None

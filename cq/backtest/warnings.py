@@ -60,6 +60,13 @@ def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[s
 def spent(made: Simulation, cash: float) -> list[str]:
     """That hardly anything was left from some bar on: ratios of what follows say little."""
     low = made.equity < cash * SPENT
+    if (made.equity <= 0).any():
+        ruin = iso(int(made.ts[int((made.equity <= 0).argmax())]))
+        return [
+            f"more than everything was lost by {ruin}: shorts can lose more than there is, and "
+            "whoever lends would have closed them before; what is said of the time after that is "
+            "of no use"
+        ]
     if not low[-1]:
         return []
     first = int(low.size - np.argmin(low[::-1])) if not low.all() else 0

@@ -107,6 +107,15 @@ def test_that_hardly_anything_is_left_is_said():
     assert cq.backtest(frame(fall[:4]), **FREE).config["warnings"] == []
 
 
+def test_that_shorts_lost_more_than_there_was_is_said():
+    rise = frame([(100 * 2.0**i,) * 4 + (1, -1) for i in range(5)])
+    found = cq.backtest(rise, allow_short=True, **FREE)
+    (said,) = found.config["warnings"]
+    assert "more than everything was lost by 1970-01-01T02:00:00Z" in said
+    assert found.metrics["sharpe"] < 0
+    assert found.metrics["annualized_return"] == -1
+
+
 def test_targets_over_the_cap_are_cut_and_said():
     result = cq.backtest(frame(STOPPED), max_position=0.5, **FREE)
     assert result.trades["qty"].to_list() == [5.0]

@@ -54,6 +54,20 @@ def test_a_missing_bar_counts_as_a_bar_without_a_move():
     assert gap == pytest.approx(sharpe(hours(6), np.array(whole), 100.0, "1h"), rel=1e-12)
 
 
+def test_losing_more_than_there_is_is_no_merit():
+    """From −100 to −200 is no gain of a hundred per cent."""
+    ruin = np.array([100.0, 50.0, -100.0, -200.0, -400.0])
+    found = sharpe(hours(5), ruin, 100.0, "1h")
+    assert found == pytest.approx(
+        sharpe(hours(5), np.array([100.0, 50.0, -100.0, -100.0, -100.0]), 100.0, "1h")
+    )
+    assert found < 0
+    said = metrics(
+        hours(5), ruin, np.zeros(5), [fill(0, "sell", 1, 100)], cash=100, interval="1h", held=100
+    )
+    assert said["turnover"] is None
+
+
 def test_equity_that_never_moves_has_no_sharpe():
     assert sharpe(hours(5), np.full(5, 100.0), 100.0, "1h") is None
     assert sharpe(hours(1), np.array([100.0]), 100.0, "1h") is None
