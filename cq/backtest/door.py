@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,11 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from cq.backtest.bars import Period
 from cq.backtest.given import Given, floats, interval_of, tidied
+from cq.backtest.kept import flattened
 from cq.backtest.result import BacktestResult
 from cq.backtest.single import run, traded
 from cq.errors import DataError, UsageError
 from cq.lake import Lake
-from cq.strategies import KINDS, Strategy, StrategyConfig, load
+from cq.strategies import KINDS, Strategy, StrategyConfig, load, variants_of
 from cq.strategies.problems import one_line
 from cq.utils.config import defaults
 from cq.utils.resources import resource_root
@@ -55,8 +57,8 @@ def backtest(
     close; high, low and volume where the rules look at them) is traded by a strategy, or has a
     column `target` of its own: a fraction of equity, null for no decision. `orders` are then those
     of a strategy's file. With `strict` a lake's bars that break a rule are refused. Other keywords
-    are settings of `backtest:`, such as `cash=5_000` or `fees={"taker": 0.001}`; what is not said
-    is as in the shipped configs/default.yaml.
+    are settings of `backtest:`, such as `cash=5_000` or `fees={"taker": 0.001}`; they win over a
+    strategy's file, and what neither says is as in the shipped configs/default.yaml.
     """
     strategy = _strategy(strategy)
     if strategy is not None and not (orders is None and interval is None):
@@ -65,6 +67,8 @@ def backtest(
             "as in cq.strategies.load(path, ['orders.stop_loss=0.1'])"
         )
     said = settings_of(settings)
+    if strategy is not None:
+        strategy = told(strategy, settings)
     if isinstance(source, Lake):
         if strategy is None:
             raise UsageError("a lake needs a strategy: give one, or the path of its file")
@@ -99,13 +103,35 @@ def settings_of(settings: dict[str, Any]) -> Backtest:
     for key, value in settings.items():
         if key not in merged:
             raise UsageError(f"no setting {key!r}; there is {', '.join(merged)}")
-        inner, value = merged[key], value.model_dump() if isinstance(value, BaseModel) else value
+        inner, value = merged[key], _plain(value)
         both = isinstance(inner, dict) and isinstance(value, Mapping)
         merged[key] = {**inner, **value} if both else value
     try:
         return Backtest.model_validate(merged)
     except ValidationError as error:
         raise one_line(error, lambda _: "backtest", merged, Backtest) from None
+
+
+def told(strategy: Strategy, settings: Mapping[str, Any]) -> Strategy:
+    """The strategy with a caller's settings in the place of those that its file says otherwise."""
+    if not strategy.config.backtest or not settings:
+        return strategy
+    values = {f"backtest.{path}": value for path, value in _leaves(settings)}
+    return variants_of(strategy, "cq.backtest(…)")(values)
+
+
+def texts_of(settings: Mapping[str, Any]) -> list[str]:
+    """A caller's settings as `KEY=VALUE`, as the command line has them."""
+    return [f"{path}={json.dumps(value, default=str)}" for path, value in _leaves(settings)]
+
+
+def _leaves(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        yield from flattened(_plain(value), key)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else value
 
 
 def _of_targets(bars: pl.DataFrame, interval: str | None, orders: dict[str, Any]) -> Strategy:

@@ -20,7 +20,7 @@ from cq.backtest.market import Level, Orders, Rules
 from cq.backtest.measures import measured
 from cq.backtest.profiles import as_in
 from cq.backtest.result import BacktestResult
-from cq.backtest.warnings import known_faults, missed, refuse_faults, spent
+from cq.backtest.warnings import known_faults, missed, refuse_faults, spent, unheard
 from cq.errors import DataError, UsageError
 from cq.strategies import Strategy
 from cq.utils.time import iso, parse_time
@@ -98,6 +98,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
     made = simulate(markets, rules, first)
     warnings += doubts(asked.bars, parts, markets, rules, strategy, made)
     warnings += missed(markets, made, rules.interval)
+    warnings += unheard(markets, made)
     warnings += spent(made, rules.cash)
     for warning in warnings:
         asked.say(f"warning: {warning}")

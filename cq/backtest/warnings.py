@@ -57,6 +57,23 @@ def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[s
     return found
 
 
+def unheard(markets: Sequence[Market], made: Simulation) -> list[str]:
+    """Fills in bars in which nobody traded, where volume was read."""
+    found = []
+    for one in markets:
+        stamps = [fill.ts - fill.at_close for fill in made.fills if fill.symbol == one.symbol]
+        if one.volume is None or not stamps:
+            continue
+        rows = np.searchsorted(one.ts, stamps, side="right") - 1
+        silent = rows[one.volume[rows] == 0]
+        if silent.size:
+            found.append(
+                f"{one.symbol}: {silent.size} fills lie in bars without volume, first "
+                f"{iso(int(one.ts[silent[0]]))}; nobody traded there"
+            )
+    return found
+
+
 def spent(made: Simulation, cash: float) -> list[str]:
     """That hardly anything was left from some bar on: ratios of what follows say little."""
     low = made.equity < cash * SPENT

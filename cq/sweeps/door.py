@@ -12,7 +12,7 @@ import polars as pl
 
 from cq.backtest import single
 from cq.backtest.bars import Part, Period
-from cq.backtest.door import settings_of
+from cq.backtest.door import settings_of, texts_of, told
 from cq.backtest.doubts import doubts
 from cq.backtest.engine import Simulation, simulate
 from cq.backtest.given import Given
@@ -104,8 +104,13 @@ def sweep(
     trial's figures are those of its own backtest, to the bit. Other keywords are settings of
     `backtest:`, as in `cq.backtest`.
     """
+    known = settings_of(settings)
+    if isinstance(strategy, Strategy):
+        strategy = told(strategy, settings)
+    else:
+        overrides = [*(f"backtest.{one}" for one in texts_of(settings)), *overrides]
     setting = Setting(
-        source, recipe_of(strategy, overrides), settings_of(settings),
+        source, recipe_of(strategy, overrides), known,
         Period(*(parse_time(one) if isinstance(one, str) else one for one in (start, end))),
         quote, say,
     )  # fmt: skip

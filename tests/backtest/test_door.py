@@ -107,6 +107,14 @@ def test_that_hardly_anything_is_left_is_said():
     assert cq.backtest(frame(fall[:4]), **FREE).config["warnings"] == []
 
 
+def test_fills_where_nobody_traded_are_said():
+    silent = frame([(100, 100, 100, 100, 1, 1), (100, 100, 100, 100, 0, 1)] * 2)
+    orders = {"stop_loss": {"column": "at"}}  # so that all of a bar is read
+    found = cq.backtest(silent.with_columns(at=None), orders=orders, **FREE)
+    (said,) = found.config["warnings"]
+    assert said.startswith("A-B: 1 fills lie in bars without volume, first 1970-01-01T01:00:00Z")
+
+
 def test_that_shorts_lost_more_than_there_was_is_said():
     rise = frame([(100 * 2.0**i,) * 4 + (1, -1) for i in range(5)])
     found = cq.backtest(rise, allow_short=True, **FREE)
@@ -178,6 +186,20 @@ def test_a_strategys_file_names_stops_and_finer_bars(project):
     assert result.config["detail"]["rows"] == 159 * 12
     without = load(project / "own.yaml", ["backtest.detail_interval=null"])
     assert not cq.backtest(lake, without, **FREE).trades.equals(result.trades)
+
+
+def test_keywords_win_over_the_strategys_file(project):
+    lake, said = Lake(project / "lake"), {"detail_interval": None, "slippage": {"bps": 1}}
+    text = (project / "own.yaml").read_text().replace("5m}", "5m, cash: 7, slippage: {bps: 9}}")
+    (project / "own.yaml").write_text(text)
+    plain = cq.backtest(lake, project / "own.yaml")
+    assert plain.config["backtest"]["cash"] == 7
+    for strategy in (project / "own.yaml", load(project / "own.yaml")):
+        found = cq.backtest(lake, strategy, cash=50_000, **said).config["backtest"]
+        assert (found["cash"], found["detail_interval"]) == (50_000, None)
+        assert (found["slippage"]["bps"], found["slippage"]["kind"]) == (1, "fixed_bps")
+        swept = cq.sweep(lake, strategy, {"fast": [2, 3]}, cash=50_000, **said)
+        assert swept.config["backtest"] == found
 
 
 def test_finer_bars_have_to_divide_and_their_absence_is_said(project):
