@@ -78,10 +78,10 @@ def traded(asked: Reading | Given) -> BacktestResult:
     taken = Background(lambda: asked.fingerprint(parts))
     warnings = [] if asked.lake is None else known_faults(asked.lake, asked.series, period)
     markets = data.markets_of(parts, strategy, warnings.append)
-    absent = sorted(set(asked.symbols) - {one.symbol for one in markets})
-    warnings += [f"{one}: no bars {period}, so that it was never traded" for one in absent]
     rules = rules_of(strategy, asked.settings)
     first = period.start if period.start is not None else min(int(one.ts[0]) for one in markets)
+    absent = sorted(set(asked.symbols) - {one.symbol for one in markets if one.ts[-1] >= first})
+    warnings += [f"{one}: no bars {period}, so that it was never traded" for one in absent]
     if not any(one.ts[-1] >= first for one in markets):
         raise DataError(f"no bar {period} has a price above zero; look with `cq lake quality`")
     detail, finer, lake = None, asked.settings.detail_interval, asked.lake

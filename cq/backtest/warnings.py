@@ -111,22 +111,25 @@ def _reported(root: Path, series: Sequence[Series], period: Period) -> list[str]
     if not reports:
         return []
     owners = {(one.exchange, one.symbol, one.interval) for one in series}
+    day, found = reports[-1].parent.name, []
     try:
-        bad = [
-            (row["symbol"], one["check"], row)
-            for one in json.loads(reports[-1].read_text(encoding="utf-8"))["checks"]
-            if one["severity"] == "error"
-            for row in one["by_symbol"]
-            if (row["exchange"], row["symbol"], row["interval"]) in owners and _touches(row, period)
-        ]
-        day = reports[-1].parent.name
-        return [
-            f"{symbol}: the lake's report of {day} has {row['rows']:,} rows at fault "
-            f"({check}){_between(row)}; see `cq lake quality {symbol}`"
-            for symbol, check, row in sorted(bad, key=lambda one: one[:2])
-        ]
+        for one in json.loads(reports[-1].read_text(encoding="utf-8"))["checks"]:
+            rows = [
+                row
+                for row in one["by_symbol"]
+                if (row["exchange"], row["symbol"], row["interval"]) in owners
+                and _touches(row, period)
+            ]
+            if rows and one["severity"] == "error":
+                names = [row["symbol"] for row in rows]
+                found.append(
+                    f"{', '.join(names)}: the lake's report of {day} has "
+                    f"{sum(row['rows'] for row in rows):,} rows at fault ({one['check']})"
+                    f"{_between(rows)}; see `cq lake quality {' '.join(names)}`"
+                )
     except (OSError, ValueError, KeyError, TypeError):
         return []
+    return found
 
 
 def _touches(row: Mapping[str, Any], period: Period) -> bool:
@@ -138,10 +141,10 @@ def _touches(row: Mapping[str, Any], period: Period) -> bool:
     return (start is None or last >= start) and (end is None or first < end)
 
 
-def _between(row: Mapping[str, Any]) -> str:
-    first, last = row.get("first_ts"), row.get("last_ts")
-    if first is None or last is None:
+def _between(rows: Sequence[Mapping[str, Any]]) -> str:
+    if any(row.get("first_ts") is None or row.get("last_ts") is None for row in rows):
         return ""
+    first, last = min(row["first_ts"] for row in rows), max(row["last_ts"] for row in rows)
     return f" from {iso(first)} to {iso(last)}" if first < last else f" at {iso(first)}"
 
 

@@ -25,7 +25,7 @@ def closed(made: Simulation, markets: Sequence[Market], rules: Rules) -> Simulat
     for market in markets:
         held = account.held(market.symbol)
         if held:
-            fills.append(_fill(held, market, rules))
+            fills.append(_fill(held, market, rules, bar_end(int(made.ts[-1]), rules.interval)))
             account = _after(account, fills[-1])
     if not fills:
         return made
@@ -34,8 +34,7 @@ def closed(made: Simulation, markets: Sequence[Market], rules: Rules) -> Simulat
     return replace(made, fills=[*made.fills, *fills], account=account, equity=equity, cash=cash)
 
 
-def _fill(held: float, market: Market, rules: Rules) -> Fill:
-    ts = bar_end(int(market.ts[-1]), rules.interval)
+def _fill(held: float, market: Market, rules: Rules, ts: int) -> Fill:
     costs, close, qty = rules.costs.at(ts), float(market.close[-1]), abs(held)
     impact = 0.0
     if costs.impact is not None and market.volume is not None:

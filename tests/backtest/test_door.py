@@ -100,6 +100,12 @@ def test_a_symbol_that_ends_while_it_is_held_is_said():
     ]
 
 
+def test_a_symbol_that_ended_before_the_period_is_said():
+    both = pl.concat([frame(STOPPED[:2]), frame(STOPPED, "C-D")])
+    warnings = cq.backtest(both, start=2 * makers.HOUR, **FREE).config["warnings"]
+    assert "A-B: no bars from 1970-01-01T02:00:00Z, so that it was never traded" in warnings
+
+
 def test_that_hardly_anything_is_left_is_said():
     fall = [(100 * 0.3**i,) * 4 + (1, 1) for i in range(7)]
     (said,) = cq.backtest(frame(fall), **FREE).config["warnings"]
