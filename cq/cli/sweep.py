@@ -66,6 +66,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
     "--engine", type=click.Choice(("ray", "dask")), help="Spread the trials by Ray or Dask."
 )
 @click.option("--workers", type=int, help="Threads, or the engine's workers; all cores by default.")
+@click.option("--resume", is_flag=True, help="Go on with the same sweep, which was stopped.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/ID by default.")
 @JSON
 @click.pass_obj
@@ -83,6 +84,7 @@ def sweep(
     end: str | None,
     engine: str | None,
     workers: int | None,
+    resume: bool,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -102,13 +104,23 @@ def sweep(
     with importing():
         from cq.sweeps.door import How, count_of, swept
         from cq.sweeps.space import axes_of
+        from cq.sweeps.unfinished import Unfinished
 
     how = How(random, optuna, seed, sort, top, engine, workers)
     axes = axes_of(grid)
     setting = setting_of(app, file, overrides, start, end)
-    with progress_of(count_of(axes, how)) as tick:
-        result = swept(setting, axes, how, tick)
+    if resume and optuna is not None:
+        raise UsageError("--resume: a sampler does not go on where it was; leave out --optuna")
+    kept = Unfinished(None if optuna is not None else app.project / "runs", resume=resume)
+    try:
+        with progress_of(count_of(axes, how)) as tick:
+            result = swept(setting, axes, how, tick, kept)
+    except KeyboardInterrupt:
+        if kept.numbers:
+            note(f"{len(kept.numbers):,} trials are kept; the same command with --resume goes on")
+        raise
     folder = _write(app, result, began, out)
+    kept.finish()
     for warning in result.best[0].warnings:
         note(f"warning: of the best: {warning}")
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
@@ -29,16 +29,20 @@ class Bench:
         self.workers = workers or os.cpu_count() or 1
         self.machine = False
 
-    def run(self, asked: Sequence[Asked]) -> list[Outcome]:
-        """The outcome of each trial, in their order."""
+    def run(
+        self, asked: Sequence[Asked], each: Callable[[Outcome], None] = lambda _: None
+    ) -> list[Outcome]:
+        """The outcome of each trial, in their order; `each` is told as soon as one is known."""
         found: dict[int, Outcome] = {}
         self.machine = is_worth_it(self.ground.bars.height * len(asked))
         crossing, others = self._sorted(asked)
         with ThreadPoolExecutor(self.workers) as pool:
             for one in self._crossings(pool, crossing):
                 found[one.number] = one
+                each(one)
             for outcome in self._others(pool, others):
                 found[outcome.number] = outcome
+                each(outcome)
         return [found[one.number] for one in asked]
 
     def _sorted(self, asked: Sequence[Asked]) -> tuple[Crossings | None, list[Asked]]:

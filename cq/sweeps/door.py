@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from heapq import merge
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +15,14 @@ import polars as pl
 
 from cq.backtest import single
 from cq.backtest.bars import Part, Period
+from cq.backtest.code import code_version
 from cq.backtest.door import settings_of, texts_of, told
 from cq.backtest.doubts import doubts
 from cq.backtest.engine import Simulation, simulate
 from cq.backtest.given import Given
 from cq.backtest.market import Market, Rules
 from cq.backtest.warnings import missed, spent
-from cq.errors import UsageError
+from cq.errors import CqError, UsageError
 from cq.lake import Lake
 from cq.lake.raw import FIGURES
 from cq.strategies import Strategy
@@ -29,6 +33,7 @@ from cq.sweeps.result import Best, SweepResult, best_first, configs_of, frame_of
 from cq.sweeps.runner import Ask, Outcome, Recipe, Runner
 from cq.sweeps.space import Axis, Point, axes_of, drawn
 from cq.sweeps.space import grid as grid_of
+from cq.sweeps.unfinished import Unfinished, digest_of
 from cq.utils.settings import Backtest
 from cq.utils.time import iso, parse_time
 
@@ -144,16 +149,61 @@ class How:
 
 
 def swept(
-    setting: Setting, axes: tuple[Axis, ...], how: How, progress: Callable[[int], None] = _silent
+    setting: Setting,
+    axes: tuple[Axis, ...],
+    how: How,
+    progress: Callable[[int], None] = _silent,
+    kept: Unfinished | None = None,
 ) -> SweepResult:
-    """Run every combination that is asked for."""
+    """Run every combination that is asked for; what `kept` has of them already is not run again."""
     runner = Runner(setting.recipe, setting.ground, how.workers)
+    kept = kept or Unfinished()
+    kept.begin(lambda: _asked(setting, axes, how, runner))
+    before = sorted(kept.before, key=lambda one: one.number)
+    outcomes = _outcomes(axes, runner, how, frozenset(kept.numbers), kept.keep)
     found = Collected()
-    for outcome in _outcomes(axes, runner, how):
-        found.add(outcome)
-        progress(1)
+    try:
+        for outcome in merge(before, outcomes, key=lambda one: one.number):
+            kept.keep(outcome)
+            found.add(outcome)
+            progress(1)
+    finally:
+        kept.flush()
     found.check()
     return _result(setting, runner, axes, found, how)
+
+
+def _asked(setting: Setting, axes: Sequence[Axis], how: How, runner: Runner) -> dict[str, Any]:
+    """All that the outcomes of a sweep follow from."""
+    recipe, first, bars = setting.recipe, None, None
+    for _, params in islice(enumerate(_points(axes, how)), BATCH):
+        try:
+            first = runner.made(params)
+            break
+        except CqError:
+            continue
+    if first is not None:
+        with suppress(CqError):  # each trial says it for itself
+            bars = digest_of(runner.ground(first))
+    code = None if first is None else first.code
+    files = [one for one in (recipe.path, code) if one is not None]
+    return {
+        "files": [hashlib.sha256(one.read_bytes()).hexdigest() for one in files],
+        "strategy": recipe.strategy and recipe.strategy.config.model_dump(mode="json"),
+        "overrides": recipe.overrides,
+        "settings": setting.settings.model_dump(mode="json"),
+        "period": [setting.period.start, setting.period.end],
+        "quote": setting.quote,
+        "axes": [[one.name, list(one.span or one.values)] for one in axes],
+        "random": [how.random, how.seed],
+        "bars": bars,
+        "code": code_version(),
+    }
+
+
+def _points(axes: Sequence[Axis], how: How) -> Iterator[Point]:
+    drawing = how.random is not None
+    return (drawn(axes, how.random or 0, how.seed) if drawing else grid_of(axes))[1]
 
 
 def count_of(axes: Sequence[Axis], how: How) -> int:
@@ -163,23 +213,31 @@ def count_of(axes: Sequence[Axis], how: How) -> int:
     return drawn(axes, how.random, how.seed)[0] if how.random is not None else grid_of(axes)[0]
 
 
-def _outcomes(axes: Sequence[Axis], runner: Runner, how: How) -> Iterable[Outcome]:
+def _outcomes(
+    axes: Sequence[Axis],
+    runner: Runner,
+    how: How,
+    done: Container[int] = (),
+    each: Callable[[Outcome], None] = _silent,
+) -> Iterable[Outcome]:
+    """What becomes of each combination but those `done`; `each` is told as soon as it is known."""
     if how.optuna is not None:
         from cq.sweeps.seeking import sought
 
         return sought(axes, runner, how.optuna, how.seed, how.sort)
-    drawing = how.random is not None
-    _, points = drawn(axes, how.random or 0, how.seed) if drawing else grid_of(axes)
+    asked = batches(_points(axes, how), done=done)
     if how.engine is not None:
         from cq.sweeps.engines import outcomes_on
 
-        return outcomes_on(how.engine, runner, batches(points))
-    return (one for batch in batches(points) for one in runner.run(batch))
+        return outcomes_on(how.engine, runner, asked)
+    return (one for batch in asked for one in runner.run(batch, each))
 
 
-def batches(points: Iterable[Point], size: int = BATCH) -> Iterator[list[Ask]]:
-    """Numbered points, some at a time."""
-    numbered = enumerate(points, 1)
+def batches(
+    points: Iterable[Point], size: int = BATCH, done: Container[int] = ()
+) -> Iterator[list[Ask]]:
+    """Numbered points, some at a time, without those that are `done`."""
+    numbered = (one for one in enumerate(points, 1) if one[0] not in done)
     while part := list(islice(numbered, size)):
         yield part
 

@@ -64,8 +64,10 @@ class Runner:
             self._grounds = {key: self.ground_of(strategy)}
         return self._grounds[key]
 
-    def run(self, points: Sequence[Ask]) -> list[Outcome]:
-        """The outcome of each point, in their order."""
+    def run(
+        self, points: Sequence[Ask], each: Callable[[Outcome], None] = lambda _: None
+    ) -> list[Outcome]:
+        """The outcome of each point, in their order; `each` is told as soon as one is known."""
         found: dict[int, Outcome] = {}
         waiting: list[tuple[Ground, list[Asked]]] = []
         for number, params in points:
@@ -83,6 +85,6 @@ class Runner:
                 waiting.append((ground, []))
             waiting[-1][1].append(Asked(number, params, strategy))
         for ground, asked in waiting:
-            for one in Bench(ground, self.workers).run(asked):
+            for one in Bench(ground, self.workers).run(asked, each):
                 found[one.number] = one
         return [found[number] for number, _ in points]

@@ -11,6 +11,7 @@ from cq.ingest.backfill import backfill
 from cq.lake import Lake
 from cq.project import create
 from cq.sim.market import GeneratedMarket
+from cq.sweeps.unfinished import FOLDER, Unfinished
 from cq.utils.time import parse_time
 
 START, END = parse_time("2025-01-01"), parse_time("2025-03-01")
@@ -91,6 +92,29 @@ def test_what_is_doubtful_about_the_best_is_said(project, capsys):
     assert "warning: of the best: " in found.err
     assert "the strategy sees the future" in found.err
     assert any("sees the future" in one for one in json.loads(found.out)["warnings"])
+
+
+def test_a_sweep_that_is_stopped_goes_on_by_the_same_command(project, monkeypatch, capsys):
+    class Stopped(Unfinished):
+        def keep(self, outcome):
+            super().keep(outcome)
+            if len(self.numbers) == 3:
+                raise KeyboardInterrupt
+
+    before = sorted((project / "runs").glob("*-sweep"))
+    asked = ("--grid", "fast=2:7", "--set", "slow=33")
+    monkeypatch.setattr("cq.sweeps.unfinished.Unfinished", Stopped)
+    assert sweep(project, *asked) == 130
+    assert "3 trials are kept; the same command with --resume goes on" in capsys.readouterr().err
+    assert sorted((project / "runs").glob("*-sweep")) == before
+    monkeypatch.undo()
+    assert sweep(project, *asked, "--resume") == 0
+    assert "6 trials" in capsys.readouterr().out
+    assert list((project / "runs" / FOLDER).glob("*")) == []
+    assert sweep(project, *asked, "--resume") == 2
+    assert "--resume: no sweep that was stopped had this" in capsys.readouterr().err
+    assert sweep(project, *asked, "--resume", "--optuna", "3") == 2
+    assert "a sampler does not go on" in capsys.readouterr().err
 
 
 def test_what_concerns_all_trials_is_said_once(project, capsys):

@@ -1,0 +1,127 @@
+"""A sweep that was stopped goes on where it was, and comes to what it would have come to."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from wandering import BARE, market
+
+from cq.backtest.bars import Period
+from cq.backtest.door import settings_of
+from cq.errors import DataError, UsageError
+from cq.sweeps.door import How, Setting, recipe_of, swept
+from cq.sweeps.runner import Runner
+from cq.sweeps.space import axes_of
+from cq.sweeps.unfinished import FOLDER, Unfinished
+
+AXES = axes_of({"fast": [3, 6, 30, 400], "slow": [12, 24, 48, 96, 350]})
+BARS = market(300, seed=5)
+
+
+class Stopped(Unfinished):
+    """It is stopped once so many outcomes are known."""
+
+    after = 7
+
+    def keep(self, outcome):
+        super().keep(outcome)
+        if len(self.numbers) == self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "cross.yaml"
+    path.write_text(BARE.format(symbols="BTC-BRL"))
+    return path
+
+
+def run(path, kept, bars=BARS, axes=AXES, how=None):
+    asked = []
+    setting = Setting(bars, recipe_of(path), settings_of({}), Period(), "BRL", lambda _: None)
+    return swept(setting, axes, how or How(), asked.append, kept)
+
+
+def stopped(path, runs, how=None):
+    with pytest.raises(KeyboardInterrupt):
+        run(path, Stopped(runs), how=how)
+    (folder,) = (runs / FOLDER).iterdir()
+    return folder
+
+
+@pytest.mark.parametrize("how", [How(), How(random=15, seed=3)])
+def test_what_is_stopped_and_gone_on_with_is_the_whole_sweep(path, tmp_path, monkeypatch, how):
+    whole = run(path, None, how=how)
+    folder = stopped(path, tmp_path, how)
+    rows = pl.concat(pl.read_parquet(one) for one in folder.glob("part-*.parquet"))
+    assert rows.height == Stopped.after
+    kept = Unfinished(tmp_path, resume=True)
+    ran, real = [], Runner.run
+
+    def recorded(self, points, each):
+        ran.extend(number for number, _ in points)
+        return real(self, points, each)
+
+    monkeypatch.setattr(Runner, "run", recorded)
+    found = run(path, kept, how=how)
+    count = 15 if how.random else 20
+    assert sorted([*ran, *rows["number"]]) == list(range(1, count + 1))
+    assert {one.number for one in kept.before} == set(rows["number"])
+    assert found.trials.equals(whole.trials)
+    assert found.best == whole.best
+    assert found.overfitting.logits.tolist() == whole.overfitting.logits.tolist()
+    assert (found.skipped, found.failed) == (whole.skipped, whole.failed)
+    assert whole.skipped[0] > 0
+    assert whole.failed[0] > 0
+    kept.finish()
+    assert not folder.exists()
+
+
+def test_parts_are_written_while_it_runs(path, tmp_path):
+    seen = []
+
+    class Watched(Unfinished):
+        def flush(self):
+            super().flush()
+            seen.append(len(self.numbers))
+
+    run(path, Watched(tmp_path))
+    assert seen[0] == 16
+    assert seen[-1] == 20
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"bars": BARS.with_columns(pl.col("volume") + 1)},
+        {"axes": AXES[:1]},
+        {"how": How(random=15)},
+    ],
+)
+def test_nothing_else_is_gone_on_with(path, tmp_path, other):
+    stopped(path, tmp_path)
+    with pytest.raises(UsageError, match="no sweep that was stopped had this strategy, grid"):
+        run(path, Unfinished(tmp_path, resume=True), **other)
+
+
+def test_a_strategy_that_was_edited_since_is_another_one(path, tmp_path):
+    stopped(path, tmp_path)
+    path.write_text(path.read_text() + "shorts: true\n")
+    with pytest.raises(UsageError, match="no sweep that was stopped"):
+        run(path, Unfinished(tmp_path, resume=True))
+
+
+def test_without_it_a_sweep_begins_anew(path, tmp_path):
+    folder = stopped(path, tmp_path)
+    kept = Unfinished(tmp_path)
+    run(path, kept)
+    assert kept.before == []
+    rows = pl.concat(pl.read_parquet(one) for one in folder.glob("part-*.parquet"))
+    assert sorted(rows["number"]) == list(range(1, 21))
+
+
+def test_a_part_that_cannot_be_read_is_said_in_a_line(path, tmp_path):
+    folder = stopped(path, tmp_path)
+    (folder / "part-000000.parquet").write_text("none")
+    with pytest.raises(DataError, match=r"part-000000.parquet cannot be read .*leave --resume out"):
+        run(path, Unfinished(tmp_path, resume=True))
