@@ -23,9 +23,9 @@ from cq.lake.evidence import (
     together,
 )
 from cq.lake.fingerprint import NO_TIME, Block, File, Owner
-from cq.lake.layout import OWNERS
 from cq.lake.rowhash import row_hashes, total
 from cq.lake.stillness import still
+from cq.lake.template import OWNERS
 from cq.lake.views import quoted, text
 from cq.lake.windows import FOREVER
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cq.lake.datasets import DATASETS
-from cq.lake.layout import OWNERS, Layout
+from cq.lake.layout import Layout
 from cq.lake.raw import SQL_TYPES, glob_of, is_bound
+from cq.lake.template import OWNERS
 from cq.lake.views import escaped, quoted, text
 
 COLUMNS = """select file_name as file, name, duckdb_type as kind

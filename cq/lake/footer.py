@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from cq.lake.damage import BROKEN
 from cq.lake.datasets import Dataset
-from cq.lake.layout import Layout, safe
+from cq.lake.layout import Layout
 from cq.lake.source import scan
+from cq.lake.template import safe
 from cq.lake.verified import extremes
 
 TORN: Final = (pa.ArrowException, OSError, ValueError, OverflowError)

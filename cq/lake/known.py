@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from cq.lake.datasets import COVERAGE, LOST, Dataset
-from cq.lake.layout import Layout, Part, safe
+from cq.lake.layout import Layout, Part
 from cq.lake.source import look, scan
+from cq.lake.template import safe
 
 Range = tuple[int, int]
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
-from cq.errors import ConfigError, Unreadable
-from cq.lake.places import at, is_remote, names_in
+from cq.errors import ConfigError
+from cq.lake.places import at
+from cq.lake.template import (
+    FIELDS,
+    NOBODY,
+    OWNERS,
+    TIMES,
+    calendar,
+    filled,
+    placeholders,
+    regex,
+    safe,
+)
+from cq.lake.walk import ANCHOR_FILE, Walk
 from cq.utils.time import from_ns, to_ns
 
 DEFAULT_PARTITIONS: dict[str, str] = {
@@ -29,17 +40,7 @@ DEFAULT_PARTITIONS: dict[str, str] = {
     "lost": "lost/exchange={exchange}/symbol={symbol}/file-{HHmmss}.parquet",
 }
 
-OWNERS = ("exchange", "symbol", "interval")
-TIMES = ("YYYY", "MM", "DD", "HH")
-FIELDS = (*OWNERS, "dataset", *TIMES, "HHmmss")
-
-ANCHOR_FILE = "anchor.parquet"
-NOBODY = "none"
-UNKNOWN = "unknown"
-
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _OURS = re.compile(r"-[0-9a-f]{12}\.parquet$")
-_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Layout:
 
     def _problem(self) -> str:
         segments = self.template.split("/")
-        unknown = [name for name in _PLACEHOLDER.findall(self.template) if name not in FIELDS]
+        unknown = [name for name in placeholders(self.template) if name not in FIELDS]
         times = [name for name in self.fields if name in TIMES]
         if unknown:
             return f"has the unknown {{{unknown[0]}}}; there is {', '.join(FIELDS)}"
@@ -107,7 +108,7 @@ class Layout:
     @cached_property
     def fields(self) -> list[str]:
         """Placeholders in the folder levels, from the left."""
-        return _PLACEHOLDER.findall("/".join(self.template.split("/")[:-1]))
+        return [name for level in self.folders for name in placeholders(level)]
 
     @cached_property
     def hive(self) -> dict[str, str]:
@@ -125,27 +126,27 @@ class Layout:
     def folder(self, owner: Mapping[str, str | None], ts: int | None) -> Path:
         """The folder, relative to the lake, of rows of `owner` at `ts`."""
         values = {name: safe(owner.get(name)) for name in OWNERS}
-        values |= {"dataset": self.dataset, **_calendar(ts or 0)}
-        return Path("/".join(_filled(level, values) for level in self.folders))
+        values |= {"dataset": self.dataset, **calendar(ts or 0)}
+        return Path("/".join(filled(level, values) for level in self.folders))
 
     def file_name(self, ts: int | None, digest: str) -> str:
         """The name of a file whose first row is at `ts` and whose content has this digest."""
-        values = {"dataset": self.dataset, **_calendar(ts or 0)}
-        stem = _filled(self.template.split("/")[-1].removesuffix(".parquet"), values)
+        values = {"dataset": self.dataset, **calendar(ts or 0)}
+        stem = filled(self.template.split("/")[-1].removesuffix(".parquet"), values)
         return f"{stem}-{digest}.parquet"
 
     def told(self, folder: Path) -> dict[str, str]:
         """Placeholder → value, as far as the name of a folder of the lake tells."""
         told: dict[str, str] = {}
         for name, pattern in zip(folder.parts, self.folders, strict=False):
-            found = _regex(pattern.replace("{dataset}", self.dataset)).fullmatch(name)
+            found = regex(pattern.replace("{dataset}", self.dataset)).fullmatch(name)
             told |= found.groupdict() if found else {}
         return told
 
     def is_level(self, folder: Path) -> bool:
         """Whether a folder of the lake is one that the template makes, on whichever level."""
         return len(folder.parts) <= len(self.folders) and all(
-            _regex(pattern.replace("{dataset}", self.dataset)).fullmatch(name)
+            regex(pattern.replace("{dataset}", self.dataset)).fullmatch(name)
             for name, pattern in zip(folder.parts, self.folders, strict=False)
         )
 
@@ -207,6 +208,10 @@ class Layout:
             for name in names
         ]
 
+    @cached_property
+    def _walk(self) -> Walk:
+        return Walk(self.dataset, tuple(self.folders))
+
     def _folders(
         self,
         root: Path,
@@ -220,13 +225,13 @@ class Layout:
         fixed = {name: safe(value) for name, value in (owner or {}).items()}
         return sorted(
             (tuple(int(seen[name]) for name in TIMES[: self.depth]), folder, names)
-            for folder, names, seen in self._walk(root, fixed, first, last)
+            for folder, names, seen in self._walk.folders(root, fixed, first, last)
         )
 
     def leaves(self, root: Path, only: Mapping[str, str] | None = None) -> list[Leaf]:
         """Every folder that has files, of those with the values `only`, in the order of paths."""
         fixed = {name: safe(value) for name, value in (only or {}).items()}
-        found = self._walk(root, fixed, None, None)
+        found = self._walk.folders(root, fixed, None, None)
         return sorted((Leaf(Path(folder), seen) for folder, _, seen in found), key=lambda f: f.path)
 
     def owners(self, root: Path, only: Mapping[str, str] | None = None) -> list[dict[str, str]]:
@@ -235,81 +240,9 @@ class Layout:
         names = [name for name in self.fields if name in OWNERS]
         seen = {
             tuple(values[name] for name in names)
-            for _, _, values in self._walk(root, fixed, None, None, stop_early=True)
+            for _, _, values in self._walk.folders(root, fixed, None, None, stop_early=True)
         }
         return [dict(zip(names, one, strict=True)) for one in sorted(seen)]
-
-    def _walk(
-        self,
-        root: Path,
-        fixed: Mapping[str, str],
-        first: tuple[int, ...] | None,
-        last: tuple[int, ...] | None,
-        *,
-        stop_early: bool = False,
-    ) -> Iterator[tuple[str, list[str], dict[str, str]]]:
-        """Every folder that has files: its path, their names and the values that folders carry.
-
-        With `stop_early` one for each branch of calendar folders is enough.
-        """
-
-        given = {"dataset": self.dataset, **fixed}
-
-        def below(
-            folder: str, level: int, seen: dict[str, str]
-        ) -> Iterator[tuple[str, list[str], dict[str, str]]]:
-            while level < len(self.folders):  # as far as names are given nothing is listed
-                here = _placeholders(self.folders[level])
-                if not all(name in given for name in here):
-                    break
-                seen |= {name: given[name] for name in here if name in OWNERS}
-                if any(given[name] == NOBODY for name in here):
-                    return
-                folder = f"{folder}{os.sep}{_filled(self.folders[level], given)}"
-                level += 1
-            if level == len(self.folders):
-                names = [
-                    name
-                    for name in _names(folder, files=True)
-                    if name.endswith(".parquet") and name != ANCHOR_FILE
-                ]
-                if names:
-                    yield folder, names, seen
-                return
-            for name, values in _matching(folder, self.folders[level], given):
-                now = seen | values
-                if NOBODY in values.values() or not _within(now, first, last):
-                    continue
-                inner = below(f"{folder}{os.sep}{name}", level + 1, now)
-                if stop_early and not self._owned_from[level + 1]:
-                    one = next(inner, None)
-                    if one:
-                        yield one
-                        if values.keys() & set(TIMES):
-                            return
-                else:
-                    yield from inner
-
-        return below(str(root), 0, {})
-
-    @cached_property
-    def _owned_from(self) -> list[bool]:
-        """Of each level, and of what follows the last: whether it or a later one tells owners."""
-        tells = [any(name in OWNERS for name in _placeholders(level)) for level in self.folders]
-        return [any(tells[level:]) for level in range(len(tells) + 1)]
-
-
-def _matching(
-    folder: str, pattern: str, given: Mapping[str, str]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Names in `folder` that fit one level of a template, with the values they carry."""
-    fits = _regex(pattern)
-    for name in _names(folder, files=False):
-        found = fits.fullmatch(name)
-        if found:
-            values = found.groupdict()
-            if all(given.get(k, v) == v for k, v in values.items()):
-                yield name, values
 
 
 def is_ours(name: str) -> bool:
@@ -317,87 +250,8 @@ def is_ours(name: str) -> bool:
     return bool(_OURS.search(name))
 
 
-@lru_cache(maxsize=256)
-def _calendar(ts: int) -> Mapping[str, str]:
-    """The placeholders of a time; often many files begin at the same one."""
-    moment = from_ns(ts)
-    return {
-        "YYYY": f"{moment.year:04d}",
-        "MM": f"{moment.month:02d}",
-        "DD": f"{moment.day:02d}",
-        "HH": f"{moment.hour:02d}",
-        "HHmmss": f"{moment:%H%M%S}",
-    }
-
-
-@lru_cache(maxsize=4096)
-def safe(value: str | None) -> str:
-    """`value` where it can be a folder's name, else `unknown`."""
-    return value if value is not None and _SAFE.fullmatch(value) else UNKNOWN
-
-
-@cache
-def _placeholders(pattern: str) -> tuple[str, ...]:
-    return tuple(_PLACEHOLDER.findall(pattern))
-
-
-def _filled(pattern: str, values: Mapping[str, str]) -> str:
-    for name in _placeholders(pattern):
-        pattern = pattern.replace(f"{{{name}}}", values[name])
-    return pattern
-
-
-@cache
-def _regex(pattern: str) -> re.Pattern[str]:
-    pieces = _PLACEHOLDER.split(pattern)
-    literal, names = pieces[::2], pieces[1::2]
-    text = re.escape(literal[0])
-    for name, after in zip(names, literal[1:], strict=True):
-        text += f"(?P<{name}>{r'[0-9]+' if name in TIMES else r'.+'}){re.escape(after)}"
-    return re.compile(text)
-
-
-def _names(folder: str, *, files: bool) -> list[str]:
-    """Names in a folder, of files or of folders; again where the folder was exchanged meanwhile."""
-    if is_remote(folder):
-        return names_in(folder, files=files)
-    try:
-        if not files:  # whatever fits the name of a level; a file of such a name has nothing in it
-            return sorted(os.listdir(folder))  # noqa: PTH208
-        while True:
-            with _opened(folder) as handle, os.scandir(handle) as entries:
-                names = sorted(one.name for one in entries if one.is_file())
-                if os.path.samestat(os.fstat(handle), os.stat(folder)):  # noqa: PTH116
-                    return names
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise Unreadable(folder, error.strerror or str(error)) from error
-
-
-@contextmanager
-def _opened(folder: str) -> Iterator[int]:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
 def _levels(ts: int | None, depth: int) -> tuple[int, ...] | None:
     if ts is None:
         return None
     moment = from_ns(ts)
     return (moment.year, moment.month, moment.day, moment.hour)[:depth]
-
-
-def _within(
-    seen: Mapping[str, str], first: tuple[int, ...] | None, last: tuple[int, ...] | None
-) -> bool:
-    """Whether the calendar levels seen so far can hold anything between first and last."""
-    if first is None and last is None:
-        return True
-    when = tuple(int(seen[name]) for name in TIMES if name in seen)
-    return (first is None or when >= first[: len(when)]) and (
-        last is None or when <= last[: len(when)]
-    )

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cq.errors import LakeBusy, LakeUnwritable
 from cq.lake import places
-from cq.lake.layout import Layout, safe
+from cq.lake.layout import Layout
+from cq.lake.template import safe
 
 LOCKS = ".locks"
 POLL_S = 0.02

@@ -19,10 +19,12 @@ from cq.lake import disk, footer, locks, parquet
 from cq.lake.damage import collected
 from cq.lake.datasets import COVERAGE, LOST, OHLCV, Dataset, dataset
 from cq.lake.lake import Lake
-from cq.lake.layout import ANCHOR_FILE, OWNERS, TIMES, Layout, safe
+from cq.lake.layout import Layout
 from cq.lake.source import scan
+from cq.lake.template import OWNERS, TIMES, safe
 from cq.lake.verified import Verified, facts_of
 from cq.lake.verify import Damaged, look
+from cq.lake.walk import ANCHOR_FILE
 from cq.utils.time import bar_end, to_ns
 
 FOLDER: Final = "quarantine"

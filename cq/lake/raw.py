@@ -11,8 +11,10 @@ import polars as pl
 
 from cq.errors import LakeUnwritable
 from cq.lake.datasets import DATASETS, LEVELS, OHLCV, Dataset
-from cq.lake.layout import ANCHOR_FILE, OWNERS, TIMES, Layout
+from cq.lake.layout import Layout
+from cq.lake.template import OWNERS, TIMES
 from cq.lake.views import escaped, quoted, text
+from cq.lake.walk import ANCHOR_FILE
 
 SQL_TYPES: dict[pl.DataType, str] = {
     pl.Int64(): "bigint",

@@ -15,9 +15,10 @@ from cq.errors import DataError, NoBars, UnknownSymbol
 from cq.lake import rowindex
 from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.known import covered
-from cq.lake.layout import OWNERS, Layout, Part, is_ours
+from cq.lake.layout import Layout, Part, is_ours
 from cq.lake.resample import ceiling, divides, floor, lies_in_folders, resampled
 from cq.lake.source import Plan, Source, Strand, by_time, look, scan
+from cq.lake.template import OWNERS
 from cq.utils.time import bar_end, interval_ns
 
 COLUMNS = ("ts", "open", "high", "low", "close", "volume", "symbol", "exchange")

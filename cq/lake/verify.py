@@ -22,8 +22,9 @@ from cq.lake import footer, places
 from cq.lake.damage import problem
 from cq.lake.datasets import DATASETS, dataset
 from cq.lake.lake import Lake
-from cq.lake.layout import ANCHOR_FILE, is_ours
+from cq.lake.layout import is_ours
 from cq.lake.verified import Facts, Verified, facts_of
+from cq.lake.walk import ANCHOR_FILE
 
 WORKERS: Final = min(8, os.cpu_count() or 1)
 PIECE: Final = 4 * 2**20

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from cq.errors import ConfigError
 from cq.lake.datasets import DATASETS
-from cq.lake.layout import DEFAULT_PARTITIONS, Layout, safe
+from cq.lake.layout import DEFAULT_PARTITIONS, Layout
+from cq.lake.template import safe
 from cq.utils.resources import resource_root
 from cq.utils.time import DAY, HOUR, parse_time
 

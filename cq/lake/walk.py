@@ -1,0 +1,137 @@
+"""The folders of a lake that a template makes, found by listing as few of them as can be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from cq.errors import Unreadable
+from cq.lake.places import is_remote, names_in
+from cq.lake.template import NOBODY, OWNERS, TIMES, filled, placeholders, regex
+
+ANCHOR_FILE: Final = "anchor.parquet"
+
+Found = tuple[str, list[str], dict[str, str]]
+"""A folder that has files, their names, and the values that the folders on its way tell."""
+When = tuple[int, ...]
+"""A calendar folder, such as (2024, 5)."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The levels of a template's folders, from the lake's root down."""
+
+    dataset: str
+    levels: tuple[str, ...]
+
+    def folders(
+        self,
+        root: Path,
+        fixed: Mapping[str, str],
+        first: When | None,
+        last: When | None,
+        *,
+        stop_early: bool = False,
+    ) -> Iterator[Found]:
+        """Every folder that has files: its path, their names and the values that folders carry.
+
+        With `stop_early` one for each branch of calendar folders is enough.
+        """
+
+        given = {"dataset": self.dataset, **fixed}
+
+        def below(folder: str, level: int, seen: dict[str, str]) -> Iterator[Found]:
+            while level < len(self.levels):  # as far as names are given nothing is listed
+                here = placeholders(self.levels[level])
+                if not all(name in given for name in here):
+                    break
+                seen |= {name: given[name] for name in here if name in OWNERS}
+                if any(given[name] == NOBODY for name in here):
+                    return
+                folder = f"{folder}{os.sep}{filled(self.levels[level], given)}"
+                level += 1
+            if level == len(self.levels):
+                names = [
+                    name
+                    for name in _names(folder, files=True)
+                    if name.endswith(".parquet") and name != ANCHOR_FILE
+                ]
+                if names:
+                    yield folder, names, seen
+                return
+            for name, values in _matching(folder, self.levels[level], given):
+                now = seen | values
+                if NOBODY in values.values() or not _within(now, first, last):
+                    continue
+                inner = below(f"{folder}{os.sep}{name}", level + 1, now)
+                if stop_early and not self._owned_from[level + 1]:
+                    one = next(inner, None)
+                    if one:
+                        yield one
+                        if values.keys() & set(TIMES):
+                            return
+                else:
+                    yield from inner
+
+        return below(str(root), 0, {})
+
+    @cached_property
+    def _owned_from(self) -> list[bool]:
+        """Of each level, and of what follows the last: whether it or a later one tells owners."""
+        tells = [any(name in OWNERS for name in placeholders(level)) for level in self.levels]
+        return [any(tells[level:]) for level in range(len(tells) + 1)]
+
+
+def _matching(
+    folder: str, pattern: str, given: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Names in `folder` that fit one level of a template, with the values they carry."""
+    fits = regex(pattern)
+    for name in _names(folder, files=False):
+        found = fits.fullmatch(name)
+        if found:
+            values = found.groupdict()
+            if all(given.get(k, v) == v for k, v in values.items()):
+                yield name, values
+
+
+def _names(folder: str, *, files: bool) -> list[str]:
+    """Names in a folder, of files or of folders; again where the folder was exchanged meanwhile."""
+    if is_remote(folder):
+        return names_in(folder, files=files)
+    try:
+        if not files:  # whatever fits the name of a level; a file of such a name has nothing in it
+            return sorted(os.listdir(folder))  # noqa: PTH208
+        while True:
+            with _opened(folder) as handle, os.scandir(handle) as entries:
+                names = sorted(one.name for one in entries if one.is_file())
+                if os.path.samestat(os.fstat(handle), os.stat(folder)):  # noqa: PTH116
+                    return names
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise Unreadable(folder, error.strerror or str(error)) from error
+
+
+@contextmanager
+def _opened(folder: str) -> Iterator[int]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _within(seen: Mapping[str, str], first: When | None, last: When | None) -> bool:
+    """Whether the calendar levels seen so far can hold anything between first and last."""
+    if first is None and last is None:
+        return True
+    when = tuple(int(seen[name]) for name in TIMES if name in seen)
+    return (first is None or when >= first[: len(when)]) and (
+        last is None or when <= last[: len(when)]
+    )
