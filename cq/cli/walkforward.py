@@ -177,7 +177,10 @@ def _print_paths(result: CrossValidation, folder: Path) -> None:
 
 
 def _print_end(result: WalkForward | CrossValidation, place: Path) -> None:
-    count, why = result.skipped
-    if count:
-        click.echo(f"combinations that make no sense: {count:,}, the first: {why}")
+    for (count, why), what in (
+        (result.skipped, "combinations that make no sense"),
+        (result.failed, "trials that failed"),
+    ):
+        if count:
+            click.echo(f"{what}: {count:,}, the first: {why}")
     click.echo(f"{result.trials.height:,} trials in {place}")

@@ -20,7 +20,7 @@ from cq.backtest.engine import simulate
 from cq.backtest.intents import Floats
 from cq.errors import CqError, DataError, UsageError
 from cq.sweeps.door import Collected, How, Setting, configuration
-from cq.sweeps.figures import Asked, Trial, in_blocks, of_run
+from cq.sweeps.figures import Asked, Failed, Trial, in_blocks, of_run
 from cq.sweeps.folds import Groups
 from cq.sweeps.ground import Ground
 from cq.sweeps.result import frame_of
@@ -52,6 +52,7 @@ class CrossValidation:
     overfit: float
     trials: pl.DataFrame
     skipped: tuple[int, str | None]
+    failed: tuple[int, str | None]
     config: dict[str, Any] = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class CrossValidation:
             "groups": self.groups.count, "tested": self.groups.tested,
             "splits": self.splits.to_dicts(), "paths": self.paths.to_dicts(),
             "overfit": self.overfit, "trials": self.trials.height,
-            "skipped": self.skipped[0], "config": self.config,
+            "skipped": self.skipped[0], "failed": self.failed[0], "config": self.config,
         }  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def cross_validate(
         try:
             trial, returns = _run(ground, one)
         except CqError as error:
-            found.why_failed = found.why_failed or error
+            found.add(Failed(one.number, one.params, error))
             continue
         _check(returns.size, groups, left_out)
         found.add(trial)
@@ -130,6 +131,7 @@ def cross_validate(
         overfit=float((splits["rank"] < 0.5).mean() or 0.0),  # type: ignore[arg-type]
         trials=trials,
         skipped=skipped,
+        failed=(found.failed, None if found.why_failed is None else str(found.why_failed)),
         config=configuration(setting, ground, strategy, axes)
         | {"cpcv": {"groups": groups.count, "tested": groups.tested, "purge_bars": left_out}},
     )

@@ -45,6 +45,7 @@ class WalkForward:
     one after the other, each begun with what the one before left. `metrics` are those of that
     curve; `luck` is how sure its Sharpe ratio is. `trials`: every trial of every fold. `empty`
     counts folds that were passed over, since no bar opens in one of their two stretches of time.
+    `failed` counts trials that could not be run, and says why the first could not.
     """
 
     name: str
@@ -59,6 +60,7 @@ class WalkForward:
     luck: Deflated
     trials: pl.DataFrame
     skipped: tuple[int, str | None]
+    failed: tuple[int, str | None]
     empty: int
     config: dict[str, Any] = field(repr=False)
 
@@ -76,7 +78,8 @@ class WalkForward:
             "strategy": self.name, "symbols": list(self.symbols), "interval": self.interval,
             "sort": self.sort, "folds": self.folds.to_dicts(), "metrics": self.metrics,
             "psr": self.luck.probabilistic, "degradation": self.degradation,
-            "trials": self.trials.height, "skipped": self.skipped[0], "empty": self.empty,
+            "trials": self.trials.height, "skipped": self.skipped[0], "failed": self.failed[0],
+            "empty": self.empty,
             "config": self.config,
         }  # fmt: skip
 
@@ -95,6 +98,8 @@ class Walking:
     tests: list[Simulation] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     trials: list[pl.DataFrame] = field(default_factory=list)
+    failed: int = 0
+    why_failed: Exception | None = None
 
     def step(self, fold: Fold) -> None:
         """Choose on the fold's past, and try the choice on the stretch that follows."""
@@ -102,6 +107,10 @@ class Walking:
         past = self.ground.within(fold.train_start, fold.train_end)
         for outcome in Bench(past, self.workers).run(self.asked):
             found.add(outcome)
+        self.failed += found.failed
+        self.why_failed = self.why_failed or found.why_failed
+        if not found.rows and isinstance(found.why_failed, UsageError):
+            raise found.why_failed
         if not found.rows:
             raise DataError(f"fold {number}: {found.why_failed}; take a longer --train")
         names = [one.name for one in self.axes]
@@ -196,6 +205,7 @@ def walk_forward(
         luck=deflated(ts, equity, cash, interval, np.zeros(0)),
         trials=pl.concat(walking.trials, how="vertical_relaxed"),
         skipped=skipped,
+        failed=(walking.failed, None if walking.why_failed is None else str(walking.why_failed)),
         empty=len(every_fold) - len(folds),
         config=configuration(setting, ground, strategy, axes)
         | {

@@ -163,6 +163,51 @@ def test_a_walk_without_any_bars_to_test_is_refused_in_a_line(path):
         walk_forward(setting(bars, path), AXES, How(), Spans("350", "100"))
 
 
+NOT_A_NUMBER = """
+from typing import ClassVar
+import polars as pl
+from cq.indicators import in_time_order
+from cq.strategies import StrategyConfig
+
+class Config(StrategyConfig):
+    over: float = 1.0
+    warmup: ClassVar[int] = 2
+
+def generate_signals(bars, config):
+    rising = in_time_order(pl.col("close") > pl.col("close").shift(1))
+    return bars.with_columns(signal=rising.cast(pl.Int8))
+
+def size_positions(bars, config):
+    return bars.with_columns(target=pl.col("signal") / config.over)
+"""
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """A strategy whose targets are no numbers with one of its parameters."""
+    (tmp_path / "broken.py").write_text(NOT_A_NUMBER)
+    path = tmp_path / "broken.yaml"
+    path.write_text("python: broken.py\nsymbols: [BTC-BRL]\ninterval: 1h\n")
+    return path
+
+
+def test_trials_that_fail_are_counted_with_the_first_reason(broken):
+    axes = axes_of({"over": [0.0, 1.0, 2.0]})
+    asked = setting(market(400, seed=5), broken)
+    walked = walk_forward(asked, axes, How(), Spans("100", "100"))
+    crossed = cross_validate(asked, axes, How(), Groups(4, 1))
+    for found, count in ((walked, 3), (crossed, 1)):
+        assert found.failed[0] == count
+        assert "the target of BTC-BRL at" in found.failed[1]
+        assert found.as_json()["failed"] == count
+    assert walked.trials.height == 6
+    none = axes_of({"over": [0.0]})
+    with pytest.raises(UsageError, match=r"the target of BTC-BRL at .* is "):
+        walk_forward(asked, none, How(), Spans("100", "100"))
+    with pytest.raises(UsageError, match=r"the target of BTC-BRL at .* is "):
+        cross_validate(asked, none, How(), Groups(4, 1))
+
+
 # ---- cross-validation
 
 
