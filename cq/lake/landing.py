@@ -34,6 +34,8 @@ WAITING = 8
 """Workers where there is little to compute, and the time goes into waiting for the disk."""
 LITTLE = 10_000
 """Rows that are little to compute with; a group of several owners has no more."""
+MANY = 50
+"""Owners of a group at most: each lock is an open file, and others wait for all of them."""
 AT_ONCE_S = 2.0
 """How long rows of several folders wait for questions that list them."""
 
@@ -88,7 +90,13 @@ def land(
 ) -> list[Landing]:
     """Store those of the rows, which keep every rule, whose keys are new; an answer an owner."""
     groups = _groups(_owned(target.contract.owner, rows))
-    landed = together(lambda one: _land(target, one, origin, wait_s, settling), groups)
+    large = [group for group in groups if len(group) == 1]
+    small = [group for group in groups if len(group) > 1]
+
+    def work(group: list[Owned]) -> list[Landing]:
+        return _land(target, group, origin, wait_s, settling)
+
+    landed = together(work, large) + [work(group) for group in small]
     return [one for group in landed for one in group]
 
 
@@ -110,12 +118,12 @@ def _owned(names: tuple[str, ...], rows: pl.DataFrame) -> list[Owned]:
 
 
 def _groups(owned: Sequence[Owned]) -> list[list[Owned]]:
-    """Neighbours, as long as they have few rows."""
+    """Neighbours, as long as they are few and have few rows."""
     groups: list[list[Owned]] = []
-    size = LITTLE
+    size = 0
     for one in owned:
         size += one.rows.height
-        if size > LITTLE:
+        if not groups or size > LITTLE or len(groups[-1]) == MANY:
             groups.append([])
             size = one.rows.height
         groups[-1].append(one)

@@ -1,4 +1,7 @@
+import resource
+import sys
 import threading
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -8,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from cq.errors import LakeBusy, LakeUnwritable
 from cq.lake import Lake, disk, landing
-from cq.lake.landing import LITTLE, Owned
+from cq.lake.landing import LITTLE, MANY, Owned
 from cq.lake.locks import held
 
 SYMBOLS = [f"{name}-BRL" for name in ("BTC", "ETH", "XRP", "SOL", "ADA")]
@@ -83,17 +86,30 @@ def test_batches_that_name_the_same_symbols_in_other_orders_never_wait_in_a_ring
     assert stored(lake).height == 20 * 2 * len(SYMBOLS)
 
 
-@given(st.lists(st.integers(1, LITTLE + 5)))
+@given(st.lists(st.one_of(st.integers(1, 3), st.integers(1, LITTLE + 5)), max_size=200))
 def test_groups_are_small_and_keep_everybody_in_order(heights):
-    owned = [
-        Owned({"n": i}, pl.DataFrame({"x": pl.repeat(0, height, eager=True, dtype=pl.Int8)}))
-        for i, height in enumerate(heights)
-    ]
+    column = pl.repeat(0, LITTLE + 5, eager=True, dtype=pl.Int8).to_frame("x")
+    owned = [Owned({"n": i}, column.head(height)) for i, height in enumerate(heights)]
     groups = landing._groups(owned)
     assert [one for group in groups for one in group] == owned
-    assert all(
-        len(group) == 1 or sum(one.rows.height for one in group) <= LITTLE for group in groups
-    )
     rows = [sum(one.rows.height for one in group) for group in groups]
-    firsts = [group[0].rows.height for group in groups]
-    assert all(a + b > LITTLE for a, b in zip(rows, firsts[1:], strict=False))
+    assert all(len(group) == 1 or size <= LITTLE for group, size in zip(groups, rows, strict=True))
+    assert all(len(group) <= MANY for group in groups)
+    for group, size, after in zip(groups, rows, groups[1:], strict=False):
+        assert len(group) == MANY or size + after[0].rows.height > LITTLE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")
+def test_more_symbols_than_files_may_be_open_land(lake, bars):
+    """Each lock is an open file; a process may have some hundred of them."""
+    symbols = [f"A{number}-BRL" for number in range(300)]
+    rows = bars(1).join(pl.DataFrame({"name": symbols}), how="cross")
+    rows = rows.with_columns(symbol=pl.col("name")).drop("name")
+    lake.prepare()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_now = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 100, before[1]))
+    try:
+        assert put(lake, rows).landed == 300
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
