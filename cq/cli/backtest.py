@@ -142,6 +142,7 @@ def _summary(result: BacktestResult, folder: Path, run: dict[str, Any]) -> dict[
         "interval": result.interval,
         "period": _period(result),
         "metrics": {**result.metrics, **{name: run[name] for name in ("trials", "dsr")}},
+        "warnings": result.config["warnings"],
         "data": result.config["data"],
     }
 

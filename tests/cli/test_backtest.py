@@ -64,6 +64,7 @@ def test_json_is_one_object_and_notes_go_elsewhere(project, capsys, tmp_path):
     assert said["period"]["bars"] == 600
     assert said["metrics"]["trades"] == 0
     assert said["metrics"]["sharpe"] is None
+    assert any("nothing of BTC-BRL was traded" in one for one in said["warnings"])
     assert said["data"]["rows"] == 600
 
 
