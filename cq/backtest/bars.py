@@ -262,7 +262,13 @@ def warm(strategy: Strategy, period: Period, parts: Sequence[Part]) -> None:
     """DataError when the period is too short for a first signal, StrategyError when none comes."""
     if any(rows["target"].null_count() < rows.height for rows in _inside(period, parts)):
         return
-    most = max(one.rows.height for one in parts)
+    config, lengths = strategy.config, {one.symbol: one.rows.height for one in parts}
+    if config.together and len(lengths) < len(config.symbols):
+        raise DataError(
+            f"{strategy.name} trades {' and '.join(config.symbols)} together, and the period has "
+            f"bars of {', '.join(lengths)} only; take another one"
+        )
+    most = (min if config.together else max)(lengths.values())
     if most >= strategy.warmup:
         raise StrategyError(
             str(strategy.code or strategy.name),
@@ -270,7 +276,7 @@ def warm(strategy: Strategy, period: Period, parts: Sequence[Part]) -> None:
             f"{strategy.warmup}",
         )
     raise DataError(
-        f"{strategy.name} needs {strategy.warmup} bars of {strategy.config.interval} before it "
+        f"{strategy.name} needs {strategy.warmup} bars of {config.interval} before it "
         f"can decide; the period has {most}; take a longer one"
     )
 

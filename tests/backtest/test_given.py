@@ -130,6 +130,20 @@ def test_a_frame_that_is_shorter_than_the_warmup_is_refused_with_what_is_needed(
         cq.backtest(BARS, crossover(fast=10, slow=30))
 
 
+@pytest.mark.parametrize(
+    ("bars", "said"),
+    [
+        (BARS, "trades A-B and C-D together, and the period has bars of A-B only"),
+        (pl.concat([BARS, BARS.head(2).with_columns(symbol=pl.lit("C-D"))]), "the period has 2;"),
+    ],
+)
+def test_legs_that_are_not_there_are_refused_with_what_is_needed(bars, said):
+    kind = KINDS["pairs"]
+    config = kind.config(symbols=["A-B", "C-D"], interval="1h", window=10, max_bars=2)
+    with pytest.raises(DataError, match=said):
+        cq.backtest(bars, Strategy(config, kind.generate_signals, kind.size_positions))
+
+
 def test_finer_bars_than_the_strategys_are_refused():
     with pytest.raises(DataError, match="bars of the frame lie 3,600 s apart, closer than the 1d"):
         cq.backtest(BARS, crossover(fast=1, slow=2).config.model_copy(update={"interval": "1d"}))
