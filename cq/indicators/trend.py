@@ -7,11 +7,11 @@ import math
 import numpy as np
 import polars as pl
 
+from cq.indicators.above import above
 from cq.indicators.arrays import batch
-from cq.indicators.columns import Column, column, fixed_point
+from cq.indicators.columns import Column, column
 from cq.indicators.kernels import chained, kernel, weighted
 from cq.indicators.registry import forgets, indicator, whole
-from cq.indicators.sharing import kept
 from cq.indicators.smoothing import Seed, average, wilder
 from cq.indicators.stages import share
 from cq.indicators.steps import adaptive_means, aging, hulls, means_of_means, weighted_means
@@ -44,12 +44,10 @@ def within(x: pl.Expr, span: str) -> pl.Expr:
 def sma_above(values: Column, fast: int, slow: int) -> pl.Expr:
     """Whether the mean of the last `fast` values lies above that of the last `slow`, exactly.
 
-    Compared as whole numbers (8 decimals, 128 bits), crosswise instead of divided: a flat market
-    is a tie, on any machine. Null until both averages are there.
+    Compared as whole numbers (of 8 decimals), crosswise instead of divided: a flat market is a
+    tie, on any machine. Null until both averages are there.
     """
-    exact = fixed_point(values).cast(pl.Int128)
-    one, other = kept(exact.rolling_sum(fast)), kept(exact.rolling_sum(slow))
-    return one * slow > other * fast
+    return batch(above, [column(values)], fast, slow).cast(pl.Boolean)
 
 
 @indicator("trend", "price", lambda span, tolerance: span + forgets(2 / (span + 1), tolerance))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -68,6 +69,40 @@ def test_the_cross_is_that_of_exact_arithmetic(units, fast, more):
         > Fraction(sum(units[i + 1 - slow : i + 1]), slow)
         for i in range(len(units))
     ]
+
+
+immense = st.one_of(st.none(), *(st.floats(0, most) for most in (1e3, 3e9, 9e10)))
+
+
+@given(st.lists(immense, max_size=60), st.integers(1, 30), st.integers(1, 30))
+def test_the_cross_is_exact_at_prices_that_no_sum_holds_and_between_holes(values, fast, slow):
+    units = [None if one is None else round(one * 1e8) for one in values]
+
+    def mean(end, window):
+        return Fraction(sum(units[end - window : end]), window)
+
+    expected = []
+    for end in range(1, len(units) + 1):
+        first = end - max(fast, slow)
+        there = first >= 0 and None not in units[first:end]
+        expected.append(mean(end, fast) > mean(end, slow) if there else None)
+    frame = pl.DataFrame({"x": values}, schema={"x": pl.Float64})
+    assert frame.select(sma_above("x", fast, slow))["x"].to_list() == expected
+
+
+def test_blocks_of_a_long_history_follow_one_another(monkeypatch):
+    values = np.random.default_rng(2).lognormal(12, 3, 5_000).round(2)
+    frame = pl.DataFrame({"x": values})
+    whole = frame.select(sma_above("x", 7, 50))["x"]
+    monkeypatch.setattr("cq.indicators.above.BLOCK", 64)
+    assert frame.select(sma_above("x", 7, 50))["x"].equals(whole)
+    assert whole.null_count() == 49
+
+
+@pytest.mark.parametrize("price", [9.3e10, math.inf, -math.inf])
+def test_a_price_that_no_whole_number_holds_is_refused(price):
+    with pytest.raises(OverflowError, match=r"9\.2e10"):
+        pl.DataFrame({"x": [1.0, price]}).select(sma_above("x", 1, 2))
 
 
 def test_a_flat_market_is_no_cross_at_any_price():
