@@ -1,14 +1,13 @@
-"""A whole cold `cq backtest` against vectorbt: Parquet in, results on disk, process by process.
+"""A whole cold `cq backtest` against vectorbt and raptorbt: Parquet in, results on disk.
 
 Bitcoin's 520,499 minutes of 2018, SMA 240/1440, fee 10 bps, slippage 5 bps, filled at the next
-open, all in or all out. Runs alternate; results are first checked to be equal. vectorbt is looked
-for in this interpreter, then in the one that CQ_VECTORBT_PYTHON names.
+open, all in or all out. Processes run in turn; results are first checked to be equal.
+CQ_PEERS_PYTHON names a Python that has vectorbt with its Rust engine, raptorbt and pyarrow.
 """
 
 from __future__ import annotations
 
 import compileall
-import importlib.util
 import json
 import os
 import sys
@@ -22,6 +21,7 @@ import cq
 HERE = Path(__file__).resolve().parent
 DATA = "market/ohlcv/m1_bitfinex_usd_2018.parquet"
 FAST, SLOW, FEE, BPS = 240, 1440, 0.001, 5.0
+EQUAL = ("trades", "total_return", "max_dd", "fees", "hit_rate")
 STRATEGY = f"""\
 kind: crossover
 symbols: [BTC-USD]
@@ -34,13 +34,6 @@ backtest:
   quantity_decimals: null
   min_notional: 0
 """
-
-
-def peer() -> str | None:
-    """A Python that has vectorbt."""
-    if named := os.environ.get("CQ_VECTORBT_PYTHON"):
-        return named
-    return sys.executable if importlib.util.find_spec("vectorbt") else None
 
 
 FILL = """
@@ -65,14 +58,26 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def check_equal(ours: Path, theirs: Path) -> None:
+def check_equal(name: str, ours: Path, theirs: Path) -> None:
     """The same trades and the same money, before any time is believed."""
     one = json.loads((ours / "metrics.json").read_text())
     other = json.loads((theirs / "metrics.json").read_text())
-    for key in ("trades", "total_return", "max_dd", "fees", "hit_rate"):
+    for key in [key for key in EQUAL if key in other]:
         if abs(one[key] - other[key]) > 1e-9 * abs(other[key]):
-            sys.exit(f"results differ: {key} is {one[key]} here and {other[key]} in vectorbt")
-    print(f"equal results: {one['trades']} trades, total return {one['total_return']:.12f}")
+            sys.exit(f"results differ: {key} is {one[key]} here and {other[key]} in {name}")
+    print(f"equal to {name}: {one['trades']} trades, total return {one['total_return']:.12f}")
+
+
+def peers(python: str, folder: Path) -> dict[str, list[str]]:
+    """The same crossover elsewhere, each into a folder of its name."""
+    rest = [str(number) for number in (FAST, SLOW, FEE, BPS / 1e4)]
+    made = {}
+    for name, more in (("vectorbt", ["rust"]), ("raptorbt", [])):
+        made[name] = [
+            python, "-W", "ignore", str(HERE / f"peers/{name}_backtest.py"),
+            str(shared(DATA)), "BTCUSD", str(folder / name), *more, *rest,
+        ]  # fmt: skip
+    return made
 
 
 def main() -> None:
@@ -83,24 +88,14 @@ def main() -> None:
             str(folder / "cross.yaml"), "--out", str(folder / "ours"),
         ]  # fmt: skip
         commands = {"cq --no-report": [*ours, "--no-report"], "cq with report": ours}
-        base = "cq --no-report"
-        if python := peer():
-            base = "vectorbt"
-            commands[base] = [
-                python, "-W", "ignore", str(HERE / "peers/vectorbt_backtest.py"),
-                str(shared(DATA)), "BTCUSD", str(folder / "theirs"), "rust",
-                str(FAST), str(SLOW), str(FEE), str(BPS / 1e4),
-            ]  # fmt: skip
-            for command in (commands["cq --no-report"], commands[base]):
-                one_run(command)
-            check_equal(folder / "ours", folder / "theirs")
-        else:
-            print("no vectorbt here (CQ_VECTORBT_PYTHON may name a Python that has it)")
-        report(
-            "520,499 minutes, Parquet to results (limit: 0.15× vectorbt's time, 0.5× its memory)",
-            in_turn(commands, times=7),
-            base,
-        )
+        others = peers(python, folder) if (python := os.environ.get("CQ_PEERS_PYTHON")) else {}
+        one_run(commands["cq --no-report"])
+        for name, command in others.items():
+            one_run(command)
+            check_equal(name, folder / "ours", folder / name)
+        made = in_turn(commands | others, times=7)
+        for base in others or ["cq --no-report"]:
+            report(f"520,499 minutes, Parquet to results, held against {base}", made, base)
 
 
 if __name__ == "__main__":

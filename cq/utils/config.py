@@ -21,7 +21,7 @@ from cq.utils.settings import Settings
 from cq.utils.yamls import Document, Keys, parse_scalar, read_yaml
 
 PREFIX = "CQ_"
-NOT_SETTINGS = ("CQ_CRYPTOFEED_PYTHON", "CQ_DEBUG", "CQ_VECTORBT_PYTHON")
+NOT_SETTINGS = ("CQ_CRYPTOFEED_PYTHON", "CQ_DEBUG", "CQ_PEERS_PYTHON")
 """Variables that share the prefix and are read elsewhere."""
 
 

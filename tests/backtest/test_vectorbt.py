@@ -24,12 +24,12 @@ PROGRAM = Path(__file__).with_name("vectorbt_crossover.py")
 
 @pytest.fixture(scope="module")
 def python() -> str:
-    named = os.environ.get("CQ_VECTORBT_PYTHON")
+    named = os.environ.get("CQ_PEERS_PYTHON")
     if named:
         return named
     if importlib.util.find_spec("vectorbt"):
         return sys.executable
-    pytest.skip("vectorbt is not installed; CQ_VECTORBT_PYTHON may name a Python that has it")
+    pytest.skip("vectorbt is not installed; CQ_PEERS_PYTHON may name a Python that has it")
 
 
 CASES = (
