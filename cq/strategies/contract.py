@@ -38,7 +38,7 @@ OWN = "own"
 class StrategyConfig(BaseModel, ABC):
     """What every strategy says; each kind adds its own parameters and says its `warmup`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     together: ClassVar[bool] = False
     """Whether the symbols are legs of one position: what stops or ends one does so to all."""
@@ -217,6 +217,12 @@ class Strategy:
         own = max(self._own_warmup(), config.sizing.warmup, config.orders.warmup)
         own = max(own, config.liquidity.warmup if config.liquidity else 1)
         return own + below - 1
+
+    @property
+    def same_rows(self) -> bool:
+        """Whether nothing but `config.same_rows` indicators stands between bars and targets."""
+        config = self.config
+        return config.same_rows and not (self.code or config.features or config.gate)
 
     @property
     def reads_all(self) -> bool:

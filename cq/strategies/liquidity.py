@@ -13,7 +13,7 @@ _LIQUID = "__cq_liquid"
 class Liquidity(BaseModel):
     """How much a market has to trade for a position in it to be held."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     min_turnover: float = Field(
         0.0, ge=0, description="quote currency traded a bar, close × volume, the window's mean"

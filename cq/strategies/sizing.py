@@ -20,7 +20,7 @@ Unit = Literal["fraction", "units", "notional"]
 
 
 class _Sizing(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     unit: ClassVar[Unit] = "fraction"
     """What targets are of: equity, the base currency, or the quote currency."""
