@@ -5,14 +5,15 @@ Nothing here needs numpy, so that reading can begin while the engine is still be
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import polars as pl
 
+from cq.backtest.frames import Ordered, Part
 from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol, UsageError
 from cq.indicators import one_market
 from cq.lake import reading
@@ -34,14 +35,6 @@ ALL = ("ts", "open", "high", "low", "close", "volume")
 
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Part:
-    """What was read of one symbol, oldest first, with its targets."""
-
-    symbol: str
-    rows: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -131,12 +124,14 @@ class Reading:
         config = self.strategy.config
         return self.lake.series(self.symbols, config.interval, config.exchange)
 
-    def fingerprint(self, parts: Sequence[Part]) -> Fingerprint:
-        """What was read: rows and files."""
+    def fingerprint(self, parts: Sequence[Part]) -> Callable[[], Fingerprint]:
+        """What was read: rows and files, as they are now."""
         from cq.backtest.data import fingerprint
 
         config, start = self.strategy.config, self.period.start
-        return fingerprint(self.lake, parts, config.interval, config.exchange, start)
+        return Background(
+            lambda: fingerprint(self.lake, parts, config.interval, config.exchange, start)
+        ).result
 
     def parts(self) -> list[Part]:
         """The rows of each symbol with their targets, once read and found to hold some."""
@@ -206,18 +201,29 @@ def read_by(strategy: Strategy) -> tuple[str, ...]:
 
 
 def parts_of(
-    bars: pl.LazyFrame, symbols: Sequence[str], strategy: Strategy, columns: Sequence[str] = READ
+    bars: pl.LazyFrame | Ordered,
+    symbols: Sequence[str],
+    strategy: Strategy,
+    columns: Sequence[str] = READ,
 ) -> list[Part]:
-    """What was read of each symbol, with its targets, oldest first; by symbol."""
+    """What was read of each symbol, with its targets, oldest first; by symbol.
+
+    Columns that are in memory stay where they are, beside what the strategy makes of them.
+    """
+    lazy = bars.rows.lazy() if isinstance(bars, Ordered) else bars
     if strategy.code is not None:
-        return _by_symbol(_own_targets(bars.collect(), strategy))
-    acts = ["act"] if strategy.config.acts else []
-    columns = list(dict.fromkeys([*columns, "target", *acts]))
-    if len(symbols) == 1:
-        with one_market():
-            plan = with_targets(bars, strategy).select(columns)
-        return [Part(symbols[0], collected(plan, strategy).rechunk())]
-    return _by_symbol(collected(with_targets(bars, strategy).select("symbol", *columns), strategy))
+        return Ordered.of(_own_targets(lazy.collect(), strategy)).parts()
+    made = ["target", *strategy.config.orders.columns(), *(["act"] if strategy.config.acts else [])]
+    columns = [name for name in dict.fromkeys(columns) if name not in made]
+    one = len(symbols) == 1
+    with one_market() if one else nullcontext():
+        plan = with_targets(lazy, strategy)
+    if isinstance(bars, Ordered) and strategy.same_rows:
+        beside = collected(plan.select(made), strategy, "in-memory")
+        return bars.with_rows(bars.rows.select("symbol", *columns).hstack(beside)).parts()
+    if one:
+        return [Part(symbols[0], collected(plan.select(*columns, *made), strategy).rechunk())]
+    return Ordered.of(collected(plan.select("symbol", *columns, *made), strategy)).parts()
 
 
 def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
@@ -236,17 +242,6 @@ def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
             "keep every bar, once",
         )
     return bars.hstack(decided.select(made))
-
-
-def _by_symbol(frame: pl.DataFrame) -> list[Part]:
-    """One part a symbol, each in the order of time; a plan that lost the order is put right."""
-    lengths = frame["symbol"].rle().struct.field("len").to_list()
-    ends = [0, *itertools.accumulate(lengths)]
-    runs = [frame.slice(a, b - a) for a, b in itertools.pairwise(ends)]
-    names = [run.item(0, "symbol") for run in runs]
-    if names == sorted(set(names)) and all(run["ts"].is_sorted() for run in runs):
-        return [Part(name, run.drop("symbol")) for name, run in zip(names, runs, strict=True)]
-    return _by_symbol(frame.sort("symbol", "ts"))
 
 
 def check_period(
@@ -301,13 +296,11 @@ def _held(lake: Lake, symbols: Sequence[str], strategy: Strategy) -> str:
     return f"{config.interval} bars from {iso(found['first'])} to {iso(found['last'])}"
 
 
-def description(parts: Sequence[Part], data: Fingerprint) -> dict[str, Any]:
-    """Which rows were read, and from which files of the lake; `data.json` says more."""
+def extent(parts: Sequence[Part]) -> dict[str, Any]:
+    """Which rows were read."""
     seen = [one.rows["ts"] for one in parts if one.rows.height]
     return {
-        "rows": data.rows,
+        "rows": sum(ts.len() for ts in seen),
         "first": iso(min(ts[0] for ts in seen)),
         "last": iso(max(ts[-1] for ts in seen)),
-        "digest": data.digest,
-        "files": [one.path for one in data.files],
     }

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from cq.backtest.bars import Part
 from cq.backtest.data import fingerprint
+from cq.backtest.frames import Part
 from cq.backtest.market import Fine, Market
 from cq.errors import DataError, UsageError
 from cq.lake import reading

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ import polars as pl
 from pydantic import BaseModel, ValidationError
 
 from cq.backtest.bars import Period
+from cq.backtest.frames import Ordered
 from cq.backtest.given import Given, floats, interval_of, tidied
 from cq.backtest.kept import flattened
 from cq.backtest.result import BacktestResult
@@ -29,6 +31,7 @@ class Targets(StrategyConfig):
     """A frame that says its own targets."""
 
     symbols: tuple[str, ...] = ("ALL",)
+    same_rows: ClassVar[bool] = True
     warmup: ClassVar[int] = 1
 
 
@@ -99,7 +102,7 @@ def _strategy(said: Strategy | StrategyConfig | str | Path | None) -> Strategy |
 
 def settings_of(settings: dict[str, Any]) -> Backtest:
     """The shipped settings with what a caller says otherwise; UsageError where it errs."""
-    merged = defaults(resource_root()).backtest.model_dump()
+    merged = dict(_shipped())
     for key, value in settings.items():
         if key not in merged:
             raise UsageError(f"no setting {key!r}; there is {', '.join(merged)}")
@@ -134,12 +137,18 @@ def _plain(value: Any) -> Any:
     return value.model_dump() if isinstance(value, BaseModel) else value
 
 
-def _of_targets(bars: pl.DataFrame, interval: str | None, orders: dict[str, Any]) -> Strategy:
-    if "target" not in bars.columns:
+@cache
+def _shipped() -> dict[str, Any]:
+    return defaults(resource_root()).backtest.model_dump()
+
+
+def _of_targets(bars: Ordered, interval: str | None, orders: dict[str, Any]) -> Strategy:
+    rows = bars.rows
+    if "target" not in rows.columns:
         raise UsageError("the frame has no column `target`; add one, or give a strategy")
-    if bars["target"].null_count() == bars.height:
+    if rows["target"].null_count() == rows.height:
         raise DataError("the frame's `target` is null on every bar; expected fractions of equity")
-    kind = ActingTargets if "act" in bars.columns else Targets
+    kind = ActingTargets if "act" in rows.columns else Targets
     said = {"name": "targets", "interval": interval or interval_of(bars), "orders": orders}
     try:
         config = kind.model_validate(said)
@@ -151,7 +160,8 @@ def _of_targets(bars: pl.DataFrame, interval: str | None, orders: dict[str, Any]
     )
 
 
-def _numbers(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
+def _numbers(bars: Ordered, strategy: Strategy) -> Ordered:
     """`bars` with the prices that its orders name as floats."""
-    names = [name for name in strategy.config.orders.asked if name in bars.columns]
-    return bars.with_columns(floats(bars[name]) for name in names)
+    rows = bars.rows
+    names = [name for name in strategy.config.orders.asked if name in rows.columns]
+    return bars.with_rows(rows.with_columns(floats(rows[name]) for name in names))

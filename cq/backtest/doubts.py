@@ -13,8 +13,8 @@ from cq.utils.time import iso
 if TYPE_CHECKING:
     import polars as pl
 
-    from cq.backtest.bars import Part
     from cq.backtest.engine import Simulation
+    from cq.backtest.frames import Part
     from cq.backtest.intents import Floats
     from cq.backtest.market import Market, Rules
     from cq.strategies import Strategy
@@ -36,13 +36,24 @@ def doubts(
     found, where = [], str(strategy.code or strategy.name)
     if strategy.code is not None and (doubt := difference(bars.collect(), parts, strategy)):
         found.append(doubt)
-    if not rules.allow_short and any(float(_least(one)) < 0 for one in markets):
+    least, most = _bounds(parts)
+    if least < 0 and not rules.allow_short and any(_least(one) < 0 for one in markets):
         found.append(f"{where}: a signal of −1 holds nothing: spot markets know no shorts")
     found += _undecided(parts, strategy)
-    found += [f"{where}: {one}" for one in _cut(markets, rules, made)]
+    if rules.unit != "fraction" or max(most, -least) > rules.max_position * (1 + HAIR):
+        found += [f"{where}: {one}" for one in _cut(markets, rules, made)]
+    found += [f"{where}: {one}" for one in _together(markets, rules, made)]
     found += [f"{where}: {one}" for one in _beyond(markets, rules)]
     found += [f"{where}: {one}" for one in _untraded(markets, rules, made)]
     return found
+
+
+def _bounds(parts: Sequence[Part]) -> tuple[float, float]:
+    """The lowest and the highest target, 0 among them."""
+    columns = [one.rows["target"] for one in parts]
+    least = min(float(one.min() or 0.0) for one in columns)  # type: ignore[arg-type]
+    most = max(float(one.max() or 0.0) for one in columns)  # type: ignore[arg-type]
+    return min(least, 0.0), max(most, 0.0)
 
 
 def _least(market: Market) -> float:
@@ -61,8 +72,8 @@ def _undecided(parts: Sequence[Part], strategy: Strategy) -> list[str]:
 
 
 def _cut(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[str]:
-    """Targets over the caps: of one symbol, and of all together."""
-    most, gross = rules.max_position, rules.costs.max_gross_exposure
+    """Targets over the cap of one symbol."""
+    most = rules.max_position
     for one in markets:
         fraction = _fractions(one, rules, made)
         over = (np.abs(fraction) > most * (1 + HAIR)) & (one.ts >= made.ts[0])
@@ -72,14 +83,22 @@ def _cut(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[
                 f"{int(over.sum())} targets of {one.symbol} lie over max_position {most:g} and "
                 f"are cut to it, first {fraction[first]:g} at {iso(int(one.ts[first]))}"
             )
+
+
+def _together(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[str]:
+    """Targets over the cap of all symbols."""
+    most, gross = rules.max_position, rules.costs.max_gross_exposure
     if rules.unit != "fraction" or len(markets) * most <= gross * (1 + HAIR):
         return
-    if sum(float(_wanted(one, rules).max(initial=0.0)) for one in markets) <= gross * (1 + HAIR):
+    if sum(_highest(one, rules) for one in markets) <= gross * (1 + HAIR):
         return
     together = np.zeros(made.ts.size)
     for one in markets:
-        rows = one.at_or_before(made.ts)
-        together += np.where(rows >= 0, _wanted(one, rules)[rows], 0.0)
+        wanted = _wanted(one, rules)
+        if one.ts is not made.ts:
+            rows = one.at_or_before(made.ts)
+            wanted = np.where(rows >= 0, wanted[rows], 0.0)
+        together += wanted
     over = together > gross * (1 + HAIR)
     if over.any():
         first = int(over.argmax())
@@ -103,9 +122,17 @@ def _fractions(market: Market, rules: Rules, made: Simulation) -> Floats:
 
 def _wanted(market: Market, rules: Rules) -> Floats:
     """How much of equity is wanted from each bar on, long or short, up to the cap of one symbol."""
-    held = _carried(market.target)
+    return _capped(_carried(market.target), rules)
+
+
+def _highest(market: Market, rules: Rules) -> float:
+    """The most that is ever wanted."""
+    return float(np.fmax.reduce(_capped(market.target, rules), initial=0.0))
+
+
+def _capped(target: Floats, rules: Rules) -> Floats:
     low = -rules.max_position if rules.allow_short else 0.0
-    return np.abs(np.clip(held, low, rules.max_position))
+    return np.abs(np.clip(target, low, rules.max_position))
 
 
 def _carried(target: Floats) -> Floats:
@@ -141,8 +168,11 @@ def _beyond(markets: Sequence[Market], rules: Rules) -> Iterator[str]:
 
 def _untraded(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[str]:
     """Symbols of which something was wanted and nothing traded."""
-    traded = {one.symbol for one in made.fills}
-    idle = [one.symbol for one in markets if one.symbol not in traded and _asks(one, rules, made)]
+    idle = [
+        one.symbol
+        for one in markets
+        if not made.fills.rows_of(one.symbol).size and _asks(one, rules, made)
+    ]
     if not idle:
         return
     costs = rules.costs

@@ -13,12 +13,13 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from cq.backtest.account import Account, Fill
+from cq.backtest.account import Account
 from cq.backtest.events import count_decisions, visit_fills
 from cq.backtest.grid import impact_of
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.market import Market, Rules
-from cq.backtest.stepping import Carried, ready, step_through
+from cq.backtest.stepping import Carried, loaded, step_through
+from cq.backtest.tape import Tape
 
 MANY: Final = 20_000
 """Decisions from which the loop over bars is the faster one."""
@@ -31,7 +32,7 @@ class Simulation:
     `carried` is what a run over later bars goes on from; only the loop over bars leaves it.
     """
 
-    fills: list[Fill]
+    fills: Tape
     account: Account
     ts: Ints
     equity: Floats
@@ -58,7 +59,9 @@ def simulate(
     ts = moments_of(markets, start)
     looping = rules.path_dependent or carried is not None or by not in ("auto", "events")
     if not looping and by == "auto":
-        looping = ready() or (len(markets) > 1 and count_decisions(markets, rules, start) > MANY)
+        looping = loaded() is not None or (
+            len(markets) > 1 and count_decisions(markets, rules, start) > MANY
+        )
     if not looping:
         return Simulation(*visit_fills(markets, rules, start, ts))
     machine = {"machine": True, "python": False}.get(by)
@@ -115,9 +118,8 @@ def buy_and_hold(markets: Sequence[Market], start: int, ts: Ints, cash: float) -
 
 def moments_of(markets: Sequence[Market], start: int) -> npt.NDArray[np.int64]:
     """Every moment from `start` on at which some market has a bar."""
-    each = [one.ts[np.searchsorted(one.ts, start) :] for one in markets]
-    if len(each) > 1:
-        if all(np.array_equal(one, each[0]) for one in each[1:]):
-            return each[0]
-        return np.unique(np.concatenate(each))
-    return markets[0].ts if each[0].size == markets[0].ts.size else each[0]
+    firsts = [int(np.searchsorted(one.ts, start)) for one in markets]
+    each = [one.ts[at:] if at else one.ts for one, at in zip(markets, firsts, strict=True)]
+    if all(one is each[0] or np.array_equal(one, each[0]) for one in each[1:]):
+        return each[0]
+    return np.unique(np.concatenate(each))

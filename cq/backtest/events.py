@@ -14,13 +14,14 @@ import numpy as np
 from cq.backtest.account import Account, Fill, Intent, settle
 from cq.backtest.intents import Floats, Ints, changes
 from cq.backtest.market import Market, Rules
+from cq.backtest.tape import Tape
 from cq.utils.time import bar_end
 
 
 class Visited(NamedTuple):
     """What the fills left, as `Simulation` begins: the account at the close of every bar."""
 
-    fills: list[Fill]
+    fills: Tape
     account: Account
     ts: Ints
     equity: Floats
@@ -108,4 +109,4 @@ def _curve(
             held += worth
     equity = cash + held
     invested = np.divide(held, equity, out=held, where=equity > 0)  # nothing held: 0 stays 0
-    return Visited(fills, states[-1], ts, equity, cash, invested)
+    return Visited(Tape.of(fills), states[-1], ts, equity, cash, invested)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import polars as pl
 
-from cq.backtest.bars import ALL, Part, Period, needed, parts_of, read_by, warm
+from cq.backtest.bars import ALL, Period, needed, parts_of, read_by, warm
+from cq.backtest.frames import Ordered, Part
 from cq.errors import DataError, UsageError
 from cq.lake import Lake
 from cq.lake.evidence import blocks_of
@@ -26,11 +28,13 @@ SHORTER: Final = 0.9
 to 31."""
 
 
-def tidied(source: Any) -> pl.DataFrame:
-    """A frame's bars: `ts` as whole nanoseconds, prices and targets as floats, a symbol each.
+def tidied(source: Any) -> Ordered:
+    """A frame's bars in order: `ts` as whole nanoseconds, prices as floats, a symbol each.
 
     DataError says which column is not what it has to be.
     """
+    if isinstance(source, Ordered):
+        return source
     if not isinstance(source, (pl.DataFrame, pl.LazyFrame)):
         raise UsageError(
             f"found {type(source).__name__}, expected a Lake or a Polars frame of bars; "
@@ -48,7 +52,7 @@ def tidied(source: Any) -> pl.DataFrame:
     for name in ("ts", "symbol"):
         if missing := bars[name].null_count():
             raise DataError(f"{missing} of {bars.height} rows of the frame have no {name}")
-    return bars
+    return Ordered.of(bars)
 
 
 def lacking(bars: pl.DataFrame, columns: Sequence[str]) -> None:
@@ -84,9 +88,9 @@ def floats(column: pl.Series) -> pl.Series:
     raise DataError(f"{column.name} is of type {kind}; expected numbers")
 
 
-def interval_of(bars: pl.DataFrame) -> str:
+def interval_of(bars: Ordered) -> str:
     """The shortest step between two bars of a symbol."""
-    shortest = _shortest(bars)
+    shortest = bars.shortest_step
     for length, unit in UNITS.items():
         if shortest and shortest % length == 0:
             return f"{shortest // length}{unit}"
@@ -95,17 +99,6 @@ def interval_of(bars: pl.DataFrame) -> str:
         f"cannot tell the length of a bar: {found}; say it, as in interval='1h' (ts is counted "
         "in nanoseconds)"
     )
-
-
-def _shortest(bars: pl.DataFrame) -> int:
-    """The shortest step between two bars of a symbol; 0 where no symbol has two."""
-    names = bars["symbol"]
-    if (names == names[0]).all():
-        steps = (bars["ts"] if bars["ts"].is_sorted() else bars["ts"].sort()).diff()
-    else:
-        steps = bars.sort("symbol", "ts").select(pl.col("ts").diff().over("symbol")).to_series()
-    shortest = steps.filter(steps > 0).min()
-    return shortest if isinstance(shortest, int) else 0
 
 
 class Given:
@@ -117,7 +110,7 @@ class Given:
 
     def __init__(
         self,
-        source: pl.LazyFrame | pl.DataFrame,
+        source: pl.LazyFrame | pl.DataFrame | Ordered,
         strategy: Strategy,
         settings: Backtest,
         period: Period,
@@ -126,31 +119,32 @@ class Given:
         self.settings = strategy.backtest(settings)
         asked = [name for name in needed(strategy, self.settings) if name[:6] != "order_"]
         bars = tidied(source)
-        lacking(bars, asked)
+        lacking(bars.rows, asked)
         interval = strategy.config.interval
-        if 0 < (step := _shortest(bars)) < SHORTER * interval_ns(interval):
+        if 0 < (step := bars.shortest_step) < SHORTER * interval_ns(interval):
             raise DataError(
                 f"bars of the frame lie {step / 1e9:,g} s apart, closer than the {interval} of "
                 f"{strategy.name}; ts is counted in nanoseconds, and one bar is {interval} long"
             )
-        self.last = int(bars["ts"].max())  # type: ignore[arg-type]
+        self.last = int(bars.rows["ts"].max())  # type: ignore[arg-type]
         if period.end is not None:
-            bars = bars.filter(pl.col("ts") < period.end)
-        names = bars["symbol"]
-        one = bars.height > 0 and bool((names == names[0]).all())
-        self.symbols = (names[0],) if one else tuple(sorted(names.unique()))
-        if len(self.symbols) > 1 or not bars["ts"].is_sorted():
-            bars = bars.sort("symbol", "ts")
-        self.bars, self.strategy, self.period, self.say = bars.lazy(), strategy, period, say
+            bars = Ordered.of(bars.rows.filter(pl.col("ts") < period.end))
+        self.ordered, self.symbols = bars, bars.names
+        self.strategy, self.period, self.say = strategy, period, say
+
+    @property
+    def bars(self) -> pl.LazyFrame:
+        """All rows."""
+        return self.ordered.rows.lazy()
 
     def parts(self) -> list[Part]:
         """The rows of each symbol with their targets, once found to hold some."""
-        there = self.bars.collect_schema().names()
+        there = self.ordered.rows.columns
         columns = [name for name in read_by(self.strategy) if name in there]
         columns += needed(self.strategy, self.settings)
         self._check_opens()
         try:
-            parts = parts_of(self.bars, self.symbols, self.strategy, columns)
+            parts = parts_of(self.ordered, self.symbols, self.strategy, columns)
         except pl.exceptions.ColumnNotFoundError as error:
             asked = re.search(r'"(\w+)"', str(error))
             lacks = asked[1] if asked else str(error).partition("\n")[0]
@@ -169,12 +163,16 @@ class Given:
                 f"no bars of the frame {self.period}; its last one opens at {iso(self.last)}"
             )
 
-    def fingerprint(self, parts: list[Part]) -> Fingerprint:
-        """Digests of the rows."""
-        columns = tuple(name for name in ALL if name in parts[0].rows.columns)
-        interval = self.strategy.config.interval
-        blocks = {
-            Owner(None, one.symbol, interval): blocks_of(one.rows, columns, "month")
-            for one in parts
-        }
-        return Fingerprint("frame", {}, columns, "month", blocks)
+    def fingerprint(self, parts: list[Part]) -> Callable[[], Fingerprint]:
+        """Digests of the rows, once they are asked for: what is in memory stays as it is."""
+
+        def taken() -> Fingerprint:
+            columns = tuple(name for name in ALL if name in parts[0].rows.columns)
+            interval = self.strategy.config.interval
+            blocks = {
+                Owner(None, one.symbol, interval): blocks_of(one.rows, columns, "month")
+                for one in parts
+            }
+            return Fingerprint("frame", {}, columns, "month", blocks)
+
+        return cache(taken)

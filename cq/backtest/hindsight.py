@@ -16,7 +16,7 @@ from cq.signals import targets
 from cq.utils.time import iso
 
 if TYPE_CHECKING:
-    from cq.backtest.bars import Part
+    from cq.backtest.frames import Part
     from cq.strategies import Strategy
 
 LOOKS: Final = 12

@@ -8,6 +8,7 @@ in words; the tests hold the loop against a slow one written from there.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from cq.backtest.arithmetic import FRACTION, desired, level, to_tick
 from cq.backtest.fills import market_orders, pull_up, worth_of
@@ -36,12 +37,12 @@ def walk(first: int, last: int, w: World) -> int:
     terms, purse = w.terms[0], w.purse[0]
     guarded = terms.stop or terms.take or terms.trail
     ticking = terms.slots > 1 or terms.each_act or terms.max_bars or terms.fill == AT_SAME_CLOSE
-    skips = terms.symbols == 1 and not (guarded or ticking or terms.borrow > 0.0)
+    skips = not (terms.by_fine or ticking or terms.borrow > 0.0)
     t = first - 1
     while t + 1 < last:
         t += 1
         if skips:
-            t = quiet(t, last, w)
+            t = quiet(t, last, w) if terms.symbols == 1 else all_quiet(t, last, w)
             if t == last:
                 return last
         if purse.fills + A_STEP * terms.symbols > terms.capacity:
@@ -66,25 +67,82 @@ def walk(first: int, last: int, w: World) -> int:
 
 def quiet(t: int, last: int, w: World) -> int:
     """Write down moments from `t` on at which nothing can happen to one market; where that ends."""
-    one, cash, moments = w.book[0], w.purse[0].cash, w.terms[0].moments
+    one, terms, cash = w.book[0], w.terms[0], w.purse[0].cash
     due = w.ring[0].target
-    waits = one.fresh or one.left_now or one.cooling or one.barred or one.kind != NONE
-    if waits or due == due:
+    if one.fresh or one.left_now or one.cooling or one.kind != NONE or due == due:
         return t
-    held, acted, begun = one.held, one.acted, t
+    held, begun = one.held, t
+    guarded = held != 0.0 and (terms.stop or terms.take or terms.trail)
     while t < last:
-        target = w.target[t]
-        if target == target and target != acted:
+        if wakes(w.target[t], one, terms) or (guarded and not passes(t, one, w)):
             break
         worth = held * w.close[t]
-        equity = cash + worth
-        w.curves[t] = equity
-        w.curves[t + moments] = cash
-        w.curves[t + 2 * moments] = abs(worth) / equity if equity > 0.0 else 0.0
+        write_down(t, cash, worth, abs(worth), w)
         t += 1
     if t > begun:
         one.mark = w.close[t - 1]
     return t
+
+
+def all_quiet(t: int, last: int, w: World) -> int:
+    """The same of several markets."""
+    terms, cash = w.terms[0], w.purse[0].cash
+    for s in range(terms.symbols):
+        one, due = w.book[s], w.ring[s].target
+        if one.fresh or one.left_now or one.cooling or one.kind != NONE or due == due:
+            return t
+    guarded = terms.stop or terms.take or terms.trail
+    while t < last:
+        for s in range(terms.symbols):
+            i, one = s * terms.moments + t, w.book[s]
+            if wakes(w.target[i], one, terms):
+                return t
+            if guarded and one.held != 0.0 and w.open[i] == w.open[i] and not passes(i, one, w):
+                return t
+        net, gross = 0.0, 0.0
+        for s in range(terms.symbols):
+            c, one = w.close[s * terms.moments + t], w.book[s]
+            if c == c:
+                one.mark = c
+            if one.held != 0.0:
+                net += one.held * one.mark
+                gross += abs(one.held) * one.mark
+        write_down(t, cash, net, gross, w)
+        t += 1
+    return t
+
+
+def write_down(t: int, cash: float, net: float, gross: float, w: World) -> None:
+    """The account at the close of a moment."""
+    moments, equity = w.terms[0].moments, cash + net
+    w.curves[t] = equity
+    w.curves[t + moments] = cash
+    w.curves[t + 2 * moments] = gross / equity if equity > 0.0 else 0.0
+
+
+def wakes(target: float, one: Any, terms: Any) -> bool:
+    """Whether a target has to be looked at: it is not what was acted on, nor what is barred."""
+    if target != target:
+        return False
+    if one.barred == 0.0:
+        return bool(target != one.acted)
+    still = target * one.barred > 0.0 and (target > 0.0 or terms.short)
+    return not still or terms.max_position <= 0.0
+
+
+def passes(i: int, one: Any, w: World) -> bool:
+    """Whether the bar of cell `i` leaves the position's levels alone; its best price lifts them."""
+    h, low = w.high[i], w.low[i]
+    if one.held > 0.0:
+        best, touched, better = h, low <= one.floor or h >= one.take, h > one.peak
+    else:
+        best, touched, better = low, h >= one.floor or low <= one.take, low < one.peak
+    if touched:
+        return False
+    if better:
+        one.peak = best
+        pull_up(one, w.terms[0])
+    return True
 
 
 def borrow(t: int, w: World) -> None:
@@ -176,18 +234,8 @@ def all_levels(t: int, w: World) -> None:
             continue
         if one.fresh and not terms.entry_bar:
             continue
-        h, low = w.high[i], w.low[i]
-        if one.held > 0.0:
-            touched = low <= one.floor or h >= one.take
-        else:
-            touched = h >= one.floor or low <= one.take
-        if touched or terms.by_fine:
+        if terms.by_fine or not passes(i, one, w):
             levels(s, t, w)
-            continue
-        best = h if one.held > 0.0 else low
-        if best > one.peak if one.held > 0.0 else best < one.peak:
-            one.peak = best
-            pull_up(one, terms)
 
 
 def at_close(t: int, w: World) -> int:
@@ -205,10 +253,7 @@ def at_close(t: int, w: World) -> int:
         waits = waits or w.act[i * terms.each_act] > 0.0
         if waits or (target == target and target != one.acted):
             busy = 1
-    equity = w.purse[0].cash + net
-    w.curves[t] = equity
-    w.curves[t + terms.moments] = w.purse[0].cash
-    w.curves[t + 2 * terms.moments] = gross / equity if equity > 0.0 else 0.0
+    write_down(t, w.purse[0].cash, net, gross, w)
     return busy
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from cq.backtest.account import Costs
 from cq.backtest.intents import Floats, Ints
+from cq.backtest.steps import least_and_most
 
 LEVELS: Final = ("limit", "trigger", "stop", "take", "trail")
 """What may be said at each bar beside the target, where it is not the same for all."""
@@ -52,6 +54,11 @@ class Market:
     act: npt.NDArray[np.bool_] | None = None
     levels: Mapping[str, Floats] = field(default_factory=dict)
     fine: Fine | None = None
+
+    @cached_property
+    def steps(self) -> tuple[int, int]:
+        """The shortest and the longest time from one bar to the next."""
+        return least_and_most(self.ts)
 
     def at_or_before(self, moments: Ints) -> Ints:
         """For each moment the row of the newest bar that has opened by then; −1 before all."""

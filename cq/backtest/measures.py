@@ -11,8 +11,9 @@ from cq.backtest.days import Days, equal_weight, growth
 from cq.backtest.definitions import METRICS
 from cq.backtest.engine import Simulation, buy_and_hold
 from cq.backtest.market import Market
-from cq.backtest.metrics import Metrics, metrics, round_trips
+from cq.backtest.metrics import Metrics, metrics, told_of
 from cq.backtest.risk import against, falls, luck, ratio, spread, tails
+from cq.backtest.rounds import Trips
 from cq.backtest.trips import of_trips
 
 
@@ -27,10 +28,11 @@ def _measured(made: Simulation, markets: Sequence[Market], cash: float, interval
     days, start = Days.of(made.ts, interval), int(made.ts[0])
     held = buy_and_hold(markets, start, days.ts, cash)
     equal = equal_weight(markets, start, days, cash)
-    trips = round_trips(made.fills)
+    trips = Trips.of(made.fills)
+    told = told_of(made.equity, made.exposure, cash)
     core = metrics(
         made.ts, made.equity, made.exposure, made.fills,
-        cash=cash, interval=interval, held=float(held[-1]), trips=trips,
+        cash=cash, interval=interval, held=float(held[-1]), trips=trips, told=told,
     )  # fmt: skip
     equity = made.equity[days.rows]
     returns, year = growth(equity, cash), days.per_year
@@ -51,7 +53,7 @@ def _measured(made: Simulation, markets: Sequence[Market], cash: float, interval
         "calmar": ratio(yearly, abs(deepest or 0.0)),
         "martin": ratio(yearly, found["ulcer"]),
         "costs": ((found["fees"] or 0.0) + (found["slippage"] or 0.0)) / cash,
-        "time_in_market": float(np.count_nonzero(made.exposure)) / made.exposure.size,
+        "time_in_market": told.held / made.ts.size,
     }
 
 

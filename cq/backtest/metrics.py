@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from cq.backtest.account import Fill
+from cq.backtest.grid import fixed
 from cq.backtest.intents import Floats, Ints
-from cq.backtest.sums import mean, total
+from cq.backtest.rounds import Trips
+from cq.backtest.stepping import loaded
+from cq.backtest.sums import LANES, mean, total
+from cq.backtest.tape import Tape
+from cq.backtest.tiles import TILE
 from cq.utils.time import YEAR, bar_end, bars_per_year, interval_ns
 
 Metrics = dict[str, float | int | None]
-
-
-@dataclass(frozen=True)
-class Trip:
-    """A closed round trip of one symbol: what it made after fees, in the quote currency.
-
-    `paid` is the value of the fills on the side that opened it.
-    """
-
-    symbol: str
-    opened_ts: int
-    closed_ts: int
-    profit: float
-    paid: float = 0.0
 
 
 def metrics(
@@ -39,32 +30,63 @@ def metrics(
     cash: float,
     interval: str,
     held: float,
-    trips: Sequence[Trip] | None = None,
+    trips: Trips | None = None,
+    told: Told | None = None,
 ) -> Metrics:
     """The first of a run's numbers, which sweeps keep of each trial; None where one has no value.
 
     `held` is what the same cash would be worth at the end, bought and held; `trips` are the round
-    trips of the fills, where they are known.
+    trips of the fills, `told` what the curve adds up to, where they are known.
     """
+    if told is None:
+        told = told_of(equity, exposure, cash)
     growth = float(equity[-1]) / cash - 1
     period = years_of(ts, interval)
-    profits = [one.profit for one in (round_trips(fills) if trips is None else trips)]
-    traded, usual = total([one.qty * one.price for one in fills]), mean(equity)
+    tape, usual = Tape.of(fills), told.equity / ts.size
+    profits = (Trips.of(tape) if trips is None else trips).profit
     return {
         "total_return": growth,
         "buy_and_hold": held / cash - 1,
         "annualized_return": annualized(growth, period),
-        "sharpe": sharpe(ts, equity, cash, interval),
-        "max_dd": max_drawdown(equity, cash),
+        "sharpe": sharpe_of(told.returned, told.squared, bars_of(ts, interval), interval),
+        "max_dd": told.max_dd,
         "hit_rate": hit_rate(profits),
         "payoff": payoff(profits),
-        "turnover": traded / usual / period if usual > 0 else None,
-        "trades": len(fills),
+        "turnover": total(tape.qty * tape.price) / usual / period if usual > 0 else None,
+        "trades": len(tape),
         "round_trips": len(profits),
-        "fees": total([one.fee for one in fills]),
-        "slippage": total([one.slippage for one in fills]),
-        "exposure": mean(exposure),
+        "fees": total(tape.fee),
+        "slippage": total(tape.slippage),
+        "exposure": told.exposure / ts.size,
     }
+
+
+class Told(NamedTuple):
+    """Sums over the bars of a curve, its deepest fall, and at how many of them anything is held."""
+
+    returned: float
+    squared: float
+    equity: float
+    exposure: float
+    max_dd: float
+    held: float
+
+
+def told_of(equity: Floats, exposure: Floats, cash: float) -> Told:
+    """What the curve of a run that began with `cash` adds up to."""
+    code = loaded()
+    if code is None:
+        return Told(
+            *_returned(equity, cash),
+            total(equity),
+            total(exposure),
+            max_drawdown(equity, cash),
+            float(np.count_nonzero(exposure)),
+        )
+    tile, found = np.zeros((3, TILE)), np.zeros(len(Told._fields))
+    lanes = np.zeros((4, LANES))
+    code.told(fixed(equity), fixed(exposure), cash, lanes, tile, tile.reshape(3, -1, LANES), found)
+    return Told(*found.tolist())
 
 
 def years_of(ts: Ints, interval: str) -> float:
@@ -92,6 +114,11 @@ def sharpe(ts: Ints, equity: Floats, cash: float, interval: str) -> float | None
 
     Where nothing was left (shorts can lose more than there is) the bars that follow count 0.
     """
+    return sharpe_of(*_returned(equity, cash), bars_of(ts, interval), interval)
+
+
+def _returned(equity: Floats, cash: float) -> tuple[float, float]:
+    """The sums of the returns and of their squares."""
     returns = np.empty_like(equity)
     returns[0] = equity[0] / cash
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -99,14 +126,13 @@ def sharpe(ts: Ints, equity: Floats, cash: float, interval: str) -> float | None
     returns -= 1
     if equity.min() <= 0:
         returns[1:][equity[:-1] <= 0] = 0.0
-    bars = bars_of(ts, interval)
-    if bars < 2:
-        return None
-    return sharpe_of(total(returns), total(returns * returns), bars, interval)
+    return total(returns), total(returns * returns)
 
 
 def sharpe_of(returned: float, squared: float, bars: int, interval: str) -> float | None:
     """The same, from the sums of the returns and of their squares."""
+    if bars < 2:
+        return None
     usual = returned / bars
     spread = squared - bars * usual * usual
     deviation = math.sqrt(max(spread, 0.0) / (bars - 1))
@@ -129,37 +155,16 @@ def max_drawdown(equity: Floats, cash: float) -> float:
     return min(float(drawdown(equity, cash).min()), 0.0)
 
 
-def round_trips(fills: Sequence[Fill]) -> list[Trip]:
-    """Closed round trips in the order in which they closed."""
-    opened: dict[str, tuple[int, str]] = {}
-    paid: dict[str, float] = {}
-    held: dict[str, float] = {}
-    flows: dict[str, float] = {}
-    closed: list[Trip] = []
-    for one in fills:
-        sign = 1 if one.side == "buy" else -1
-        _, side = opened.setdefault(one.symbol, (one.ts, one.side))
-        if one.side == side:
-            paid[one.symbol] = paid.get(one.symbol, 0.0) + one.qty * one.price
-        held[one.symbol] = held.get(one.symbol, 0.0) + sign * one.qty
-        flow = flows.get(one.symbol, 0.0) - sign * one.qty * one.price - one.fee
-        flows[one.symbol] = flow
-        if abs(held[one.symbol]) <= 1e-9 * one.qty:
-            since, _ = opened.pop(one.symbol)
-            closed.append(Trip(one.symbol, since, one.ts, flow, paid[one.symbol]))
-            del held[one.symbol], flows[one.symbol], paid[one.symbol]
-    return closed
-
-
-def hit_rate(profits: Sequence[float]) -> float | None:
+def hit_rate(profits: Floats | Sequence[float]) -> float | None:
     """The share of profits above zero; None when there are none."""
-    return sum(one > 0 for one in profits) / len(profits) if profits else None
+    found = np.asarray(profits)
+    return float(np.count_nonzero(found > 0)) / found.size if found.size else None
 
 
-def payoff(profits: Sequence[float]) -> float | None:
+def payoff(profits: Floats | Sequence[float]) -> float | None:
     """Mean gain over mean loss; None unless there are both."""
-    gains = [one for one in profits if one > 0]
-    losses = [-one for one in profits if one < 0]
-    if not gains or not losses:
+    found = np.asarray(profits)
+    gains, losses = found[found > 0], -found[found < 0]
+    if not gains.size or not losses.size:
         return None
     return mean(gains) / mean(losses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from cq.backtest.engine import buy_and_hold
@@ -39,7 +40,10 @@ GATE = "gate.joblib"
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """Trades, equity, metrics and what they follow from."""
+    """Trades, equity, metrics and what they follow from.
+
+    `asked` is the configuration without what `taken` tells of the bars that were read.
+    """
 
     name: str
     symbols: tuple[str, ...]
@@ -47,28 +51,39 @@ class BacktestResult:
     trades: pl.DataFrame
     equity: pl.DataFrame
     metrics: Metrics
-    config: dict[str, Any]
-    data: Fingerprint
+    asked: dict[str, Any]
+    taken: Callable[[], Fingerprint] = field(repr=False)
     markets: tuple[Market, ...] = field(default=(), repr=False)
     gate: Gate | None = field(default=None, repr=False)
     detail: Fingerprint | None = field(default=None, repr=False)
-    at_close: tuple[bool, ...] = field(default=(), repr=False)
+    at_close: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool), repr=False)
     """Of each trade, whether it was made at the end of a bar."""
 
     @cached_property
     def positions(self) -> pl.DataFrame:
         """What is held at each bar's close: ts, symbol, qty, close, worth, weight (of equity), and
         `stale` where the symbol had no bar and is worth an older close."""
-        decimals = self.config["backtest"]["quantity_decimals"]
-        if (profile := self.config["backtest"]["profile"]) is not None:
+        decimals = self.asked["backtest"]["quantity_decimals"]
+        if (profile := self.asked["backtest"]["profile"]) is not None:
             decimals = COSTS[profile].get("quantity_decimals", decimals)
-        at_close = np.array(self.at_close, dtype=bool)
-        return positions(self.trades, at_close, self.markets, self.equity, decimals)
+        return positions(self.trades, self.at_close, self.markets, self.equity, decimals)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Everything that the result follows from."""
+        data = self.asked["data"]
+        read = {"digest": self.data.digest, "files": [one.path for one in self.data.files]}
+        return self.asked | {"data": data | read}
+
+    @property
+    def data(self) -> Fingerprint:
+        """Which rows were read, and from which files."""
+        return self.taken()
 
     @property
     def cash(self) -> float:
         """What the run started with."""
-        return float(self.config["backtest"]["cash"])
+        return float(self.asked["backtest"]["cash"])
 
     @property
     def held(self) -> Floats:

@@ -10,8 +10,8 @@ import numpy.ma  # noqa: F401  # Polars asks it of every array: better while bar
 import polars as pl
 
 from cq.backtest import data
-from cq.backtest.account import Costs, Fill
-from cq.backtest.bars import Background, Period, Reading, description
+from cq.backtest.account import Costs
+from cq.backtest.bars import Period, Reading, extent
 from cq.backtest.code import code_version
 from cq.backtest.detail import with_detail
 from cq.backtest.doubts import doubts
@@ -30,17 +30,6 @@ if TYPE_CHECKING:
     from cq.lake import Lake
     from cq.strategies.orders import OrdersConfig
     from cq.utils.settings import Backtest
-
-TRADES = {
-    "ts": pl.Int64,
-    "symbol": pl.String,
-    "side": pl.String,
-    "qty": pl.Float64,
-    "price": pl.Float64,
-    "fee": pl.Float64,
-    "slippage": pl.Float64,
-    "reason": pl.String,
-}
 
 
 def _silent(_: str) -> None:
@@ -75,7 +64,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
     """Trade what is being read."""
     parts = asked.parts()
     strategy, period = asked.strategy, asked.period
-    taken = Background(lambda: asked.fingerprint(parts))
+    taken = asked.fingerprint(parts)
     warnings = [] if asked.lake is None else known_faults(asked.lake, asked.series, period)
     markets = data.markets_of(parts, strategy, warnings.append)
     rules = rules_of(strategy, asked.settings)
@@ -103,8 +92,9 @@ def traded(asked: Reading | Given) -> BacktestResult:
     for warning in warnings:
         asked.say(f"warning: {warning}")
     config = configuration(strategy, asked.settings, asked.symbols, asked.quote, period)
-    fingerprint = taken.result()
-    config["data"] = description(parts, fingerprint)
+    config["data"] = extent(parts)
+    if asked.lake is not None:
+        taken()  # what the lake holds now
     if detail is not None:
         config["detail"] = {"interval": finer, "rows": detail.rows, "digest": detail.digest}
     config["warnings"] = warnings
@@ -114,15 +104,15 @@ def traded(asked: Reading | Given) -> BacktestResult:
         name=strategy.name,
         symbols=tuple(one.symbol for one in markets),
         interval=rules.interval,
-        trades=trades_frame(made.fills),
+        trades=made.fills.frame(),
         equity=equity_frame(made),
         metrics=measured(made, markets, rules.cash, rules.interval),
-        config=config,
-        data=fingerprint,
+        asked=config,
+        taken=taken,
         detail=detail,
         markets=tuple(markets),
         gate=strategy.gate,
-        at_close=tuple(one.at_close for one in made.fills),
+        at_close=made.fills.at_close,
     )
 
 
@@ -156,12 +146,6 @@ def orders_of(config: OrdersConfig) -> Orders:
         reentry=config.reentry,
         **levels,
     )
-
-
-def trades_frame(fills: list[Fill]) -> pl.DataFrame:
-    """Fills as rows, in the order in which they happened."""
-    columns = {name: [getattr(one, name) for one in fills] for name in TRADES}
-    return pl.DataFrame(columns, schema=TRADES)
 
 
 def equity_frame(made: Simulation) -> pl.DataFrame:

@@ -11,13 +11,14 @@ from typing import Any, Final
 import numpy as np
 
 from cq.backtest import world
-from cq.backtest.account import Account, Costs, Fill, Side
+from cq.backtest.account import Account, Costs
 from cq.backtest.announcing import announce
-from cq.backtest.compiled import Walk, compiled, kept
+from cq.backtest.compiled import Code, compiled, kept
 from cq.backtest.grid import Grid, fixed
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.kernel import walk
 from cq.backtest.market import LEVELS, Market, Orders, Rules
+from cq.backtest.tape import Tape
 from cq.backtest.world import World
 from cq.utils.time import YEAR, bar_end, interval_ns
 
@@ -25,7 +26,6 @@ LONG: Final = 200_000
 """Cells (symbols × moments) from which loading machine code is worth its while."""
 VERY_LONG: Final = 2_000_000
 """Cells from which making it is, which takes half a minute, once for each version."""
-REASONS: Final = ("signal", "stop_loss", "take_profit", "trailing_stop", "max_bars", "other_leg")
 ENTRIES: Final = {"market": 1, "limit": 2, "stop": 3, "stop_limit": 4}
 FILLS: Final = {"next_open": 0, "next_close": 1, "same_close": 2}
 UNITS: Final = {"fraction": 0, "units": 1, "notional": 2}
@@ -35,7 +35,7 @@ NO_NUMBER: Final = (
     *("its_stop", "its_take", "its_trail"),
 )
 """What of a position and its order is NaN to begin with."""
-_LOADED: list[bool] = []
+_LOADED: list[Code] = []
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Carried:
 class Stepped:
     """What the loop made of the bars."""
 
-    fills: list[Fill]
+    fills: Tape
     equity: Floats
     cash: Floats
     exposure: Floats
@@ -87,27 +87,28 @@ def step_through(
     before = begun(symbols, int(ts[0]) if ts.size else 0, rules) if carried is None else carried
     if not ts.size:
         nothing = np.zeros(0)
-        return Stepped([], nothing, nothing, nothing, before)
+        return Stepped(Tape.of([]), nothing, nothing, nothing, before)
     made = world_of(Grid(tuple(markets), ts), rules, before)
     machine = _machine(len(markets) * ts.size, by_machine)
     w = _listed(made) if machine is None else made
-    run = machine or walk
-    at, fills = 0, []
+    run = walk if machine is None else machine.walk
+    at, rows = 0, []
     while at < ts.size:
         at = run(at, int(ts.size), w)
-        fills += _fills(w, symbols, ts, rules)
+        rows.append(_written(w))
         w.purse[0].fills = 0
     curves = np.asarray(w.curves, dtype=np.float64).reshape(3, ts.size)
     after = [_records(one) for one in (w.purse, w.book, w.ring)]
     for row, one in zip((made.purse, made.book, made.ring), after, strict=True):
         row[:] = one
     last = Carried(symbols, int(ts[-1]), made.purse, made.book, made.ring)
-    return Stepped(fills, curves[0], curves[1], curves[2], last)
+    tape = _tape(np.concatenate(rows), symbols, ts, rules)
+    return Stepped(tape, curves[0], curves[1], curves[2], last)
 
 
-def ready() -> bool:
-    """Whether this process has the machine code at hand."""
-    return bool(_LOADED)
+def loaded() -> Code | None:
+    """The machine code, where this process has it at hand."""
+    return _LOADED[0] if _LOADED else None
 
 
 def is_worth_it(cells: int) -> bool:
@@ -115,17 +116,14 @@ def is_worth_it(cells: int) -> bool:
     return cells >= VERY_LONG or (cells >= LONG and kept())
 
 
-def _machine(cells: int, wanted: bool | None) -> Walk | None:
+def _machine(cells: int, wanted: bool | None) -> Code | None:
     """The compiled loop where it is asked for, or worth its while and there."""
     if wanted is False:
         return None
-    if wanted or _LOADED or is_worth_it(cells):
-        found = compiled()
-        if found is not None and not _LOADED:
-            announce("the engine", "half a minute", kept)
-            _LOADED.append(True)
-        return found
-    return None
+    if not _LOADED and (wanted or is_worth_it(cells)) and (found := compiled()) is not None:
+        announce("the engine", "half a minute", kept)
+        _LOADED.append(found)
+    return loaded()
 
 
 def _listed(made: World) -> World:
@@ -143,27 +141,23 @@ def _records(found: Any) -> Any:
     return found if isinstance(found, np.ndarray) else [tuple(vars(one).values()) for one in found]
 
 
-def _fills(w: World, symbols: Sequence[str], ts: Ints, rules: Rules) -> list[Fill]:
-    """What was written down, as fills."""
+def _written(w: World) -> Any:
+    """The fills that were written down, as rows of their own."""
     count = int(w.purse[0].fills)
     if isinstance(w.fills, np.ndarray):
-        rows = w.fills[:count].tolist()
+        return np.array(w.fills[:count])
+    return np.array(_records(w.fills[:count]), dtype=world.FILL)
+
+
+def _tape(rows: Any, symbols: tuple[str, ...], ts: Ints, rules: Rules) -> Tape:
+    """The same as fills: moments instead of their numbers."""
+    opened, at_close = ts[rows["when"] // 2], rows["when"] % 2 == 1
+    if rules.interval.endswith("M"):
+        ends = np.array([bar_end(one, rules.interval) for one in opened.tolist()], dtype=np.int64)
     else:
-        rows = [tuple(vars(one).values()) for one in w.fills[:count]]
-    made, monthly, length = [], rules.interval.endswith("M"), interval_ns(rules.interval)
-    for when, who, why, signed, price, fee, slippage in rows:
-        opened = int(ts[when // 2])
-        moment, at_close = opened, when % 2 == 1
-        if at_close:
-            moment = bar_end(opened, rules.interval) if monthly else opened + length
-        side: Side = "buy" if signed > 0 else "sell"
-        made.append(
-            Fill(
-                moment, symbols[who], side, abs(signed), price, fee, slippage, REASONS[why],
-                at_close,
-            )
-        )  # fmt: skip
-    return made
+        ends = opened + interval_ns(rules.interval)
+    rows["when"] = np.where(at_close, ends, opened)
+    return Tape.of_rows(rows, at_close, symbols)
 
 
 # ---- what the loop reads and writes

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import groupby
 
 import numpy as np
+import numpy.typing as npt
 
-from cq.backtest.metrics import Metrics, Trip
+from cq.backtest.metrics import Metrics
 from cq.backtest.risk import deviation, ratio
+from cq.backtest.rounds import Trips
 from cq.backtest.sums import mean, total
 from cq.utils.time import DAY
 
 
-def of_trips(trips: Sequence[Trip]) -> Metrics:
+def of_trips(trips: Trips) -> Metrics:
     """What round trips made; None where there are none, or none of the kind that is asked for."""
-    profits = [one.profit for one in trips]
-    gains = total([one for one in profits if one > 0])
-    losses = -total([one for one in profits if one < 0])
-    varies = deviation(np.array(profits))
-    times = [(one.closed_ts - one.opened_ts) / DAY for one in trips]
+    profits = trips.profit
+    gains, losses = total(profits[profits > 0]), -total(profits[profits < 0])
+    varies, count = deviation(profits), profits.size
+    times = [one / DAY for one in (trips.closed_ts - trips.opened_ts).tolist()]
     return {
         "profit_factor": ratio(gains, losses),
-        "expectancy": mean(profits) if profits else None,
-        "sqn": ratio(math.sqrt(len(profits)) * mean(profits), varies) if varies else None,
-        "win_streak": longest(profits, won=True),
-        "loss_streak": longest(profits, won=False),
-        "best_trip": max(profits, default=None),
-        "worst_trip": min(profits, default=None),
+        "expectancy": mean(profits) if count else None,
+        "sqn": ratio(math.sqrt(count) * mean(profits), varies) if varies else None,
+        "win_streak": longest(profits > 0),
+        "loss_streak": longest(profits <= 0),
+        "best_trip": float(profits.max()) if count else None,
+        "worst_trip": float(profits.min()) if count else None,
         "holding_days": mean(times) if times else None,
     }
 
 
-def longest(profits: Sequence[float], *, won: bool) -> int:
-    """How many profits in a row are above zero, or are not."""
-    runs = groupby(profits, key=lambda one: one > 0)
-    return max((sum(1 for _ in run) for kind, run in runs if kind is won), default=0)
+def longest(held: npt.NDArray[np.bool_]) -> int:
+    """How many in a row are true."""
+    edges = np.flatnonzero(np.diff(held.astype(np.int8), prepend=0, append=0))
+    return int(np.diff(edges)[::2].max(initial=0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,11 +14,11 @@ from cq.lake.refused import refused_bars
 from cq.utils.time import interval_ns, iso
 
 if TYPE_CHECKING:
-    from cq.backtest.account import Fill
     from cq.backtest.bars import Period
     from cq.backtest.engine import Simulation
     from cq.backtest.intents import Floats, Ints
     from cq.backtest.market import Market
+    from cq.backtest.tape import Tape
     from cq.lake import Lake
     from cq.lake.reader import Series
     from cq.utils.settings import Quality
@@ -30,16 +29,14 @@ SPENT: Final = 0.01
 
 def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[str]:
     """Bars that were missing while their symbol was held: it stood at its last close meanwhile."""
-    found, fills = [], defaultdict(list)
-    for fill in made.fills:
-        fills[fill.symbol].append(fill)
-    length = interval_ns(interval)
+    found, tape, length = [], made.fills, interval_ns(interval)
     for one in markets:
-        if one.symbol not in fills:
+        when, held = _positions(tape, one.symbol)
+        if not when.size:
             continue
-        when, held = _positions(fills[one.symbol])
-        steps = np.diff(one.ts)
-        gaps = np.flatnonzero(steps >= 2 * length - length // 4)  # a month is not always as long
+        far = 2 * length - length // 4  # a month is not always as long
+        steps = np.diff(one.ts) if one.steps[1] >= far else np.zeros(0, dtype=np.int64)
+        gaps = np.flatnonzero(steps >= far)
         gaps = gaps[held[np.searchsorted(when, one.ts[gaps + 1])] != 0]
         if gaps.size:
             lost = np.rint(steps[gaps] / length).astype(np.int64) - 1
@@ -61,9 +58,10 @@ def unheard(markets: Sequence[Market], made: Simulation) -> list[str]:
     """Fills in bars in which nobody traded, where volume was read."""
     found = []
     for one in markets:
-        stamps = [fill.ts - fill.at_close for fill in made.fills if fill.symbol == one.symbol]
-        if one.volume is None or not stamps:
+        mine = made.fills.rows_of(one.symbol)
+        if one.volume is None or not mine.size:
             continue
+        stamps = made.fills.ts[mine] - made.fills.at_close[mine]  # an end belongs to its bar
         rows = np.searchsorted(one.ts, stamps, side="right") - 1
         silent = rows[one.volume[rows] == 0]
         if silent.size:
@@ -76,16 +74,16 @@ def unheard(markets: Sequence[Market], made: Simulation) -> list[str]:
 
 def spent(made: Simulation, cash: float) -> list[str]:
     """That hardly anything was left from some bar on: ratios of what follows say little."""
-    low = made.equity < cash * SPENT
-    if (made.equity <= 0).any():
+    if made.equity.min() <= 0:
         ruin = iso(int(made.ts[int((made.equity <= 0).argmax())]))
         return [
             f"more than everything was lost by {ruin}: shorts can lose more than there is, and "
             "whoever lends would have closed them before; what is said of the time after that is "
             "of no use"
         ]
-    if not low[-1]:
+    if not made.equity[-1] < cash * SPENT:
         return []
+    low = made.equity < cash * SPENT
     first = int(low.size - np.argmin(low[::-1])) if not low.all() else 0
     return [
         f"less than {SPENT:.0%} of the cash is left from {iso(int(made.ts[first]))} on; what is "
@@ -181,10 +179,9 @@ def _is_of(row: Mapping[str, Any], series: Sequence[Series]) -> bool:
     )
 
 
-def _positions(mine: Sequence[Fill]) -> tuple[Ints, Floats]:
+def _positions(tape: Tape, symbol: str) -> tuple[Ints, Floats]:
     """When fills changed the position, and what was held before each of them and after the last."""
-    when = np.array([one.ts for one in mine], dtype=np.int64)
-    signed = [one.qty if one.side == "buy" else -one.qty for one in mine]
-    held = np.concatenate(([0.0], np.cumsum(signed)))
+    rows = tape.rows_of(symbol)
+    held = np.concatenate(([0.0], np.cumsum(tape.signed[rows])))
     held[np.abs(held) < 1e-9 * np.abs(held).max()] = 0.0
-    return when, held
+    return tape.ts[rows], held

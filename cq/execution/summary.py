@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from cq.backtest.account import Account, Costs
-from cq.backtest.single import trades_frame
+from cq.backtest.tape import Tape
 from cq.execution.decisions import NO_BAR
 from cq.execution.journal import Journal
 from cq.utils.time import iso
@@ -17,7 +17,7 @@ EQUITY = {"ts": pl.Int64, "equity": pl.Float64, "cash": pl.Float64}
 
 def trades(journal: Journal) -> pl.DataFrame:
     """Every fill, in the columns of a backtest's trades."""
-    return trades_frame(journal.fills())
+    return Tape.of(journal.fills()).frame()
 
 
 def equity(journal: Journal) -> pl.DataFrame:

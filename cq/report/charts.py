@@ -10,7 +10,8 @@ import polars as pl
 
 from cq.backtest import BacktestResult
 from cq.backtest.days import Days, equal_weight, growth
-from cq.backtest.metrics import Trip, drawdown
+from cq.backtest.metrics import drawdown
+from cq.backtest.rounds import Trip
 from cq.report.candles import busiest, candles, marked
 from cq.report.curves import Floats, averaged, rolling_sharpe, thinned
 from cq.report.panels import (

@@ -12,7 +12,8 @@ import polars as pl
 
 from cq.backtest import BacktestResult
 from cq.backtest.definitions import BY_NAME
-from cq.backtest.metrics import Metrics, Trip
+from cq.backtest.metrics import Metrics
+from cq.backtest.rounds import Trip
 from cq.backtest.show import NONE, count, number, percent, shown, text
 from cq.report.conventions import conventions
 from cq.report.curves import monthly, yearly

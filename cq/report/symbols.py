@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cq.backtest import BacktestResult
-from cq.backtest.metrics import Trip, hit_rate
+from cq.backtest.metrics import hit_rate
+from cq.backtest.rounds import Trip
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cq.backtest import BacktestResult, Fill
-from cq.backtest.metrics import Metrics, round_trips
+from cq.backtest.metrics import Metrics
 from cq.backtest.result import REPORT
+from cq.backtest.rounds import round_trips
 from cq.report.charts import account, market_charts, spread_charts
 from cq.report.page import page
 

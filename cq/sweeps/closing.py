@@ -11,6 +11,7 @@ from cq.backtest.arithmetic import priced
 from cq.backtest.engine import Simulation
 from cq.backtest.grid import impact_of
 from cq.backtest.market import Market, Rules
+from cq.backtest.tape import Tape
 from cq.utils.time import bar_end
 
 REASON: Final = "fold_end"
@@ -31,7 +32,9 @@ def closed(made: Simulation, markets: Sequence[Market], rules: Rules) -> Simulat
         return made
     equity, cash = made.equity.copy(), made.cash.copy()
     equity[-1] = cash[-1] = account.cash
-    return replace(made, fills=[*made.fills, *fills], account=account, equity=equity, cash=cash)
+    return replace(
+        made, fills=made.fills + Tape.of(fills), account=account, equity=equity, cash=cash
+    )
 
 
 def _fill(held: float, market: Market, rules: Rules, ts: int) -> Fill:

@@ -14,11 +14,12 @@ from typing import Any, Final
 import polars as pl
 
 from cq.backtest import single
-from cq.backtest.bars import Part, Period
+from cq.backtest.bars import Period
 from cq.backtest.code import code_version
 from cq.backtest.door import settings_of, texts_of, told
 from cq.backtest.doubts import doubts
 from cq.backtest.engine import Simulation, simulate
+from cq.backtest.frames import Part
 from cq.backtest.given import Given
 from cq.backtest.market import Market, Rules
 from cq.backtest.warnings import missed, spent
@@ -290,7 +291,7 @@ class Setting:
             )
         assert not isinstance(self.source, Lake)
         given = Given(self.source, strategy, self.settings, self.period, self.tell)
-        return Ground(given.symbols, given.bars.collect(), self.period, self.settings)
+        return Ground(given.symbols, given.ordered.rows, self.period, self.settings)
 
 
 def _result(

@@ -102,9 +102,7 @@ def of_sums(sums: Floats, clock: Clock, cash: float, held: float) -> Metrics:
         "total_return": growth,
         "buy_and_hold": held / cash - 1,
         "annualized_return": annualized(growth, years),
-        "sharpe": None
-        if bars < 2
-        else sharpe_of(row["returned"], row["squared"], bars, clock.interval),
+        "sharpe": sharpe_of(row["returned"], row["squared"], bars, clock.interval),
         "max_dd": min(row["max_dd"], 0.0),
         "hit_rate": wins / trips if trips else None,
         "payoff": row["gained"] / wins / (row["lost"] / losses) if wins and losses else None,

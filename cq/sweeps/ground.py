@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from cq.backtest.bars import (
-    Part,
     Period,
     bars_of,
     check_period,
@@ -22,6 +21,7 @@ from cq.backtest.bars import (
 )
 from cq.backtest.data import markets_of
 from cq.backtest.detail import with_detail
+from cq.backtest.frames import Ordered, Part
 from cq.backtest.market import Market
 from cq.backtest.single import rules_of
 from cq.errors import UsageError
@@ -138,10 +138,10 @@ class Ground:
                 from cq.backtest.gating import with_gate  # few strategies have one
 
                 strategy = with_gate(strategy, bars)
-            with shared_by(self._pool) if _shares(strategy) else nullcontext():
-                if _shares(strategy):
+            with shared_by(self._pool) if strategy.same_rows else nullcontext():
+                if strategy.same_rows:
                     bars = self._with_indicators(bars, strategy)
-                found = parts_of(bars.lazy(), self.symbols, strategy, columns)
+                found = parts_of(Ordered.of(bars), self.symbols, strategy, columns)
             while len(self._targets) >= KEPT:
                 self._targets.pop(next(iter(self._targets)))
             self._targets[key] = found
@@ -215,12 +215,6 @@ def _deciding(strategy: Strategy) -> str:
     columns = strategy.config.orders.columns()
     left_out = {"name", "backtest"} | (set() if columns else {"orders"})
     return strategy.config.model_dump_json(exclude=left_out)
-
-
-def _shares(strategy: Strategy) -> bool:
-    """Whether a strategy's indicators may be those of others."""
-    config = strategy.config
-    return config.same_rows and strategy.code is None and not config.features and not config.gate
 
 
 def _silent(_: str) -> None:

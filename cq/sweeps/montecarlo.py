@@ -17,7 +17,8 @@ from cq.backtest.days import Days, growth
 from cq.backtest.engine import simulate
 from cq.backtest.intents import Floats
 from cq.backtest.kept import Kept
-from cq.backtest.metrics import max_drawdown, round_trips
+from cq.backtest.metrics import max_drawdown
+from cq.backtest.rounds import round_trips
 from cq.errors import CqError, DataError, UsageError
 from cq.lake import Lake
 from cq.stats.bootstrap import resampled

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cq.backtest.account import Fill
 from cq.backtest.engine import Simulation, simulate
 from cq.backtest.metrics import Metrics, metrics
-from cq.backtest.single import trades_frame
+from cq.backtest.tape import Tape
 from cq.errors import CqError, DataError, UsageError
 from cq.sweeps.bench import Bench
 from cq.sweeps.closing import closed
@@ -94,7 +93,6 @@ class Walking:
     sort: str
     workers: int | None
     cash: float | None = None
-    fills: list[Fill] = field(default_factory=list)
     tests: list[Simulation] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     trials: list[pl.DataFrame] = field(default_factory=list)
@@ -143,7 +141,6 @@ class Walking:
         made = closed(simulate(markets, rules, first), markets, rules)
         self.cash = float(made.equity[-1])
         self.tests.append(made)
-        self.fills += made.fills
         return metrics(
             made.ts, made.equity, made.exposure, made.fills,
             cash=rules.cash, interval=rules.interval, held=rules.cash,
@@ -187,8 +184,9 @@ def walk_forward(
         progress(1)
     curve = walking.curve()
     ts, equity = curve["ts"].to_numpy(), curve["equity"].to_numpy()
+    fills = Tape.joined([made.fills for made in walking.tests])
     found = metrics(
-        ts, equity, curve["exposure"].to_numpy(), walking.fills,
+        ts, equity, curve["exposure"].to_numpy(), fills,
         cash=cash, interval=interval, held=_held(ground, folds, cash),
     )  # fmt: skip
     strategy = asked[0].strategy
@@ -200,7 +198,7 @@ def walk_forward(
         sort=how.sort,
         folds=pl.DataFrame(walking.rows, infer_schema_length=None, strict=False),
         equity=curve,
-        trades=trades_frame(walking.fills),
+        trades=fills.frame(),
         metrics=found,
         luck=deflated(ts, equity, cash, interval, np.zeros(0)),
         trials=pl.concat(walking.trials, how="vertical_relaxed"),

@@ -5,9 +5,10 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cq.backtest import compiled
 from cq.backtest.account import Fill
 from cq.backtest.metrics import (
     annualized,
@@ -16,9 +17,10 @@ from cq.backtest.metrics import (
     max_drawdown,
     metrics,
     payoff,
-    round_trips,
     sharpe,
+    told_of,
 )
+from cq.backtest.rounds import round_trips
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR
@@ -157,3 +159,19 @@ def test_the_core_of_a_run_by_hand():
     assert found["turnover"] == pytest.approx(110 / 105 * 8_760 / 25)
     assert (found["trades"], found["round_trips"], found["fees"]) == (2, 1, 5.0)
     assert (found["hit_rate"], found["payoff"], found["exposure"]) == (1.0, None, 0.5)
+
+
+@given(st.integers(1, 5_000), st.integers(0, 2**32), st.floats(0.5, 2))
+@settings(max_examples=60)
+def test_machine_code_tells_of_a_curve_what_numpy_does_to_the_last_bit(size, seed, cash):
+    rng = np.random.default_rng(seed)
+    equity = np.exp(np.cumsum(rng.normal(rng.normal(0, 1e-3), 0.01, size)))
+    exposure = np.where(rng.random(size) < rng.random(), 0.0, rng.random(size))
+    both = []
+    for code in (None, compiled.compiled()):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("cq.backtest.metrics.loaded", lambda code=code: code)
+            both.append(told_of(equity, exposure, cash))
+    assert both[0] == both[1]
+    assert both[0].max_dd == max_drawdown(equity, cash)
+    assert both[0].held == np.count_nonzero(exposure)

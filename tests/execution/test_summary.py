@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cq.backtest.account import Costs, Fill
-from cq.backtest.single import TRADES
+from cq.backtest.tape import TRADES
 from cq.execution.decisions import NO_BAR, Decision
 from cq.execution.journal import Journal
 from cq.execution.orders import Order, exact

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import cq
 from cq.backtest import Fill
-from cq.backtest.metrics import round_trips
+from cq.backtest.rounds import round_trips
 from cq.lake import Lake
 from cq.report.candles import busiest, candles, marked
 from cq.report.charts import _length, account, market_charts, spread_charts

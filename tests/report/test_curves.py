@@ -26,8 +26,8 @@ def result(ts, equity):
         trades=pl.DataFrame(),
         equity=frame,
         metrics={},
-        config={"backtest": {"cash": 100.0}},
-        data=Fingerprint("bars", {}, (), "month", {}),
+        asked={"backtest": {"cash": 100.0}},
+        taken=lambda: Fingerprint("bars", {}, (), "month", {}),
     )
 
 

@@ -1,0 +1,105 @@
+"""Fills as columns are the fills that they were made of; round trips are those of a plain loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cq.backtest import compiled, rounds
+from cq.backtest.account import Fill
+from cq.backtest.rounds import Trips, round_trips
+from cq.backtest.tape import TRADES, Tape
+
+FILLS = st.lists(
+    st.builds(
+        Fill,
+        ts=st.integers(0, 10**18),
+        symbol=st.sampled_from(["A-B", "C-B", "é-B"]),
+        side=st.sampled_from(["buy", "sell"]),
+        qty=st.sampled_from([1.0, 2.0, 0.1, 0.2, 0.3, 7.25]),
+        price=st.floats(0.01, 1e6),
+        fee=st.floats(0, 10),
+        slippage=st.floats(0, 10),
+        reason=st.sampled_from(["signal", "stop_loss", "as it was said on paper"]),
+    ),
+    max_size=30,
+)
+
+
+@given(FILLS)
+def test_columns_give_the_fills_back(fills):
+    tape = Tape.of(fills)
+    assert tape == fills
+    assert len(tape) == len(fills)
+    assert [tape[at] for at in range(-len(fills), len(fills))] == fills + fills
+    assert tape[1:-1] == fills[1:-1]
+    assert Tape.of(tape) is tape
+    with pytest.raises(IndexError):
+        tape[len(fills)]
+
+
+@given(FILLS)
+def test_a_row_a_fill(fills):
+    columns = {name: [getattr(one, name) for one in fills] for name in TRADES}
+    assert Tape.of(fills).frame().equals(pl.DataFrame(columns, schema=TRADES))
+
+
+@given(FILLS, FILLS)
+def test_a_tape_goes_on_where_another_ended(one, other):
+    assert Tape.of(one) + Tape.of(other) == one + other
+    whole = Tape.of(one + other)
+    assert whole[: len(one)] + whole[len(one) :] == whole
+
+
+def plainly(fills):
+    """Round trips, symbol by symbol."""
+    found = []
+    for symbol in {one.symbol for one in fills}:
+        held = flow = paid = 0.0
+        side = since = None
+        for place, one in enumerate(fills):
+            if one.symbol != symbol:
+                continue
+            if side is None:
+                side, since = one.side, one.ts
+            if one.side == side:
+                paid += one.qty * one.price
+            sign = 1 if one.side == "buy" else -1
+            held += sign * one.qty
+            flow = flow - sign * one.qty * one.price - one.fee
+            if abs(held) <= 1e-9 * one.qty:
+                found.append((place, symbol, since, one.ts, flow, paid))
+                held = flow = paid = 0.0
+                side = None
+    return [row[1:] for row in sorted(found)]
+
+
+@given(FILLS)
+def test_round_trips_are_those_of_a_plain_loop(fills):
+    trips = round_trips(fills)
+    found = [(one.symbol, one.opened_ts, one.closed_ts, one.profit, one.paid) for one in trips]
+    assert found == plainly(fills)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_machine_code_pairs_fills_as_python_does(monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    fills = [
+        Fill(
+            int(at), f"{'ABC'[rng.integers(3)]}-B", ("buy", "sell")[rng.integers(2)],
+            float(rng.integers(1, 3)), rng.uniform(1, 9), rng.uniform(), 0.0,
+        )
+        for at in range(2_000)
+    ]  # fmt: skip
+    tape = Tape.of(fills)
+    both = []
+    for code in (None, compiled.compiled()):
+        monkeypatch.setattr(rounds, "loaded", lambda code=code: code)
+        both.append(Trips.of(tape))
+    for name in ("closed", "opened_ts", "profit", "paid"):
+        one, other = (getattr(trips, name) for trips in both)
+        assert one.tobytes() == other.tobytes(), name
+    assert both[0].closed.size > 9
