@@ -7,15 +7,13 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, Final
 
-from cq.backtest import arithmetic
+from cq.backtest import arithmetic, tiles
 from cq.backtest.machine import is_on_disk, machine_code
 from cq.backtest.stepping import LONG
 from cq.sweeps import kernel
 
 VERY_LONG: Final = 20_000_000
 """Bars × trials from which machine code is made where there is none yet."""
-ORDERLESS: Final = ("extremes",)
-"""What gives the same bits in any order: it may be done several at a time."""
 
 
 def is_worth_it(cells: int) -> bool:
@@ -37,11 +35,11 @@ def kept() -> bool:
 @cache
 def compiled() -> Any | None:
     """The kernel's functions as machine code; None without numba."""
-    names = machine_code((arithmetic, kernel), _how, (sys.modules[__name__],))
+    names = machine_code((arithmetic, tiles, kernel), _how, (sys.modules[__name__],))
     if names is None:
         return None
     return SimpleNamespace(**{name: names[name] for name in ("means", "crossings", "followed")})
 
 
 def _how(name: str) -> dict[str, Any]:
-    return {"fastmath": {"nnan", "nsz"} if name in ORDERLESS else False}
+    return {"fastmath": tiles.ANY_ORDER if name in tiles.ORDERLESS else False}

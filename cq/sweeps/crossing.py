@@ -1,7 +1,7 @@
 """Crossings of simple means: each mean once, then every pair of them in machine code.
 
-The signals are those of `cq.strategies.crossover` to the bit: what floats cannot tell apart is
-compared in whole numbers, as there.
+The signals are those of `cq.strategies.crossover` to the bit: means are kept with 24 bits, and what
+these cannot tell apart is compared in whole numbers, as there.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Crossings:
 
     def tables(self) -> Iterator[list[tuple[Asked, Rules]]]:
         """The trials in parts whose means are held at once; those stand in `table` meanwhile."""
-        rows = max(2, TABLE // (8 * self.market.ts.size))
+        rows = max(2, TABLE // (4 * self.market.ts.size))
         part: list[tuple[Asked, Rules]] = []
         windows: dict[int, None] = {}
         for one in self.asked:
@@ -70,7 +70,7 @@ class Crossings:
     def _filled(self, part: list[Any], windows: list[int]) -> list[tuple[Asked, Rules]]:
         size = self.market.ts.size
         if self.table is None or self.table.shape[0] < len(windows):
-            self.table = np.empty((len(windows), size))
+            self.table = np.empty((len(windows), size), dtype=np.float32)
         code = compiled()
         assert code is not None
         announce(*LONG)

@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from cq.backtest.arithmetic import FRACTION, allowed, desired, fee_of, priced, tidied
+from cq.backtest.sums import LANES
+from cq.backtest.tiles import TILE, add_up, added, fallen
 
 SUMS: Final = (
     *("last", "returned", "squared", "equities", "exposures", "max_dd"),
@@ -24,13 +26,10 @@ TERMS: Final = (
     *("taker", "minimum", "move", "half", "tick", "scale", "max_gross", "min_notional"),
 )
 """The rules of a trial as numbers."""
-TILE: Final = 1_024
-"""Bars at a time: a multiple of the lanes in which sums are taken, and within the nearest cache."""
-LANES: Final = 64
 ALL: Final = np.array([0, 0x0101010101010101], dtype=np.uint64)
 """Eight signs of no and of yes."""
-NEAR: Final = 1e-14
-"""Two sums closer than this fraction are compared in whole numbers."""
+NEAR: Final = np.float32(4e-7)
+"""Two means closer than this fraction are compared in whole numbers: they are kept with 24 bits."""
 
 
 def decide(target: Any, first: int, terms: Any, rows: Any, wanted: Any) -> int:
@@ -50,7 +49,7 @@ def decide(target: Any, first: int, terms: Any, rows: Any, wanted: Any) -> int:
 
 
 def means(sums: Any, window: int, into: Any) -> None:
-    """The mean of the last `window` prices at each bar, to the nearest float; 0 before the first.
+    """The mean of the last `window` prices at each bar, rounded as `into` is; 0 before the first.
 
     `sums[t]` is the sum of the prices before t in whole numbers; it may wrap round, differences
     are right all the same.
@@ -67,14 +66,15 @@ def cross(
 ) -> int:  # fmt: skip
     """The same where the target is `fraction` while mean `one` lies above the slower `other`.
 
-    What floats cannot tell apart is compared in whole numbers.
+    What rounded means cannot tell apart is compared in whole numbers.
     """
     count, above, held = 0, 0, min(max(fraction, 0.0), cap)
     words = signs.view(np.uint64)
     for begin in range(max(first, slow - 1), one.size, TILE):
         end = min(begin + TILE, one.size)
-        if compare(one[begin:end], other[begin:end], signs):
-            settle_ties(sums, begin, end, fast, slow, signs)
+        compare(one[begin:end], other[begin:end], signs)
+        if apart(one[begin:end], other[begin:end]) <= 0.0:
+            settle_ties(one, other, sums, begin, end, fast, slow, signs)
         if end - begin < TILE:
             signs[end - begin :] = signs[end - begin - 1]
         for word in range(TILE // 8):
@@ -90,22 +90,29 @@ def cross(
     return count
 
 
-def compare(one: Any, other: Any, signs: Any) -> int:
-    """Which of two means is above, by floats; whether some are too near for that."""
-    near = 0
+def compare(one: Any, other: Any, signs: Any) -> None:
+    """Which of two means is above, as they are rounded."""
     for i in range(one.size):
         signs[i] = one[i] > other[i]
+
+
+def apart(one: Any, other: Any) -> float:
+    """How far two means lie apart where they are nearest, less what rounding may hide."""
+    least: float = abs(one[0] - other[0]) - NEAR * other[0]
     for i in range(one.size):
-        near += abs(one[i] - other[i]) <= NEAR * other[i]
-    return near
+        least = min(least, abs(one[i] - other[i]) - NEAR * other[i])
+    return least
 
 
-def settle_ties(sums: Any, begin: int, end: int, fast: int, slow: int, signs: Any) -> None:
-    """The same in whole numbers."""
+def settle_ties(
+    one: Any, other: Any, sums: Any, begin: int, end: int, fast: int, slow: int, signs: Any
+) -> None:
+    """Which is above in whole numbers, where they are near."""
     for t in range(begin, end):
-        one = sums[t + 1] - sums[t + 1 - fast]
-        other = sums[t + 1] - sums[t + 1 - slow]
-        signs[t - begin] = above_exactly(one, fast, other, slow)
+        if abs(one[t] - other[t]) <= NEAR * other[t]:
+            of_one = sums[t + 1] - sums[t + 1 - fast]
+            of_other = sums[t + 1] - sums[t + 1 - slow]
+            signs[t - begin] = above_exactly(of_one, fast, of_other, slow)
 
 
 def above_exactly(one: int, fast: int, other: int, slow: int) -> int:
@@ -211,17 +218,7 @@ def measure(
             before = equity[until - begin - 1]
             t = until
         add_up(end - begin, rows, lanes)
-        highest, lowest = extremes(equity)
-        if highest <= peak:
-            low = min(low, lowest)
-            continue
-        for i in range(equity.size):
-            now = equity[i]
-            if now > peak:
-                deepest = min(deepest, low / peak - 1)
-                peak, low = now, now
-            elif now < low:
-                low = now
+        peak, low, deepest = fallen(equity, peak, low, deepest)
     found[0] = before
     found[5] = min(deepest, low / peak - 1)
 
@@ -239,22 +236,16 @@ def value(
     else:
         for i in range(closes.size):
             equity[i] = purse + position * closes[i]
-        for i in range(closes.size):
-            worth = position * closes[i]
-            share[i] = worth / equity[i] if equity[i] > 0.0 else worth
+        if purse == 0.0:
+            share[:] = 1.0
+        else:
+            for i in range(closes.size):
+                worth = position * closes[i]
+                share[i] = worth / equity[i] if equity[i] > 0.0 else worth
         earlier, now, moved = equity[: closes.size - 1], equity[1:], returns[1:]
         for i in range(earlier.size):
             moved[i] = now[i] / earlier[i] - 1
     returns[0] = equity[0] / before - 1
-
-
-def extremes(values: Any) -> tuple[float, float]:
-    """The highest and the lowest of some numbers."""
-    highest, lowest = values[0], values[0]
-    for i in range(values.size):
-        highest = max(highest, values[i])
-        lowest = min(lowest, values[i])
-    return highest, lowest
 
 
 def stand(size: int, purse: float, before: float, lanes: Any) -> None:
@@ -268,43 +259,6 @@ def stand(size: int, purse: float, before: float, lanes: Any) -> None:
             worth[j] += purse
     for j in range(size % LANES):
         worth[j] += purse
-
-
-def add_up(size: int, tiles: Any, lanes: Any) -> None:
-    """Add a tile to the lanes, value by value as `cq.backtest.sums` does."""
-    into_lanes(size, tiles[0], lanes[2])
-    into_lanes(size, tiles[1], lanes[3])
-    with_squares(size, tiles[2], lanes[0], lanes[1])
-
-
-def with_squares(size: int, values: Any, lane: Any, squared: Any) -> None:
-    """Add value i, and its square, to lane i modulo LANES of each."""
-    for row in range(size // LANES):
-        for j in range(LANES):
-            x = values[row, j]
-            lane[j] += x
-            squared[j] += x * x
-    for j in range(size % LANES):
-        x = values[size // LANES, j]
-        lane[j] += x
-        squared[j] += x * x
-
-
-def into_lanes(size: int, values: Any, lane: Any) -> None:
-    """Add value i to lane i modulo LANES, of the first `size` in rows of LANES."""
-    for row in range(size // LANES):
-        for j in range(LANES):
-            lane[j] += values[row, j]
-    for j in range(size % LANES):
-        lane[j] += values[size // LANES, j]
-
-
-def added(lane: Any) -> float:
-    """The sum of the lanes, first to last."""
-    found = 0.0
-    for j in range(LANES):
-        found += lane[j]
-    return found
 
 
 def marks(

@@ -14,10 +14,12 @@ from cq.backtest.grid import fixed
 from cq.backtest.intents import Floats
 from cq.backtest.market import Market, Rules
 from cq.backtest.metrics import Metrics
+from cq.backtest.sums import LANES
+from cq.backtest.tiles import TILE
 from cq.sweeps.compiled import compiled
 from cq.sweeps.compiled import kept as on_disk
 from cq.sweeps.figures import Clock, of_sums
-from cq.sweeps.kernel import LANES, SUMS, TILE
+from cq.sweeps.kernel import SUMS
 
 LONG: Final = ("trials", "a quarter of a minute", on_disk)
 """What takes long the first time."""

@@ -275,7 +275,7 @@ def test_crossings_by_whole_numbers_are_those_of_the_strategy(fast, more, closes
     wanted = frame.select(sma_above(CLOSE, fast, slow).cast(pl.Float64)).to_series().to_numpy()
     sums = np.concatenate(([0], np.cumsum(np.rint(np.array(closes) * 1e8).astype(np.int64))))
     size = len(closes)
-    table, signs = np.zeros((2, size)), np.zeros(kernel.TILE, dtype=np.uint8)
+    table, signs = np.zeros((2, size), np.float32), np.zeros(kernel.TILE, dtype=np.uint8)
     kernel.means(sums, fast, table[0])
     kernel.means(sums, slow, table[1])
     rows, to = np.zeros(size, dtype=np.int64), np.zeros(size)
