@@ -35,7 +35,7 @@ def result_of(lake, tmp_path, signal, warmup=24):
         f"    return bars.with_columns(signal=in_time_order(({signal}).cast(pl.Int8)))\n"
     )
     path = tmp_path / "mine.yaml"
-    path.write_text("python: mine.py\nsymbols: [BTC, SOL]\ninterval: 1h\n")
+    path.write_text("python: mine.py\nsymbols: [BTC, SOL]\ninterval: 1h\nsizing: {fraction: 0.5}\n")
     said = []
     result = backtest.run(lake, load(path), defaults(tmp_path).backtest, say=said.append)
     assert [f"warning: {one}" for one in result.config["warnings"]] == said

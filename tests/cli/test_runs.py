@@ -91,8 +91,10 @@ def test_runs_are_listed_newest_first_or_best(project, capsys):
     code, out, _ = went(capsys, "runs", "list", "--json")
     rows = json.loads(out)
     assert code == 0
-    assert {row["run"] for row in rows} == {one, other}
-    assert rows[0]["trials"] == 2
+    assert {row["run"]: row["trials"] for row in rows} == {one: 1, other: 2}
+    assert [row["started"] for row in rows] == sorted(
+        (row["started"] for row in rows), reverse=True
+    )
     code, out, _ = went(capsys, "runs", "list", "--sort", "sharpe", "--limit", "1", "--json")
     assert json.loads(out)[0]["sharpe"] == max(row["sharpe"] for row in rows)
     code, out, _ = went(capsys, "runs", "list", "--strategy", "crossover_btc")
