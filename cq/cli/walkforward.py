@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cq.cli.app import App
-from cq.cli.output import print_json, print_table
+from cq.cli.output import note, print_json, print_table
 from cq.cli.quick import importing
 from cq.cli.sweep import (
     END,
@@ -109,6 +109,8 @@ def walkforward(
         names = [one.name for one in axes]
         rows = listed(result.trials, names, result.config, f"{began:%Y-%m-%dT%H:%M:%SZ}")
         write_folder(folder, {f"{what}.json": result.as_json()}, rows)
+        for warning in result.warnings:
+            note(f"warning: {warning}")
         if as_json:
             print_json({"folder": str(folder.resolve()), **result.as_json()})
         return folder

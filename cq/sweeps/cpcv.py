@@ -19,7 +19,7 @@ import polars as pl
 from cq.backtest.engine import simulate
 from cq.backtest.intents import Floats
 from cq.errors import CqError, DataError, UsageError
-from cq.sweeps.door import Collected, How, Setting, configuration
+from cq.sweeps.door import Collected, How, Run, Setting, configuration
 from cq.sweeps.figures import Asked, Failed, Trial, in_blocks, of_run
 from cq.sweeps.folds import Groups
 from cq.sweeps.ground import Ground
@@ -39,7 +39,8 @@ class CrossValidation:
 
     `splits`: a row each: the groups that were tested, the choice, its Sharpe ratio a year before
     and after, and its rank among all trials after (1 is the best, 0 the worst). `paths`: a row for
-    each history put together of the tests. `overfit` is the share of ranks below one half.
+    each history put together of the tests. `overfit` is the share of ranks below one half;
+    `warnings` are what a backtest of the first trial would warn of.
     """
 
     name: str
@@ -53,6 +54,7 @@ class CrossValidation:
     trials: pl.DataFrame
     skipped: tuple[int, str | None]
     failed: tuple[int, str | None]
+    warnings: tuple[str, ...]
     config: dict[str, Any] = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
@@ -62,7 +64,8 @@ class CrossValidation:
             "groups": self.groups.count, "tested": self.groups.tested,
             "splits": self.splits.to_dicts(), "paths": self.paths.to_dicts(),
             "overfit": self.overfit, "trials": self.trials.height,
-            "skipped": self.skipped[0], "failed": self.failed[0], "config": self.config,
+            "skipped": self.skipped[0], "failed": self.failed[0],
+            "warnings": list(self.warnings), "config": self.config,
         }  # fmt: skip
 
 
@@ -132,6 +135,7 @@ def cross_validate(
         trials=trials,
         skipped=skipped,
         failed=(found.failed, None if found.why_failed is None else str(found.why_failed)),
+        warnings=_doubts(ground, kept[0]),
         config=configuration(setting, ground, strategy, axes)
         | {"cpcv": {"groups": groups.count, "tested": groups.tested, "purge_bars": left_out}},
     )
@@ -147,6 +151,14 @@ def _run(ground: Ground, one: Asked) -> tuple[Trial, Floats]:
     returns = np.where(before > 0, made.equity / np.where(before > 0, before, 1.0) - 1, 0.0)
     blocks = in_blocks(marks, rules.cash)
     return Trial(one.number, one.params, figures, rules.cash, *blocks), returns
+
+
+def _doubts(ground: Ground, one: Asked) -> tuple[str, ...]:
+    parts, markets, rules, first = ground.markets(
+        one.strategy, one.strategy.backtest(ground.settings)
+    )
+    made = simulate(markets, rules, first)
+    return Run(one.strategy, ground, parts, markets, rules, made).doubts()
 
 
 def _check(size: int, groups: Groups, purge: int) -> None:

@@ -22,7 +22,7 @@ from cq.backtest.engine import Simulation, simulate
 from cq.backtest.frames import Part
 from cq.backtest.given import Given
 from cq.backtest.market import Market, Rules
-from cq.backtest.warnings import missed, spent
+from cq.backtest.warnings import known_faults, missed, spent
 from cq.errors import CqError, UsageError
 from cq.lake import Lake
 from cq.lake.raw import FIGURES
@@ -343,9 +343,14 @@ class Run:
 
     def doubts(self) -> tuple[str, ...]:
         """What its own backtest would warn of."""
-        strategy, made = self.strategy, self.made
-        bars = self.ground.seen(strategy, strategy.backtest(self.ground.settings))
+        strategy, made, ground = self.strategy, self.made, self.ground
+        bars, config = ground.seen(strategy, strategy.backtest(ground.settings)), strategy.config
+        faults: list[str] = []
+        if ground.lake is not None:
+            series = ground.lake.series(ground.symbols, config.interval, config.exchange)
+            faults = known_faults(ground.lake, series, ground.period)
         return (
+            *faults,
             *doubts(bars.lazy(), self.parts, self.markets, self.rules, strategy, made),
             *missed(self.markets, made, self.rules.interval),
             *spent(made, self.rules.cash),

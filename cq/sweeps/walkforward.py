@@ -15,7 +15,7 @@ from cq.backtest.tape import Tape
 from cq.errors import CqError, DataError, UsageError
 from cq.sweeps.bench import Bench
 from cq.sweeps.closing import closed
-from cq.sweeps.door import Collected, How, Setting, batches, configuration
+from cq.sweeps.door import Collected, How, Run, Setting, batches, configuration
 from cq.sweeps.figures import Asked
 from cq.sweeps.folds import Fold, length_of, walk, with_bars
 from cq.sweeps.ground import Ground, history
@@ -44,7 +44,8 @@ class WalkForward:
     one after the other, each begun with what the one before left. `metrics` are those of that
     curve; `luck` is how sure its Sharpe ratio is. `trials`: every trial of every fold. `empty`
     counts folds that were passed over, since no bar opens in one of their two stretches of time.
-    `failed` counts trials that could not be run, and says why the first could not.
+    `failed` counts trials that could not be run, and says why the first could not; `warnings` are
+    what a backtest of the first test would warn of.
     """
 
     name: str
@@ -61,6 +62,7 @@ class WalkForward:
     skipped: tuple[int, str | None]
     failed: tuple[int, str | None]
     empty: int
+    warnings: tuple[str, ...]
     config: dict[str, Any] = field(repr=False)
 
     @property
@@ -78,7 +80,7 @@ class WalkForward:
             "sort": self.sort, "folds": self.folds.to_dicts(), "metrics": self.metrics,
             "psr": self.luck.probabilistic, "degradation": self.degradation,
             "trials": self.trials.height, "skipped": self.skipped[0], "failed": self.failed[0],
-            "empty": self.empty,
+            "empty": self.empty, "warnings": list(self.warnings),
             "config": self.config,
         }  # fmt: skip
 
@@ -98,6 +100,7 @@ class Walking:
     trials: list[pl.DataFrame] = field(default_factory=list)
     failed: int = 0
     why_failed: Exception | None = None
+    warnings: tuple[str, ...] = ()
 
     def step(self, fold: Fold) -> None:
         """Choose on the fold's past, and try the choice on the stretch that follows."""
@@ -137,8 +140,11 @@ class Walking:
         if self.cash is not None:
             settings = settings.model_copy(update={"cash": self.cash})
         ahead = self.ground.within(fold.test_start, fold.test_end)
-        _, markets, rules, first = ahead.markets(one.strategy, settings)
-        made = closed(simulate(markets, rules, first), markets, rules)
+        parts, markets, rules, first = ahead.markets(one.strategy, settings)
+        made = simulate(markets, rules, first)
+        if not self.tests:
+            self.warnings = Run(one.strategy, ahead, parts, markets, rules, made).doubts()
+        made = closed(made, markets, rules)
         self.cash = float(made.equity[-1])
         self.tests.append(made)
         return metrics(
@@ -205,6 +211,7 @@ def walk_forward(
         skipped=skipped,
         failed=(walking.failed, None if walking.why_failed is None else str(walking.why_failed)),
         empty=len(every_fold) - len(folds),
+        warnings=walking.warnings,
         config=configuration(setting, ground, strategy, axes)
         | {
             "walk": {

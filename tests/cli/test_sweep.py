@@ -92,6 +92,12 @@ def test_what_is_doubtful_about_the_best_is_said(project, capsys):
     assert "warning: of the best: " in found.err
     assert "the strategy sees the future" in found.err
     assert any("sees the future" in one for one in json.loads(found.out)["warnings"])
+    said[2] = "walkforward"
+    for more in (["--train", "20d", "--test", "15d"], ["--cpcv", "3:1"]):
+        assert run([*said, "--grid", "ahead=1,2", *more]) == 0
+        found = capsys.readouterr()
+        assert "the strategy sees the future" in found.err
+        assert any("sees the future" in one for one in json.loads(found.out)["warnings"])
 
 
 def test_a_sweep_that_is_stopped_goes_on_by_the_same_command(project, monkeypatch, capsys):
