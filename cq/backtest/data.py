@@ -88,15 +88,20 @@ def _priced(part: Part, say: Callable[[str], None]) -> pl.DataFrame:
         kept, lost = part.rows.filter(good), part.rows.filter(~good)
         _told(part.symbol, lost, "have no price above zero and are left out", say)
         part = Part(part.symbol, kept)
+    if len(there) == len(PRICES):
+        _check_wicks(part, say)
+    return part.rows
+
+
+def _check_wicks(part: Part, say: Callable[[str], None]) -> None:
     o, h, low, c = (pl.col(name) for name in PRICES)
     odd = (low > o) | (low > c) | (h < o) | (h < c)
-    if len(there) == len(PRICES) and part.rows.select(odd.any()).item():
+    if part.rows.select(odd.any()).item():
         _told(
             part.symbol, part.rows.filter(odd),
             "have an open or close beyond their high or low, so that nobody knows what prices "
             "came within", say,
         )  # fmt: skip
-    return part.rows
 
 
 def _told(symbol: str, rows: pl.DataFrame, what: str, say: Callable[[str], None]) -> None:

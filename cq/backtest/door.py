@@ -164,4 +164,6 @@ def _numbers(bars: Ordered, strategy: Strategy) -> Ordered:
     """`bars` with the prices that its orders name as floats."""
     rows = bars.rows
     names = [name for name in strategy.config.orders.asked if name in rows.columns]
+    if not names:
+        return bars
     return bars.with_rows(rows.with_columns(floats(rows[name]) for name in names))

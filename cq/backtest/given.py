@@ -22,6 +22,7 @@ from cq.utils.time import DAY, HOUR, MINUTE, interval_ns, iso
 
 LEAST: Final = ("ts", "symbol", "open", "close")
 NUMBERS: Final = ("open", "high", "low", "close", "volume", "target")
+KINDS: Final = {"ts": pl.Int64, "symbol": pl.String, **dict.fromkeys(NUMBERS, pl.Float64)}
 UNITS: Final = {DAY: "d", HOUR: "h", MINUTE: "m"}
 SHORTER: Final = 0.9
 """Bars that lie this much closer than their interval are not of that interval; months are 28 days
@@ -44,13 +45,13 @@ def tidied(source: Any) -> Ordered:
     lacking(bars, LEAST)
     if bars.is_empty():
         raise DataError("the frame holds no bars")
-    bars = bars.with_columns(
-        _nanoseconds(bars["ts"]),
-        _names(bars["symbol"]),
-        *(floats(bars[name]) for name in NUMBERS if name in bars.columns),
-    )
-    for name in ("ts", "symbol"):
-        if missing := bars[name].null_count():
+    made = {"ts": _nanoseconds, "symbol": _names}
+    others = [name for name, kind in bars.schema.items() if KINDS.get(name, kind) != kind]
+    bars = bars.with_columns(made.get(name, floats)(bars[name]) for name in others)
+    for name, missing in (
+        bars.select(pl.col("ts", "symbol").null_count()).row(0, named=True).items()
+    ):
+        if missing:
             raise DataError(f"{missing} of {bars.height} rows of the frame have no {name}")
     return Ordered.of(bars)
 

@@ -45,6 +45,8 @@ class Grid:
         """One column of each market, one after the other; NaN where there is no bar."""
         if len(columns) == 1 and self.rows[0] is None:
             return fixed(columns[0])
+        if all(rows is None for rows in self.rows):
+            return fixed(np.concatenate(columns))
         size = self.ts.size
         made = np.full(size * len(columns), np.nan)
         for s, (column, rows) in enumerate(zip(columns, self.rows, strict=True)):

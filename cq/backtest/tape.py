@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, overload
 
 import numpy as np
@@ -98,8 +99,15 @@ class Tape(Sequence[Fill]):
 
     def rows_of(self, symbol: str) -> Ints:
         """Which of the fills are of a symbol."""
-        place = self.symbols.index(symbol) if symbol in self.symbols else -1
-        return np.flatnonzero(self.who == place)
+        return self._rows.get(symbol, np.zeros(0, dtype=np.int64))
+
+    @cached_property
+    def _rows(self) -> dict[str, Ints]:
+        if not self.symbols:
+            return {}
+        order = np.argsort(self.who, kind="stable")
+        ends = np.cumsum(np.bincount(self.who, minlength=len(self.symbols)))[:-1]
+        return dict(zip(self.symbols, np.split(order, ends), strict=True))
 
     def frame(self) -> pl.DataFrame:
         """A row a fill."""

@@ -47,6 +47,14 @@ def test_a_row_a_fill(fills):
     assert Tape.of(fills).frame().equals(pl.DataFrame(columns, schema=TRADES))
 
 
+@given(FILLS)
+def test_rows_of_a_symbol_are_in_the_order_of_the_fills(fills):
+    tape = Tape.of(fills)
+    for symbol in ("A-B", "C-B", "never traded"):
+        rows = [at for at, one in enumerate(fills) if one.symbol == symbol]
+        assert tape.rows_of(symbol).tolist() == rows
+
+
 @given(FILLS, FILLS)
 def test_a_tape_goes_on_where_another_ended(one, other):
     assert Tape.of(one) + Tape.of(other) == one + other
