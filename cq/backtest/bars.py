@@ -220,7 +220,7 @@ def parts_of(
         plan = with_targets(lazy, strategy)
     if isinstance(bars, Ordered) and strategy.same_rows:
         beside = collected(plan.select(made), strategy, "in-memory")
-        return bars.with_rows(bars.rows.select("symbol", *columns).hstack(beside)).parts()
+        return bars.with_rows(bars.rows.select(columns).hstack(beside)).parts()
     if one:
         return [Part(symbols[0], collected(plan.select(*columns, *made), strategy).rechunk())]
     return Ordered.of(collected(plan.select("symbol", *columns, *made), strategy)).parts()

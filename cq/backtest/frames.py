@@ -30,11 +30,10 @@ class Ordered:
     @classmethod
     def of(cls, bars: pl.DataFrame) -> Ordered:
         """The rows as they are where they lie so, else sorted."""
-        starts = _starts(bars)
-        if starts is None:
+        found = _starts(bars)
+        if found is None:
             return cls.of(bars.sort("symbol", "ts"))
-        names = bars["symbol"].gather(starts).to_list()
-        return cls(bars, tuple(names), (*starts, bars.height))
+        return cls(bars, tuple(found), (*found.values(), bars.height))
 
     def with_rows(self, rows: pl.DataFrame) -> Ordered:
         """Other columns of the same bars."""
@@ -42,7 +41,7 @@ class Ordered:
 
     def parts(self) -> list[Part]:
         """One part a symbol."""
-        rows = self.rows.drop("symbol")
+        rows = self.rows.drop("symbol", strict=False)
         ends = pairwise(self.edges)
         return [
             Part(name, rows.slice(a, b - a)) for name, (a, b) in zip(self.names, ends, strict=True)
@@ -62,14 +61,16 @@ class Ordered:
         return min(found, default=0)
 
 
-def _starts(bars: pl.DataFrame) -> list[int] | None:
-    """The first row of each symbol; None where rows are not in order."""
+def _starts(bars: pl.DataFrame) -> dict[str, int] | None:
+    """The first row of each symbol, by name; None where rows are not in order."""
     if bars.is_empty():
-        return []
-    symbol = pl.col("symbol")
-    if bars.select((symbol == symbol.first()).all()).item():
-        return [0] if bars["ts"].is_sorted() else None
+        return {}
+    first, symbol = pl.col("symbol").first(), pl.col("symbol")
+    name, alone = bars.select(first, (symbol == first).all().alias("alone")).row(0)
+    if alone:
+        return {name: 0} if bars["ts"].is_sorted() else None
     runs, ts = bars["symbol"].rle().struct.unnest(), bars["ts"].to_numpy()
     names, starts = runs["value"].to_list(), [0, *runs["len"].cum_sum().to_list()[:-1]]
     back = (ts[1:] < ts[:-1]).nonzero()[0] + 1
-    return starts if names == sorted(set(names)) and set(starts).issuperset(back) else None
+    ordered = names == sorted(set(names)) and set(starts).issuperset(back)
+    return dict(zip(names, starts, strict=True)) if ordered else None
