@@ -29,7 +29,8 @@ SAID: Final = {
 }  # fmt: skip
 """What a strategy's file calls the prices of orders."""
 LONG: Final = 50_000
-"""Rows from which Polars puts NaN into gaps faster than the way to numpy does."""
+"""Rows from which Polars puts NaN into gaps faster than the way to numpy does; and that are looked
+at together."""
 COLUMNS: Final = (*PRICES, "volume", "act")
 
 
@@ -82,6 +83,8 @@ def _priced(part: Part, say: Callable[[str], None]) -> pl.DataFrame:
     """The rows whose prices are ordinary numbers above zero."""
     there = [name for name in PRICES if name in part.rows.columns]
     columns = [part.rows[name].to_numpy() for name in there]
+    if len(there) == len(PRICES) and _are_sound(*columns):
+        return part.rows
     if not all(one.size == 0 or 0 < one.min() <= one.max() < math.inf for one in columns):
         good = pl.all_horizontal((pl.col(name) > 0) & pl.col(name).is_finite() for name in there)
         good = good.fill_null(False)
@@ -91,6 +94,17 @@ def _priced(part: Part, say: Callable[[str], None]) -> pl.DataFrame:
     if len(there) == len(PRICES):
         _check_wicks(part, say)
     return part.rows
+
+
+def _are_sound(o: Floats, h: Floats, low: Floats, c: Floats) -> bool:
+    """Whether all prices are ordinary numbers above zero, between their lows and highs."""
+    for at in range(0, o.size, LONG):
+        block = slice(at, at + LONG)
+        first, last, least, most = o[block], c[block], low[block], h[block]
+        within = (least <= first) & (least <= last) & (first <= most) & (last <= most)
+        if not (within.all() and least.min() > 0 and most.max() < math.inf):
+            return False
+    return True
 
 
 def _check_wicks(part: Part, say: Callable[[str], None]) -> None:
