@@ -19,7 +19,8 @@ import polars as pl
 from cq.backtest.engine import simulate
 from cq.backtest.intents import Floats
 from cq.errors import CqError, DataError, UsageError
-from cq.sweeps.door import Collected, How, Run, Setting, configuration
+from cq.sweeps.alone import Run
+from cq.sweeps.door import Collected, How, Setting, configuration
 from cq.sweeps.figures import Asked, Failed, Trial, in_blocks, of_run
 from cq.sweeps.folds import Groups
 from cq.sweeps.ground import Ground

@@ -17,16 +17,12 @@ from cq.backtest import single
 from cq.backtest.bars import Period
 from cq.backtest.code import code_version
 from cq.backtest.door import settings_of, texts_of, told
-from cq.backtest.doubts import doubts
-from cq.backtest.engine import Simulation, simulate
-from cq.backtest.frames import Part
 from cq.backtest.given import Given
-from cq.backtest.market import Market, Rules
-from cq.backtest.warnings import known_faults, missed, spent
 from cq.errors import CqError, UsageError
 from cq.lake import Lake
 from cq.lake.raw import FIGURES
 from cq.strategies import Strategy
+from cq.sweeps.alone import run_of
 from cq.sweeps.figures import BLOCKS, EACH, Failed, Invalid, Trial
 from cq.sweeps.ground import Ground, history
 from cq.sweeps.luck import deflated, overfitting, ratios
@@ -328,41 +324,6 @@ def _result(
         failed=(found.failed, _said(found.why_failed)),
         config=config,
     )
-
-
-@dataclass(frozen=True)
-class Run:
-    """One trial run for itself, with all that it came from."""
-
-    strategy: Strategy
-    ground: Ground
-    parts: list[Part]
-    markets: list[Market]
-    rules: Rules
-    made: Simulation
-
-    def doubts(self) -> tuple[str, ...]:
-        """What its own backtest would warn of."""
-        strategy, made, ground = self.strategy, self.made, self.ground
-        bars, config = ground.seen(strategy, strategy.backtest(ground.settings)), strategy.config
-        faults: list[str] = []
-        if ground.lake is not None:
-            series = ground.lake.series(ground.symbols, config.interval, config.exchange)
-            faults = known_faults(ground.lake, series, ground.period)
-        return (
-            *faults,
-            *doubts(bars.lazy(), self.parts, self.markets, self.rules, strategy, made),
-            *missed(self.markets, made, self.rules.interval),
-            *spent(made, self.rules.cash),
-        )
-
-
-def run_of(runner: Runner, params: Point) -> Run:
-    """The run with these parameters."""
-    strategy = runner.made(params)
-    ground = runner.ground(strategy)
-    parts, markets, rules, first = ground.markets(strategy, strategy.backtest(ground.settings))
-    return Run(strategy, ground, parts, markets, rules, simulate(markets, rules, first))
 
 
 def _said(error: Exception | None) -> str | None:

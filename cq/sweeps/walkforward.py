@@ -13,9 +13,10 @@ from cq.backtest.engine import Simulation, simulate
 from cq.backtest.metrics import Metrics, metrics
 from cq.backtest.tape import Tape
 from cq.errors import CqError, DataError, UsageError
+from cq.sweeps.alone import Run
 from cq.sweeps.bench import Bench
 from cq.sweeps.closing import closed
-from cq.sweeps.door import Collected, How, Run, Setting, batches, configuration
+from cq.sweeps.door import Collected, How, Setting, batches, configuration
 from cq.sweeps.figures import Asked
 from cq.sweeps.folds import Fold, length_of, walk, with_bars
 from cq.sweeps.ground import Ground, history
