@@ -66,16 +66,21 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
     raise DataError(f"{path} cannot be read ({reason}); is {folder} the folder of a run?")
 
 
-def find(runs: Path, name: str) -> Kept:
-    """The run of that name, path, unique beginning or part of a name, or the `last` one."""
+def find(runs: Path, name: str, mode: str | None = None) -> Kept:
+    """The run of that name, path, unique beginning or part of one, or the `last` (of `mode`).
+
+    A trial is named by its sweep and number.
+    """
     path = Path(name)
     if (path / "config.json").is_file():
         return Kept.of(path.resolve())
     if path.name.isdigit() and (runs / path.parent / "trials.parquet").is_file():
         return _trial(runs / path.parent, int(path.name))
+    if (runs / path / "trials.parquet").is_file():
+        raise DataError(f"{path} is a sweep; name one of its trials, such as {path}/1")
     there = sorted(one.parent.name for one in runs.glob("*/config.json"))
     if name == LAST and there:
-        return Kept.of(runs / max(there, key=lambda one: (_started(runs / one), one)))
+        return _last(runs, there, mode)
     for chosen in (
         [one for one in there if one == name],
         [one for one in there if one.startswith(name)],
@@ -90,6 +95,14 @@ def find(runs: Path, name: str) -> Kept:
     if near := get_close_matches(name, there, n=1):
         raise DataError(f"no run {name!r}; did you mean {near[0]}?")
     raise DataError(f"no run {name!r} among {len(there)}; `cq runs list` shows them")
+
+
+def _last(runs: Path, names: Sequence[str], mode: str | None) -> Kept:
+    for name in sorted(names, key=lambda one: (_started(runs / one), one), reverse=True):
+        found = Kept.of(runs / name)
+        if mode in (None, found.mode):
+            return found
+    raise DataError(f"no {mode} among {len(names)} runs; make one with `cq {mode} FILE`")
 
 
 def _trial(folder: Path, number: int) -> Kept:

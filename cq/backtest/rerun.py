@@ -97,7 +97,8 @@ def again(lake: Lake, kept: Kept, project: Path) -> BacktestResult:
     if missing or not config["data"].get("files"):
         raise DataError(f"{kept.name} was not made from a lake's files; it cannot be run again")
     file = project / kept.said.get("file", "strategy.yaml")
-    strategy = rebuilt(config["strategy"], file)
+    said = config["strategy"]
+    strategy = rebuilt({**said, "exchange": said.get("exchange") or _exchange(kept)}, file)
     try:
         settings = Backtest.model_validate(config["backtest"])
     except ValidationError as error:
@@ -109,7 +110,18 @@ def again(lake: Lake, kept: Kept, project: Path) -> BacktestResult:
     period, quote = Period(start, end), config.get("quote", "")
     result = traded(Reading(lake, strategy, settings, period, quote=quote, say=lambda _: None))
     result.config["period"] = dict(config["period"])
+    result.config["strategy"]["exchange"] = said.get("exchange")
     return result
+
+
+def _exchange(kept: Kept) -> str | None:
+    """Where all that was read came from: another exchange may have the symbols by now, too."""
+    try:
+        owners = load(kept.folder / "data.json").blocks
+    except CqError:
+        return None
+    names = {owner.exchange for owner in owners}
+    return names.pop() if len(names) == 1 else None
 
 
 def _period(config: Mapping[str, Any]) -> tuple[str | None, str | None]:

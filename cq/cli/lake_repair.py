@@ -19,6 +19,7 @@ from cq.utils.time import parse_time
 if TYPE_CHECKING:
     from cq.ingest.repair import Repaired
     from cq.lake.quarantine import Quarantined
+    from cq.lake.verify import Damaged
 
 COLUMNS = ("exchange", "symbol", "interval", "from", "to", "bars", "class", "what to do")
 
@@ -100,6 +101,8 @@ def plan(
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
     from cq.ingest.repair import FROM_TRADES
     from cq.ingest.spoilt import spoilt
+    from cq.lake.places import is_remote
+    from cq.lake.verify import verify
 
     with MercadoBitcoin(Rest(app.settings.ingestion)) as market:
         name, intervals = market.name, market.intervals
@@ -111,6 +114,10 @@ def plan(
             return "nothing: not of an exchange and interval that can be fetched"
         return "fetch" if fetch else "nothing: not without fetching"
 
+    damaged = () if is_remote(app.found_lake.root) else verify(app.lake, symbols).damaged
+    if damaged:
+        _say_damaged(damaged, as_json=as_json)
+        return
     runs = app.found_lake.gaps(
         symbols or None, None, start, end, classes=OURS, now_ns=now_ns()
     ).to_dicts()
@@ -118,7 +125,14 @@ def plan(
     again = wrong.filter("ours").height
     if as_json:
         does = [plain(one) | {"do": what(one)} for one in runs]
-        print_json({"plan": does, "spoilt": again, "disagreeing": wrong.height - again})
+        print_json(
+            {
+                "plan": does,
+                "spoilt": again,
+                "disagreeing": wrong.height - again,
+                "damaged": [],
+            }
+        )
         return
     if again:
         note(f"{again:,} bars that late trades have spoilt would be made again")
@@ -133,6 +147,18 @@ def plan(
         print_table(("what repair does", "bars"), bars.most_common())
     else:
         note("no bar is missing that could be mended")
+
+
+def _say_damaged(damaged: Sequence[Damaged], *, as_json: bool) -> None:
+    """What of these files is left, and so what is missing, shows when they are moved."""
+    if as_json:
+        files = [one.as_dict() for one in damaged]
+        print_json({"plan": [], "spoilt": 0, "disagreeing": 0, "damaged": files})
+        return
+    for one in damaged:
+        click.echo(f"{one.path} is damaged ({one.problem}) and would be moved to quarantine/")
+    note("the bars that they held would be mended, too; `cq lake verify --quarantine` only moves "
+         "the files, and then a dry run tells of the bars")  # fmt: skip
 
 
 def say(done: Repaired, moved: Sequence[Quarantined], *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from cq import __version__
 from cq.cli.app import App
 from cq.errors import CqError, DataError
 
+AGAIN = "run the same command again (a sweep with --resume)"
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -154,10 +155,10 @@ def run(arguments: list[str]) -> int:
         click.echo(f"cq: {error}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("cq: interrupted; what had landed is kept, run the same command again", err=True)
+        click.echo(f"cq: interrupted; what had landed is kept, {AGAIN}", err=True)
         return INTERRUPTED
     except Terminated:
-        click.echo("cq: ended; what had landed is kept, run the same command again", err=True)
+        click.echo(f"cq: ended; what had landed is kept, {AGAIN}", err=True)
         return TERMINATED
     except (BrokenPipeError, SystemExit):  # whoever reads has seen enough; click exits for it
         _drop_output()

@@ -53,7 +53,7 @@ def montecarlo(
         from cq.backtest.kept import find
         from cq.sweeps.montecarlo import monte_carlo
 
-    kept = find(app.project / "runs", run)
+    kept = find(app.project / "runs", run, "backtest")
     spreads = monte_carlo(
         app.lake, kept, app.project, methods=methods or METHODS, samples=samples, block=block,
         starts=starts, seed=seed,

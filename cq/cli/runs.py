@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COLUMNS = ("run", "started", "mode", "strategy", "interval", "symbols")
 FIGURES = ("total_return", "buy_and_hold", "sharpe", "max_dd", "trades", "trials", "dsr")
 SORTS = ("started", *FIGURES)
+MODES = ("backtest", "paper", "replay", "trial")
 
 
 @click.group()
@@ -29,7 +30,7 @@ def runs() -> None:
 
 @runs.command("list")
 @click.option("--strategy", help="Only runs of strategies of this name.")
-@click.option("--mode", help="Only these: backtest, paper, replay or trial.")
+@click.option("--mode", type=click.Choice(MODES), help="Only runs that were made so.")
 @click.option("--trials", is_flag=True, help="Also each trial of a sweep.")
 @click.option("--sort", default="started", help="By which column, highest first.")
 @click.option("--limit", default=30, show_default=True, type=click.IntRange(1), help="How many.")
@@ -51,7 +52,8 @@ def list_(
     if sort not in SORTS:
         raise UsageError(f"--sort {sort}: expected one of {', '.join(SORTS)}")
     hidden = 0
-    rows = app.lake.sql(f"select {', '.join((*COLUMNS, *FIGURES))} from runs").lazy()
+    everything = app.lake.sql(f"select {', '.join((*COLUMNS, *FIGURES))} from runs").lazy()
+    rows = everything
     if strategy is not None:
         rows = rows.filter(pl.col("strategy") == strategy)
     if mode is not None:
@@ -68,7 +70,12 @@ def list_(
     if hidden:
         note(f"and {hidden:,} trials of sweeps: --trials lists them too")
     elif found.is_empty():
-        note("no runs; make one with `cq backtest FILE`")
+        others = everything.select(pl.len()).collect().item()
+        note(
+            f"none of {others:,} runs is such a one; `cq runs list` shows them"
+            if others
+            else "no runs; make one with `cq backtest FILE`"
+        )
 
 
 def _row(run: dict[str, Any]) -> list[Any]:
@@ -199,7 +206,7 @@ def rerun(app: App, run: str, *, as_json: bool) -> None:
     from cq.backtest.kept import find
     from cq.backtest.rerun import rerun as again
 
-    kept = find(app.project / "runs", run)
+    kept = find(app.project / "runs", run, "backtest")
     found = again(app.lake, kept, app.project, app.settings.backtest)
     if as_json:
         print_json(found.as_dict())

@@ -88,7 +88,7 @@ def walkforward(
 
     \b
     Try: cq walkforward configs/strategies/crossover_btc.yaml --grid fast=12:96:12
-         cq walkforward my.yaml --grid fast=5:50:5 --train 1y --test 13w --anchored
+         cq walkforward my.yaml --grid fast=5:50:5 --train 52w --test 13w --anchored
          cq walkforward my.yaml --grid fast=5:50:5 --cpcv 6:2
     """
     began = datetime.now(UTC)

@@ -76,6 +76,8 @@ def monte_carlo(
     days, `block` long in the mean (the stationary bootstrap); `starts` runs the strategy again from
     so many dates within the first fifth of its period.
     """
+    if kept.mode != "backtest":
+        raise DataError(f"the mode of {kept.name} is {kept.mode}; expected a backtest")
     if samples < 1 or starts < 1 or block < 1:
         raise UsageError("expected at least one sample, one start, and blocks of at least one day")
     found = []
@@ -114,7 +116,10 @@ def trip_returns(kept: Kept) -> Floats:
     rows = _table(kept, "trades.csv").select("ts", "symbol", "side", "qty", "price", "fee")
     trips = round_trips([Fill(**row, slippage=0.0) for row in rows.iter_rows(named=True)])
     if len(trips) < 2:
-        raise DataError(f"{kept.name} has {len(trips)} closed round trips; expected at least two")
+        raise DataError(
+            f"{kept.name} has {len(trips)} closed round trips; expected at least two: "
+            "--method blocks draws days instead"
+        )
     ts, equity = curve["ts"].to_numpy(), curve["equity"].to_numpy()
     places = np.searchsorted(ts, [one.opened_ts for one in trips]) - 1
     before = np.where(places >= 0, equity[np.maximum(places, 0)], _cash(kept))

@@ -69,6 +69,12 @@ def test_a_repair_moves_damaged_files_away_first(lake, capsys):
         p for p in lake.root.rglob("*.parquet") if "ohlcv/" in str(p) and "none" not in str(p)
     )
     path.write_bytes(path.read_bytes()[:100])
+    assert run(["lake", "repair", "--dry-run"]) == 0
+    assert f"{path} is damaged" in capsys.readouterr().out
+    assert run(["lake", "repair", "--dry-run", "--json"]) == 0
+    (damaged,) = json.loads(capsys.readouterr().out)["damaged"]
+    assert damaged["path"] == str(path)
+    assert path.exists()
     assert run(["lake", "repair", "--no-fetch", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     (moved,) = told["quarantined"]

@@ -16,6 +16,7 @@ from cq.lake import Lake
 from cq.project import create
 
 BTC = "configs/strategies/crossover_btc.yaml"
+LATER = {"mode": "replay", "started": "2999-01-01T00:00:00Z"}
 QUICK = ["--set", "fast=3", "--set", "slow=12", "--no-report"]
 NOW = 2 * 10**18
 FIRST = 1_600_000_000 * 10**9 // makers.HOUR * makers.HOUR
@@ -100,7 +101,9 @@ def test_runs_are_listed_newest_first_or_best(project, capsys):
     code, out, _ = went(capsys, "runs", "list", "--strategy", "crossover_btc")
     assert one in out
     assert "BTC-BRL" in out
-    assert went(capsys, "runs", "list", "--strategy", "none")[2].startswith("no runs; make one")
+    none = "none of 2 runs is such a one; `cq runs list` shows them\n"
+    assert went(capsys, "runs", "list", "--strategy", "none")[2] == none
+    assert went(capsys, "runs", "list", "--mode", "papre")[0] == 2
 
 
 def test_a_run_is_shown_in_full(project, capsys):
@@ -177,6 +180,9 @@ def test_a_trial_of_a_sweep_is_shown_and_compared_but_not_run_again(project, cap
     assert [row["run"] for row in rows] == [f"{name}/{i}" for i in (3, 2, 1)]
     assert went(capsys, "runs", "list", "--json")[1] == "[]\n"
     assert went(capsys, "runs", "show", f"{name}/9")[0] == 3
+    assert went(capsys, "runs", "show", name)[::2] == (
+        3, f"cq: {name} is a sweep; name one of its trials, such as {name}/1\n"
+    )  # fmt: skip
     code, _, err = went(capsys, "runs", "rerun", f"{name}/2")
     assert code == 3
     assert f"the mode of {name}/2 is trial" in err
@@ -206,6 +212,30 @@ def test_later_bars_and_other_files_do_not_count(project, capsys):
     code, said, _ = again(capsys)
     assert code == 0, said
     assert set(said["results"].values()) == {"same"}
+
+
+def test_bars_of_another_exchange_that_came_later_do_not_count(project, capsys):
+    backtest(capsys)
+    others = bars(exchange=pl.lit("elsewhere")).with_columns(close=pl.col("high"))
+    Lake(project / "lake").write("ohlcv", others, source="test", now_ns=NOW)
+    assert went(capsys, "backtest", BTC, *QUICK)[0] == 3  # a new run has to say which
+    code, said, _ = again(capsys)
+    assert code == 0, said
+    assert said["same"] is True
+    assert not any(said[kind] for kind in ("data", "files", "code", "configuration", "said_now"))
+
+
+def test_the_last_run_that_can_be_run_again_is_the_last_backtest(project, capsys):
+    name = backtest(capsys)
+    path = project / "runs" / backtest(capsys, "--set", "slow=40") / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **LATER}))
+    assert again(capsys)[1]["run"] == name
+    assert path.parent.name in went(capsys, "runs", "show", "last")[1]
+    code, _, err = went(capsys, "montecarlo", path.parent.name)
+    assert (code, err) == (
+        3,
+        f"cq: the mode of {path.parent.name} is replay; expected a backtest\n",
+    )
 
 
 def test_after_one_row_changes_the_file_is_named(project, capsys):
