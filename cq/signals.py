@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from traceback import extract_tb
 from typing import Literal
 
 import polars as pl
@@ -107,6 +108,12 @@ def _said(error: BaseException) -> str:
     )
 
 
+def _line(error: BaseException, file: str) -> str:
+    """Where in a file an error came from, as far as it came through there."""
+    lines = [one.lineno for one in extract_tb(error.__traceback__) if one.filename == file]
+    return f" in line {lines[-1]}" if lines else ""
+
+
 def targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
     """The bars' ts and symbol with close, signal and target (and `act`), in the bars' order."""
     frame = with_targets(bars, strategy)
@@ -132,7 +139,8 @@ def _called(step: object, name: str, frame: pl.LazyFrame, strategy: Strategy) ->
     try:
         result = step(frame, strategy.config)
     except (Exception, SystemExit) as error:
-        raise StrategyError(str(strategy.code), f"{name} fails: {_said(error)}") from error
+        where = _line(error, str(strategy.code))
+        raise StrategyError(str(strategy.code), f"{name} fails{where}: {_said(error)}") from error
     if not isinstance(result, pl.LazyFrame):
         raise StrategyError(
             str(strategy.code), f"{name} returned {type(result).__name__}, expected a LazyFrame"
@@ -148,7 +156,10 @@ def _check_columns(sized: pl.LazyFrame, strategy: Strategy) -> None:
     except pl.exceptions.PolarsError as error:
         if not own:
             raise
-        raise StrategyError(str(strategy.code), f"builds no frame: {_said(error)}") from error
+        said = _said(error)
+        if 'column "signal"' in said:
+            said = "generate_signals adds no column signal"
+        raise StrategyError(str(strategy.code), f"builds no frame: {said}") from error
     missing = {"ts", "symbol", "close", "signal", "target"} - set(columns)
     if own and missing:
         raise StrategyError(

@@ -168,7 +168,7 @@ def _unwritable(folder: Path, error: Exception) -> DataError:
     reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
     return DataError(
         f"cannot write results to {folder} ({reason}); "
-        "free some space, or name another folder with --out DIR"
+        "see to its permissions and free space, or name another folder with --out DIR"
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from cq.errors import DataError
 from cq.lake.refused import refused_bars
+from cq.utils.names import counted
 from cq.utils.time import interval_ns, iso
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[s
             lost = np.rint(steps[gaps] / length).astype(np.int64) - 1
             longest = gaps[lost.argmax()]
             found.append(
-                f"{one.symbol}: {int(lost.sum())} bars are missing while it was held, "
+                f"{one.symbol}: {counted(int(lost.sum()), 'bar is', 'bars are')} "
+                f"missing while it was held, "
                 f"{int(lost.max())} of them after {iso(int(one.ts[longest]))}; it was worth "
                 "its last close"
             )
@@ -66,7 +68,8 @@ def unheard(markets: Sequence[Market], made: Simulation) -> list[str]:
         silent = rows[one.volume[rows] == 0]
         if silent.size:
             found.append(
-                f"{one.symbol}: {silent.size} fills lie in bars without volume, first "
+                f"{one.symbol}: {counted(silent.size, 'fill lies', 'fills lie')} "
+                f"in bars without volume, first "
                 f"{iso(int(one.ts[silent[0]]))}; nobody traded there"
             )
     return found

@@ -23,11 +23,12 @@ from cq.errors import (
 from cq.ingest import layouts
 from cq.ingest.layout import Layout
 from cq.ingest.mapping import layout_of, read_mapping
-from cq.ingest.pieces import Piece, Request, counted
+from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Unrecognised, opened
 from cq.ingest.symbols import normalised
 from cq.lake import Lake, WriteReport
 from cq.lake.rules import PLAIN_NAME
+from cq.utils.names import counted
 from cq.utils.time import interval_ns
 
 DATASETS = ("ohlcv", "trades", "orderbook_l2")

@@ -19,11 +19,6 @@ BROKEN: dict[str, pl.DataType] = {
 }
 
 
-def counted(count: int, one: str, many: str) -> str:
-    """`1 book`, `2,000 books`."""
-    return f"{count:,} {one if count == 1 else many}"
-
-
 @dataclass(frozen=True)
 class Request:
     """The options of an import; None where nothing was said."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from cq.ingest.pieces import BROKEN, Piece, Request, as_written, counted
+from cq.ingest.pieces import BROKEN, Piece, Request, as_written
 from cq.ingest.stamps import GENESIS, SINCE
+from cq.utils.names import counted
 
 LEVELS = pl.List(pl.Struct({"price": pl.Float64, "size": pl.Float64}))
 SIDES = ("bid_prices", "bid_sizes", "ask_prices", "ask_sizes")

@@ -108,8 +108,8 @@ def write_folder(folder: Path, texts: dict[str, Any], trials: pl.DataFrame) -> N
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise DataError(
-            f"cannot write results to {folder} ({reason}); free some space, or name another "
-            "folder with --out DIR"
+            f"cannot write results to {folder} ({reason}); see to its permissions and free "
+            "space, or name another folder with --out DIR"
         ) from None
 
 

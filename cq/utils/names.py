@@ -1,4 +1,4 @@
-"""What was probably meant by a name that is none."""
+"""Words for people: what a name that is none may mean, and a number with its thing."""
 
 from __future__ import annotations
 
@@ -45,3 +45,8 @@ def symbol_meant(name: str, quote: str = "BRL") -> str | None:
         if found.endswith(one) and found != one:
             return f"{found.removesuffix(one)}-{one}"
     return f"{found}-{quote}"
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """`1 book`, `2,000 books`."""
+    return f"{count:,} {one if count == 1 else many}"

@@ -88,7 +88,7 @@ def test_a_bar_without_a_price_is_left_out_and_said():
     assert result.equity.height == 4
     assert result.trades["price"].to_list() == [100, 90]
     assert "1 bars have no price above zero" in said[0]
-    assert any("1 bars are missing while it was held" in one for one in said)
+    assert any("1 bar is missing while it was held" in one for one in said)
     assert result.config["warnings"] == [one.removeprefix("warning: ") for one in said]
 
 
@@ -118,7 +118,7 @@ def test_fills_where_nobody_traded_are_said():
     orders = {"stop_loss": {"column": "at"}}  # so that all of a bar is read
     found = cq.backtest(silent.with_columns(at=None), orders=orders, **FREE)
     (said,) = found.config["warnings"]
-    assert said.startswith("A-B: 1 fills lie in bars without volume, first 1970-01-01T01:00:00Z")
+    assert said.startswith("A-B: 1 fill lies in bars without volume, first 1970-01-01T01:00:00Z")
 
 
 def test_that_shorts_lost_more_than_there_was_is_said():

@@ -310,7 +310,7 @@ def test_a_strategy_keeps_every_bar_once(tmp_path, body):
             "lambda x: 1 // 0, return_dtype=pl.Int64))",
             "mine.py: its frame cannot be computed: ",
         ),
-        ("exit(7)", "mine.py: generate_signals fails: SystemExit"),
+        ("exit(7)", "mine.py: generate_signals fails in line "),
         ("bars.with_columns(signal=0.5)", "a signal is none of −1, 0, 1 and null"),
         ("bars.with_columns(signal=pl.lit(None))", "gives no signal on any of 40 bars"),
     ],
