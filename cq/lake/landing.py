@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cq.lake import parquet
 
 WORKERS = min(4, os.cpu_count() or 1)
-WAITING = 8
+WAITING = 4
 """Workers where there is little to compute, and the time goes into waiting for the disk."""
 LITTLE = 10_000
 """Rows that are little to compute with; a group of several owners has no more."""

@@ -20,6 +20,10 @@ from cq.lake.source import scan
 
 EVERY: Final = 1024
 """Rows from one time that is remembered to the next."""
+ROW_GROUP: Final = 65_536
+"""Rows of a row group, as `cq.lake.parquet` writes them (which is not imported only to read)."""
+SERIAL: Final = ROW_GROUP // 2
+"""Of a slice one thread decodes what lies in a row group, of a filter all: so many rows at most."""
 FILES: Final = 4096
 """Files that are remembered; one of a year of minutes takes 40 kB."""
 
@@ -62,7 +66,16 @@ def near(rows: pl.LazyFrame, path: Path, start: int, end: int) -> tuple[pl.LazyF
     if index is None:
         return rows, False
     first, count, exact = index.between(start, end)
+    if _largest(first, count) > SERIAL:
+        return rows, False
     return rows.slice(first, count), exact
+
+
+def _largest(first: int, count: int) -> int:
+    """The most rows of a slice that lie in one row group."""
+    inside = min(count, ROW_GROUP - first % ROW_GROUP)
+    rest = count - inside
+    return max(inside, min(rest, ROW_GROUP))
 
 
 @lru_cache(maxsize=FILES)

@@ -1,4 +1,5 @@
 import random
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -54,6 +55,23 @@ def test_a_slice_holds_every_row_of_the_range_and_no_other_where_it_says_so(
         assert [ts for ts in found if start <= ts < end] == wanted
         assert not exact or found == wanted
         assert len(found) <= len(wanted) + 2 * EVERY
+
+
+@given(st.integers(0, 200_000), st.integers(0, 200_000))
+def test_the_most_rows_of_a_slice_in_a_row_group_are_those(first, count):
+    parts = Counter(row // rowindex.ROW_GROUP for row in range(first, first + count))
+    assert rowindex._largest(first, count) == max(parts.values(), default=0)
+
+
+def test_a_long_range_in_one_row_group_is_left_to_the_filter(tmp_path):
+    """One thread would decode the slice, two decode for a filter."""
+    assert rowindex.ROW_GROUP == parquet.ROW_GROUP
+    path = stored(tmp_path, list(range(60_000)))
+    rows = source.scan([path], DATASETS["ohlcv"]).select("ts")
+    for end, kept in ((30_000, 30_000), (40_000, 60_000)):
+        for _ in range(2):
+            sliced, exact = rowindex.near(rows, path, 0, end)
+        assert (sliced.collect().height, exact) == (kept, kept == end)
 
 
 def test_among_bars_without_a_hole_nothing_else_is_read(tmp_path):
