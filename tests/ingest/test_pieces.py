@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from cq.errors import UnknownLayout
-from cq.ingest.pieces import Piece, as_written, counted, decided
+from cq.ingest.pieces import Piece, as_written, decided
 
 HERE = Path("some.csv")
 
@@ -41,8 +41,3 @@ def test_numbers_that_json_lacks_are_kept_as_well():
 def test_notes_are_added_in_front_and_empty_ones_dropped():
     piece = Piece(pl.DataFrame(), notes=("b",)).noting("a", "")
     assert piece.notes == ("a", "b")
-
-
-def test_one_is_singular():
-    assert counted(1, "book", "books") == "1 book"
-    assert counted(2000, "book", "books") == "2,000 books"
