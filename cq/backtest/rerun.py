@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
-from pydantic import ValidationError
 
+from cq.backtest.asked import settings_of, strategy_of
 from cq.backtest.bars import Period, Reading
 from cq.backtest.kept import ABSENT, Kept, differing
 from cq.backtest.result import DETAIL, FILES
@@ -20,7 +20,6 @@ from cq.lake.diff import between_prints
 from cq.lake.evidence import Question, file_digest, take
 from cq.lake.fingerprint import File, Fingerprint, load
 from cq.strategies.loading import load as load_strategy
-from cq.strategies.loading import rebuilt
 from cq.utils.settings import Backtest
 from cq.utils.time import parse_time
 
@@ -96,32 +95,15 @@ def again(lake: Lake, kept: Kept, project: Path) -> BacktestResult:
     missing = [key for key in ("strategy", "backtest", "period", "data") if key not in config]
     if missing or not config["data"].get("files"):
         raise DataError(f"{kept.name} was not made from a lake's files; it cannot be run again")
-    file = project / kept.said.get("file", "strategy.yaml")
-    said = config["strategy"]
-    strategy = rebuilt({**said, "exchange": said.get("exchange") or _exchange(kept)}, file)
-    try:
-        settings = Backtest.model_validate(config["backtest"])
-    except ValidationError as error:
-        what = " ".join(str(error).split())
-        raise DataError(f"{kept.name}: its settings mean nothing to this cq: {what}") from None
+    strategy, settings = strategy_of(kept, project), settings_of(kept)
     start, end = (None if one is None else parse_time(one) for one in _period(config))
     if end is None:
         end = parse_time(config["data"]["last"]) + 1
     period, quote = Period(start, end), config.get("quote", "")
     result = traded(Reading(lake, strategy, settings, period, quote=quote, say=lambda _: None))
     result.config["period"] = dict(config["period"])
-    result.config["strategy"]["exchange"] = said.get("exchange")
+    result.config["strategy"]["exchange"] = config["strategy"].get("exchange")
     return result
-
-
-def _exchange(kept: Kept) -> str | None:
-    """Where all that was read came from: another exchange may have the symbols by now, too."""
-    try:
-        owners = load(kept.folder / "data.json").blocks
-    except CqError:
-        return None
-    names = {owner.exchange for owner in owners}
-    return names.pop() if len(names) == 1 else None
 
 
 def _period(config: Mapping[str, Any]) -> tuple[str | None, str | None]:

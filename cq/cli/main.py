@@ -18,9 +18,9 @@ import click
 
 from cq import __version__
 from cq.cli.app import App
+from cq.cli.stopping import Terminated, advice
 from cq.errors import CqError, DataError
 
-AGAIN = "run the same command again (a sweep with --resume)"
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -154,11 +154,11 @@ def run(arguments: list[str]) -> int:
             raise
         click.echo(f"cq: {error}", err=True)
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo(f"cq: interrupted; what had landed is kept, {AGAIN}", err=True)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        click.echo(f"cq: interrupted; what had landed is kept, {advice(stop)}", err=True)
         return INTERRUPTED
-    except Terminated:
-        click.echo(f"cq: ended; what had landed is kept, {AGAIN}", err=True)
+    except Terminated as stop:
+        click.echo(f"cq: ended; what had landed is kept, {advice(stop)}", err=True)
         return TERMINATED
     except (BrokenPipeError, SystemExit):  # whoever reads has seen enough; click exits for it
         _drop_output()
@@ -171,10 +171,6 @@ def run(arguments: list[str]) -> int:
         click.echo(f"cq: {where}{said}; check permissions and free space", err=True)
         return DataError.exit_code
     return 0
-
-
-class Terminated(BaseException):
-    """SIGTERM, raised where the command is, so that its blocks end as with Ctrl-C."""
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import click
 from cq.cli.app import App
 from cq.cli.output import note, print_json, print_table
 from cq.cli.quick import importing
+from cq.cli.stopping import Terminated
 from cq.errors import UsageError
 
 if TYPE_CHECKING:
@@ -115,9 +116,9 @@ def sweep(
     try:
         with progress_of(count_of(axes, how)) as tick:
             result = swept(setting, axes, how, tick, kept)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as stop:
         if kept.numbers:
-            note(f"{len(kept.numbers):,} trials are kept; the same command with --resume goes on")
+            stop.add_note(f"{len(kept.numbers):,} trials; go on by the same command with --resume")
         raise
     folder = _write(app, result, began, out)
     kept.finish()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from cq.errors import ConfigError
 from cq.lake.places import at
@@ -39,6 +40,9 @@ DEFAULT_PARTITIONS: dict[str, str] = {
     "rejected": "rejected/exchange={exchange}/symbol={symbol}/file-{HHmmss}.parquet",
     "lost": "lost/exchange={exchange}/symbol={symbol}/file-{HHmmss}.parquet",
 }
+
+ROW_GROUP: Final = 65_536
+"""Rows of a row group in a file of ours: few enough that a day is found without reading a year."""
 
 _OURS = re.compile(r"-[0-9a-f]{12}\.parquet$")
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cq.lake import disk, places
+from cq.lake.layout import ROW_GROUP as ROW_GROUP
 
-ROW_GROUP = 65_536
 TEMPORARY = ".parquet.tmp"
 FEW = 16
 """Rows that gain nothing by compression and dictionaries."""

@@ -11,13 +11,11 @@ import polars as pl
 from cq.lake.datasets import OHLCV, REJECTED
 from cq.lake.layout import Part
 from cq.lake.reader import Series
+from cq.lake.rules import REPLACED
 from cq.lake.source import look, scan
 
 if TYPE_CHECKING:
     from cq.lake.lake import Lake
-
-REPLACED = "replaced"
-"""The reason of a row that gave way to a better one: no fault of what is there."""
 
 
 def refused_bars(
@@ -29,8 +27,6 @@ def refused_bars(
     for one in series:
         owner = {"exchange": one.exchange, "symbol": one.symbol}
         files = partial(layout.files, lake.root, owner)
-        if not files():
-            continue
         rows, rules = look(files, partial(_broken, one, since, until))
         if rows:
             found.append((one.symbol, rows, ", ".join(rules)))
@@ -40,7 +36,9 @@ def refused_bars(
 def _broken(
     series: Series, since: int | None, until: int | None, parts: Sequence[Part]
 ) -> tuple[int, list[str]]:
-    """How many rows, and the rules that they broke."""
+    """How many rows, and the rules they broke; one that gave way to a better row broke none."""
+    if not parts:
+        return 0, []
     ts = pl.col("ts")
     inside = pl.lit(True)
     if since is not None:

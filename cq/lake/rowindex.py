@@ -16,12 +16,11 @@ from typing import Final
 import polars as pl
 
 from cq.lake.datasets import OHLCV
+from cq.lake.layout import ROW_GROUP
 from cq.lake.source import scan
 
 EVERY: Final = 1024
 """Rows from one time that is remembered to the next."""
-ROW_GROUP: Final = 65_536
-"""Rows of a row group, as `cq.lake.parquet` writes them (which is not imported only to read)."""
 SERIAL: Final = ROW_GROUP // 2
 """Of a slice one thread decodes what lies in a row group, of a filter all: so many rows at most."""
 FILES: Final = 4096

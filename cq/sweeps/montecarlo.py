@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from pydantic import ValidationError
 
 from cq.backtest.account import Fill
+from cq.backtest.asked import settings_of, strategy_of
 from cq.backtest.bars import Period
 from cq.backtest.days import Days, growth
 from cq.backtest.engine import simulate
@@ -22,9 +22,7 @@ from cq.backtest.rounds import round_trips
 from cq.errors import CqError, DataError, UsageError
 from cq.lake import Lake
 from cq.stats.bootstrap import resampled
-from cq.strategies.loading import rebuilt
 from cq.sweeps.ground import Ground, history
-from cq.utils.settings import Backtest
 
 PERCENTILES: Final = (5, 25, 50, 75, 95)
 AT_ONCE: Final = 4_000_000
@@ -140,8 +138,7 @@ def _started(
 ) -> Spread:
     """The run again from other dates, each until where it ended."""
     config = kept.config
-    strategy = rebuilt(config["strategy"], project / kept.said.get("file", "strategy.yaml"))
-    settings = _settings(kept)
+    strategy, settings = strategy_of(kept, project), settings_of(kept)
     curve = _curve(kept)["ts"]
     first, last = int(curve[0]), int(curve[-1])
     period = Period(first, last + 1)
@@ -162,14 +159,6 @@ def _started(
     if not returns:
         raise error or DataError(f"{kept.name}: no start to run again from")
     return Spread("starts", np.array(returns), np.array(falls))
-
-
-def _settings(kept: Kept) -> Backtest:
-    try:
-        return Backtest.model_validate(kept.config["backtest"])
-    except (KeyError, ValidationError) as error:
-        said = " ".join(str(error).split())
-        raise DataError(f"{kept.name}: its settings mean nothing to this cq: {said}") from None
 
 
 def _cash(kept: Kept) -> float:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from cq.cli.main import run
+from cq.cli.stopping import Terminated
 from cq.ingest.backfill import backfill
 from cq.lake import Lake
 from cq.project import create
@@ -100,18 +101,25 @@ def test_what_is_doubtful_about_the_best_is_said(project, capsys):
         assert any("sees the future" in one for one in json.loads(found.out)["warnings"])
 
 
-def test_a_sweep_that_is_stopped_goes_on_by_the_same_command(project, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("stop", "code", "word"), [(KeyboardInterrupt, 130, "interrupted"), (Terminated, 143, "ended")]
+)
+def test_a_sweep_that_is_stopped_goes_on_by_the_same_command(
+    project, monkeypatch, capsys, stop, code, word
+):
     class Stopped(Unfinished):
         def keep(self, outcome):
             super().keep(outcome)
             if len(self.numbers) == 3:
-                raise KeyboardInterrupt
+                raise stop
 
     before = sorted((project / "runs").glob("*-sweep"))
     asked = ("--grid", "fast=2:7", "--set", "slow=33")
     monkeypatch.setattr("cq.sweeps.unfinished.Unfinished", Stopped)
-    assert sweep(project, *asked) == 130
-    assert "3 trials are kept; the same command with --resume goes on" in capsys.readouterr().err
+    assert sweep(project, *asked) == code
+    assert capsys.readouterr().err.endswith(
+        f"cq: {word}; what had landed is kept, 3 trials; go on by the same command with --resume\n"
+    )
     assert sorted((project / "runs").glob("*-sweep")) == before
     monkeypatch.undo()
     assert sweep(project, *asked, "--resume") == 0

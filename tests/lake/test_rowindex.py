@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from cq.lake import DATASETS, Lake, parquet, rowindex, source
+from cq.lake.layout import ROW_GROUP
 from cq.lake.rowindex import EVERY
 
 HOUR = 3_600_000_000_000
@@ -59,13 +60,12 @@ def test_a_slice_holds_every_row_of_the_range_and_no_other_where_it_says_so(
 
 @given(st.integers(0, 200_000), st.integers(0, 200_000))
 def test_the_most_rows_of_a_slice_in_a_row_group_are_those(first, count):
-    parts = Counter(row // rowindex.ROW_GROUP for row in range(first, first + count))
+    parts = Counter(row // ROW_GROUP for row in range(first, first + count))
     assert rowindex._largest(first, count) == max(parts.values(), default=0)
 
 
 def test_a_long_range_in_one_row_group_is_left_to_the_filter(tmp_path):
     """One thread would decode the slice, two decode for a filter."""
-    assert rowindex.ROW_GROUP == parquet.ROW_GROUP
     path = stored(tmp_path, list(range(60_000)))
     rows = source.scan([path], DATASETS["ohlcv"]).select("ts")
     for end, kept in ((30_000, 30_000), (40_000, 60_000)):
