@@ -48,7 +48,7 @@ def status(app: App, *, as_json: bool) -> None:
     else:
         note(
             f"nothing in {app.lake.root} yet; fetch some with `cq lake ingest SYMBOL` "
-            "or `cq lake import PATH`"
+            "or `cq lake import PATH --dataset ohlcv`"
         )
     refresh(app)
 

@@ -58,7 +58,7 @@ class EmptyDataset(DataError):
         self.dataset, self.root = dataset, root
         super().__init__(
             f"no {dataset} under {root}; fetch some with `cq lake ingest SYMBOL` "
-            "or `cq lake import PATH`"
+            "or `cq lake import PATH --dataset ohlcv`"
         )
 
 
@@ -69,7 +69,8 @@ class NoLake(DataError):
         self.root = root
         super().__init__(
             f"no lake at {root}; correct data_root (`cq config show` says where it is set), or "
-            "begin one there with `cq lake ingest SYMBOL` or `cq lake import PATH`"
+            "begin one there with `cq lake ingest SYMBOL` or "
+            "`cq lake import PATH --dataset ohlcv`"
         )
 
 
