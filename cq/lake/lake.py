@@ -14,7 +14,7 @@ from cq.errors import EmptyDataset, UsageError
 from cq.lake import manifest, places, swap
 from cq.lake.datasets import OHLCV, dataset
 from cq.lake.filling import FILLED, FORWARD, check_fill, forward_filled
-from cq.lake.landing import Target
+from cq.lake.judging import Target
 from cq.lake.layout import Layout
 from cq.lake.origin import Origin
 from cq.lake.reader import COLUMNS, FOREVER, Bars, Owner, Series, owners, series_of, stored

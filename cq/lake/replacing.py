@@ -20,7 +20,7 @@ from cq.errors import CompactionFailed, LakeBusy, LakeUnwritable, Unreadable
 from cq.lake import disk, keys, parquet, rules, swap
 from cq.lake.compaction import is_whole
 from cq.lake.damage import collected
-from cq.lake.landing import Target, files_for
+from cq.lake.judging import Target, files_for
 from cq.lake.layout import is_ours
 from cq.lake.merging import Merge, Piece, fingerprint, plain
 from cq.lake.origin import Origin, origin_of

@@ -9,7 +9,8 @@ import polars as pl
 
 from cq.lake import rules
 from cq.lake.datasets import REJECTED, Dataset
-from cq.lake.landing import Settling, Target, land
+from cq.lake.judging import Settling, Target
+from cq.lake.landing import land
 from cq.lake.origin import Origin
 
 

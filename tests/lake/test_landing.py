@@ -11,7 +11,8 @@ from polars.testing import assert_frame_equal
 
 from cq.errors import LakeBusy, LakeUnwritable
 from cq.lake import Lake, disk, landing
-from cq.lake.landing import LITTLE, MANY, Owned
+from cq.lake.judging import Owned
+from cq.lake.landing import LITTLE, MANY
 from cq.lake.locks import held
 
 SYMBOLS = [f"{name}-BRL" for name in ("BTC", "ETH", "XRP", "SOL", "ADA")]
