@@ -147,7 +147,7 @@ class Bars:
             self.root,
             [self._strand(one, interval, start, end, now_ns) for one in series],
             SCHEMA,
-            steady=any(one.interval != interval for one in series),
+            shrinks=any(one.interval != interval for one in series),
         )
 
     def _strand(

@@ -11,6 +11,8 @@ from cq.utils.time import DAY, HOUR, bar_end, from_ns, interval_ns, to_ns
 
 MONDAY: Final = 4 * DAY  # 1970-01-05, the first Monday after the epoch
 MONTH: Final = "1M"
+PARTS: Final = 2.0**80  # of one, in which floats are counted to be summed
+LARGE: Final = 2.0**46
 
 
 def offset(interval: str) -> int:
@@ -34,10 +36,20 @@ def ceiling(ts: int, interval: str) -> int:
 
 def bucket(ts: pl.Expr, interval: str) -> pl.Expr:
     """`floor` of a column."""
+    return _opening(_number(ts, interval), interval)
+
+
+def _number(ts: pl.Expr, interval: str) -> pl.Expr:
+    """Which bucket of `interval` holds `ts`, in the order of time."""
     if interval == MONTH:
         return pl.from_epoch(ts, "ns").dt.truncate("1mo").dt.epoch("ns")
     start = offset(interval)
-    return (ts - start) // interval_ns(interval) * interval_ns(interval) + start
+    return (ts - start if start else ts) // interval_ns(interval)
+
+
+def _opening(number: pl.Expr, interval: str) -> pl.Expr:
+    """When the bucket of that number opens."""
+    return number if interval == MONTH else number * interval_ns(interval) + offset(interval)
 
 
 def closing(ts: pl.Expr, interval: str) -> pl.Expr:
@@ -64,22 +76,35 @@ def lies_in_folders(interval: str, depth: int) -> bool:
     return (HOUR if depth > 3 else DAY) % interval_ns(interval) == 0
 
 
+def exact_sum(name: str) -> pl.Expr:
+    """The sum of a column of floats, rounded once at its end: the same in any order of adding up.
+
+    Each times 2^80 is a whole number (of amounts below 1e-8 the rest below 1e-24 is cut off), and
+    128 bits hold their sum up to 7e13. Larger sums, and those of what is no number, are of floats.
+    """
+    plain = pl.col(name).sum()
+    whole = (pl.col(name) * PARTS).cast(pl.Int128, strict=False).sum().cast(pl.Float64) / PARTS
+    return pl.when(plain.abs() < LARGE).then(whole).otherwise(plain).alias(name)
+
+
 def resampled(
     bars: pl.LazyFrame, interval: str, names: Sequence[str] = ("symbol", "exchange")
 ) -> pl.LazyFrame:
     """Bars of `interval` from finer bars of one symbol that come oldest first.
 
     `names` are columns of text that have one value; without them it takes a third less time.
+    A volume is an `exact_sum`: the streaming engine starts a sum anew in each piece of a file.
     """
     return (
-        bars.with_columns(ts=bucket(pl.col("ts"), interval).set_sorted())
+        bars.with_columns(ts=_number(pl.col("ts"), interval).set_sorted())
         .group_by("ts", maintain_order=True)
         .agg(
             pl.col("open").first(),
             pl.col("high").max(),
             pl.col("low").min(),
             pl.col("close").last(),
-            pl.col("volume").sum(),
+            exact_sum("volume"),
             *(pl.col(name).first() for name in names),
         )
+        .with_columns(ts=_opening(pl.col("ts"), interval))
     )

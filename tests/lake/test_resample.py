@@ -1,3 +1,4 @@
+import math
 from datetime import UTC, datetime
 
 import polars as pl
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cq.lake.resample import bucket, ceiling, divides, floor, resampled
+from cq.lake.resample import bucket, ceiling, divides, exact_sum, floor, resampled
 from cq.utils.time import DAY, HOUR, bar_end, interval_ns, parse_time
 
 INTERVALS = ["1m", "7m", "15m", "1h", "3h", "1d", "2d", "1w", "2w", "1M"]
@@ -77,3 +78,27 @@ def test_a_made_bar_is_open_high_low_close_and_sum(bars):
 def test_a_hole_in_the_finer_bars_leaves_the_bucket(bars):
     hours = bars(48).filter(pl.col("ts") % DAY >= 5 * HOUR)
     assert resampled(hours.lazy(), "1d").collect()["open"].to_list() == [105.0, 129.0]
+
+
+amounts = st.floats(1e-8, 1e12)
+
+
+@given(st.lists(amounts, min_size=1, max_size=50), st.randoms())
+def test_a_volume_is_the_sum_rounded_once_in_any_order(volumes, random):
+    shuffled = random.sample(volumes, len(volumes))
+    sums = [
+        pl.LazyFrame({"volume": each}).select(exact_sum("volume")).collect(engine=engine).item()
+        for each in (volumes, shuffled)
+        for engine in ("in-memory", "streaming")
+    ]
+    assert set(sums) == {math.fsum(volumes)}
+
+
+@pytest.mark.parametrize("volume", [1e25, math.inf, -1e300, 0.0])
+def test_what_no_whole_number_holds_is_summed_as_floats(volume):
+    summed = pl.DataFrame({"volume": [1.0, volume]}).select(exact_sum("volume")).item()
+    assert summed == 1.0 + volume
+
+
+def test_a_volume_that_is_no_number_leaves_no_sum():
+    assert math.isnan(pl.DataFrame({"volume": [1.0, math.nan]}).select(exact_sum("volume")).item())
