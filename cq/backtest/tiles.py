@@ -9,7 +9,7 @@ from cq.backtest.sums import LANES
 
 TILE: Final = 1_024
 """Bars at a time: a multiple of the lanes in which sums are taken, and within the nearest cache."""
-ORDERLESS: Final = ("extremes", "apart")
+ORDERLESS: Final = ("extremes",)
 """What gives the same bits in any order: it may be done several at a time."""
 ANY_ORDER: Final = {"nnan", "nsz"}
 """How numba is told so."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cq.backtest.engine import simulate
 from cq.errors import CqError
-from cq.sweeps.compiled import is_worth_it
+from cq.sweeps.compiled import CROSSING, FOLLOWING, is_worth_it
 from cq.sweeps.crossing import Crossings, crossings_of
 from cq.sweeps.figures import Asked, Failed, Trial, in_blocks, of_run
 from cq.sweeps.ground import Ground
@@ -34,8 +34,8 @@ class Bench:
     ) -> list[Outcome]:
         """The outcome of each trial, in their order; `each` is told as soon as one is known."""
         found: dict[int, Outcome] = {}
-        self.machine = is_worth_it(self.ground.bars.height * len(asked))
         crossing, others = self._sorted(asked)
+        self.machine = self._is_worth_it(others, FOLLOWING)
         with ThreadPoolExecutor(self.workers) as pool:
             for one in self._crossings(pool, crossing):
                 found[one.number] = one
@@ -48,14 +48,17 @@ class Bench:
     def _sorted(self, asked: Sequence[Asked]) -> tuple[Crossings | None, list[Asked]]:
         """Those that are crossings of simple means, and all others."""
         ground = self.ground
-        if len(ground.symbols) > 1 or not self.machine:
+        if len(ground.symbols) > 1 or not self._is_worth_it(asked, CROSSING):
             return None, list(asked)
         return crossings_of(ground, asked)
+
+    def _is_worth_it(self, asked: Sequence[Asked], names: Sequence[str]) -> bool:
+        return is_worth_it(self.ground.bars.height * len(asked), names)
 
     def _crossings(self, pool: ThreadPoolExecutor, all_of: Crossings | None) -> Iterator[Trial]:
         if all_of is None:
             return
-        for table in all_of.tables():
+        for table in all_of.tables(pool):
             parts = [table[i : i + AT_ONCE] for i in range(0, len(table), AT_ONCE)]
             for made in pool.map(all_of.run, parts):
                 yield from made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, Final
@@ -14,22 +15,25 @@ from cq.sweeps import kernel
 
 VERY_LONG: Final = 20_000_000
 """Bars × trials from which machine code is made where there is none yet."""
+CROSSING: Final = ("means", "crossings")
+FOLLOWING: Final = ("followed",)
 
 
-def is_worth_it(cells: int) -> bool:
-    """Whether machine code serves so much work (bars × trials) better, with what it costs to have.
+def is_worth_it(cells: int, names: Sequence[str]) -> bool:
+    """Whether machine code of these functions serves so much work (bars × trials) better, with what
+    it costs to have.
 
     Where it is not on disk yet it has to be made, which takes a quarter of a minute.
     """
     if cells < LONG or compiled() is None:
         return False
-    return cells >= VERY_LONG or kept()
+    return cells >= VERY_LONG or kept(names)
 
 
-def kept() -> bool:
-    """Whether the machine code of this version lies on disk already."""
+def kept(names: Sequence[str]) -> bool:
+    """Whether their machine code lies on disk already; where not, it takes long."""
     code = compiled()
-    return code is not None and all(is_on_disk(one) for one in vars(code).values())
+    return code is not None and all(is_on_disk(getattr(code, name)) for name in names)
 
 
 @cache
@@ -38,7 +42,7 @@ def compiled() -> Any | None:
     names = machine_code((arithmetic, tiles, kernel), _how, (sys.modules[__name__],))
     if names is None:
         return None
-    return SimpleNamespace(**{name: names[name] for name in ("means", "crossings", "followed")})
+    return SimpleNamespace(**{name: names[name] for name in (*CROSSING, *FOLLOWING)})
 
 
 def _how(name: str) -> dict[str, Any]:

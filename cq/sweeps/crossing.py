@@ -6,7 +6,9 @@ these cannot tell apart is compared in whole numbers, as there.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,11 +24,11 @@ from cq.errors import CqError
 from cq.indicators.columns import fixed_point
 from cq.strategies.crossover import CrossoverConfig
 from cq.strategies.sizing import FixedFraction
-from cq.sweeps.compiled import compiled
+from cq.sweeps.compiled import CROSSING, compiled, kept
 from cq.sweeps.figures import Asked, Clock, Trial, in_blocks, of_sums
 from cq.sweeps.ground import Ground
 from cq.sweeps.kernel import SUMS
-from cq.sweeps.quick import LONG, space, terms_of
+from cq.sweeps.quick import space, terms_of
 
 TABLE: Final = 200_000_000
 """Bytes of means that are held at once, at the most, where one pair does not need more."""
@@ -53,7 +55,7 @@ class Crossings:
         last = self.clock.ts[-1:]
         self.growth = float(buy_and_hold([self.market], int(self.clock.ts[0]), last, 1.0)[0])
 
-    def tables(self) -> Iterator[list[tuple[Asked, Rules]]]:
+    def tables(self, pool: Executor) -> Iterator[list[tuple[Asked, Rules]]]:
         """The trials in parts whose means are held at once; those stand in `table` meanwhile."""
         rows = max(2, TABLE // (4 * self.market.ts.size))
         part: list[tuple[Asked, Rules]] = []
@@ -61,29 +63,33 @@ class Crossings:
         for one in self.asked:
             mine = dict.fromkeys(windows_of(one[0]))
             if len(windows | mine) > rows:
-                yield self._filled(part, list(windows))
+                yield self._filled(part, list(windows), pool)
                 part, windows = [], {}
             part.append(one)
             windows |= mine
-        yield self._filled(part, list(windows))
+        yield self._filled(part, list(windows), pool)
 
-    def _filled(self, part: list[Any], windows: list[int]) -> list[tuple[Asked, Rules]]:
+    def _filled(
+        self, part: list[Any], windows: list[int], pool: Executor
+    ) -> list[tuple[Asked, Rules]]:
         size = self.market.ts.size
         if self.table is None or self.table.shape[0] < len(windows):
             self.table = np.empty((len(windows), size), dtype=np.float32)
         code = compiled()
         assert code is not None
-        announce(*LONG)
+        announce("trials of crossing means", "a quarter of a minute", lambda: kept(CROSSING))
         old, self.places = self.places, {}
         free = list(range(self.table.shape[0]))
         for window in windows:  # what is there already stays
             if window in old and old[window] in free:
                 self.places[window] = old[window]
                 free.remove(old[window])
-        for window in windows:
-            if window not in self.places:
-                self.places[window] = free.pop()
-                code.means(self.sums, window, self.table[self.places[window]])
+        lacking = [window for window in windows if window not in self.places]
+        self.places |= {window: free.pop() for window in lacking}
+        made = pool.map(
+            lambda window: code.means(self.sums, window, self.table[self.places[window]]), lacking
+        )
+        deque(made, maxlen=0)
         return part
 
     def run(self, part: Sequence[tuple[Asked, Rules]]) -> list[Trial]:
@@ -94,19 +100,19 @@ class Crossings:
         )
         fractions = np.array([one.strategy.config.sizing.fraction for one, _ in part])  # type: ignore[union-attr]
         terms = np.array([terms_of(rules) for _, rules in part])
-        found, kept = np.zeros((len(part), len(SUMS))), np.zeros((len(part), self.ends.size))
+        found, worth = np.zeros((len(part), len(SUMS))), np.zeros((len(part), self.ends.size))
         market, code = self.market, compiled()
         assert code is not None
         code.crossings(
             self.table, self.sums, pairs, fractions, self.first, fixed(market.open),
-            fixed(market.close), terms, self.ends, *space(market.ts.size), found, kept,
+            fixed(market.close), terms, self.ends, *space(market.ts.size), found, worth,
         )  # fmt: skip
         return [
             Trial(
                 one.number, one.params,
                 of_sums(found[i], self.clock, rules.cash, self.growth * rules.cash),
                 rules.cash,
-                *in_blocks(kept[i], rules.cash),
+                *in_blocks(worth[i], rules.cash),
             )
             for i, (one, rules) in enumerate(part)
         ]  # fmt: skip

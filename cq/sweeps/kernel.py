@@ -72,8 +72,7 @@ def cross(
     words = signs.view(np.uint64)
     for begin in range(max(first, slow - 1), one.size, TILE):
         end = min(begin + TILE, one.size)
-        compare(one[begin:end], other[begin:end], signs)
-        if apart(one[begin:end], other[begin:end]) <= 0.0:
+        if compare(one[begin:end], other[begin:end], signs):
             settle_ties(one, other, sums, begin, end, fast, slow, signs)
         if end - begin < TILE:
             signs[end - begin :] = signs[end - begin - 1]
@@ -90,18 +89,13 @@ def cross(
     return count
 
 
-def compare(one: Any, other: Any, signs: Any) -> None:
-    """Which of two means is above, as they are rounded."""
+def compare(one: Any, other: Any, signs: Any) -> bool:
+    """Which of two means is above, as they are rounded; whether rounding may hide it somewhere."""
+    near = False
     for i in range(one.size):
         signs[i] = one[i] > other[i]
-
-
-def apart(one: Any, other: Any) -> float:
-    """How far two means lie apart where they are nearest, less what rounding may hide."""
-    least: float = abs(one[0] - other[0]) - NEAR * other[0]
-    for i in range(one.size):
-        least = min(least, abs(one[i] - other[i]) - NEAR * other[i])
-    return least
+        near |= abs(one[i] - other[i]) <= NEAR * other[i]
+    return near
 
 
 def settle_ties(

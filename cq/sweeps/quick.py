@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -16,12 +17,12 @@ from cq.backtest.market import Market, Rules
 from cq.backtest.metrics import Metrics
 from cq.backtest.sums import LANES
 from cq.backtest.tiles import TILE
-from cq.sweeps.compiled import compiled
+from cq.sweeps.compiled import FOLLOWING, compiled
 from cq.sweeps.compiled import kept as on_disk
 from cq.sweeps.figures import Clock, of_sums
 from cq.sweeps.kernel import SUMS
 
-LONG: Final = ("trials", "a quarter of a minute", on_disk)
+LONG: Final = ("trials", "a quarter of a minute", partial(on_disk, FOLLOWING))
 """What takes long the first time."""
 _SPACE = threading.local()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,17 @@ class Runner:
     ) -> list[Outcome]:
         """The outcome of each point, in their order; `each` is told as soon as one is known."""
         found: dict[int, Outcome] = {}
+        with _nothing_collected():
+            waiting = self._sorted(points, found)
+        for ground, asked in waiting:
+            for one in Bench(ground, self.workers).run(asked, each):
+                found[one.number] = one
+        return [found[number] for number, _ in points]
+
+    def _sorted(
+        self, points: Sequence[Ask], found: dict[int, Outcome]
+    ) -> list[tuple[Ground, list[Asked]]]:
+        """What is to be run over which ground; of points that cannot be run the outcome is told."""
         waiting: list[tuple[Ground, list[Asked]]] = []
         for number, params in points:
             try:
@@ -84,7 +97,20 @@ class Runner:
             if not waiting or waiting[-1][0] is not ground:
                 waiting.append((ground, []))
             waiting[-1][1].append(Asked(number, params, strategy))
-        for ground, asked in waiting:
-            for one in Bench(ground, self.workers).run(asked, each):
-                found[one.number] = one
-        return [found[number] for number, _ in points]
+        return waiting
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Without looking for garbage: thousands of strategies are made, and all of them stay.
+
+    Each look goes through everything that was ever imported, and takes longer than making them.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -125,7 +125,7 @@ def test_bars_of_a_lake_before_the_period_are_those_of_the_trials_own_run(tmp_pa
 
 
 def test_machine_code_gives_the_same_bits(strategy, monkeypatch):
-    monkeypatch.setattr("cq.sweeps.bench.is_worth_it", lambda _: True)
+    monkeypatch.setattr("cq.sweeps.bench.is_worth_it", lambda *_: True)
     bars = market(3_000, skip=0.003)
     flat = bars.with_columns(
         pl.when(pl.col("ts") > 2_400 * HOUR).then(100.1).otherwise(pl.col(one)).alias(one)
