@@ -12,7 +12,7 @@ import polars as pl
 from cq.backtest.bars import ALL
 from cq.backtest.frames import Part
 from cq.backtest.intents import Floats
-from cq.backtest.market import LEVELS, Market
+from cq.backtest.market import LEVELS, Bounds, Market, bounds_of
 from cq.errors import DataError, StrategyError
 from cq.lake.evidence import BARS, Question, blocks_of, described
 from cq.lake.fingerprint import Fingerprint, Owner
@@ -44,7 +44,7 @@ def markets_of(
     found: list[Market] = []
     for part in parts:
         target = _array(part.rows["target"])
-        _check_targets(part, target, strategy)
+        wanted = _checked(part, target, strategy)
         _check_levels(part, strategy)
         rows = _priced(part, say)
         ts = rows["ts"].to_numpy()
@@ -53,7 +53,8 @@ def markets_of(
         columns: dict[str, Any] = {
             name: _array(rows[name]) for name in COLUMNS if name in rows.columns
         }
-        columns["target"] = target if rows is part.rows else _array(rows["target"])
+        whole = rows is part.rows
+        columns["target"] = target if whole else _array(rows["target"])
         if "volume" in columns:
             columns["volume"] = _volume(part.symbol, columns["volume"], say)
         levels = {
@@ -62,8 +63,9 @@ def markets_of(
             if f"order_{name}" in rows.columns
         }
         if ts.size:
-            found.append(Market(symbol=part.symbol, ts=ts, **columns, levels=levels))
-            _check_moments(found[-1])
+            market = Market(symbol=part.symbol, ts=ts, **columns, levels=levels)
+            found.append(market.knowing(steps=part.steps, wanted=wanted) if whole else market)
+            _check_moments(market)
     if not found:
         names = ", ".join(part.symbol for part in parts)
         raise DataError(f"no bar of {names} has a price above zero; look with `cq lake quality`")
@@ -134,17 +136,24 @@ def _volume(symbol: str, volume: Any, say: Callable[[str], None]) -> Any:
 
 def _array(column: pl.Series) -> Any:
     """The column, not copied where it need not be; NaN where a float is not there."""
-    if column.null_count() and column.len() >= LONG and column.dtype == pl.Float64:
-        column = column.fill_null(math.nan)
-    return column.to_numpy()
+    missing = column.null_count()
+    if not missing or column.len() < LONG or column.dtype != pl.Float64:
+        return column.to_numpy()
+    rest = column.slice(missing)
+    if rest.null_count():
+        return column.fill_null(math.nan).to_numpy()
+    found = np.empty(column.len())  # numpy's memory comes in large pages
+    found[:missing], found[missing:] = np.nan, rest.to_numpy()
+    return found
 
 
-def _check_targets(part: Part, target: Floats, strategy: Strategy) -> None:
-    said = part.rows["target"]
-    if np.count_nonzero(np.isfinite(target)) + said.null_count() == target.size:
-        return
-    finite = said.is_finite()
-    ts, target = part.rows.filter(~finite).select("ts", "target").row(0)
+def _checked(part: Part, target: Floats, strategy: Strategy) -> Bounds:
+    """What the targets lie between; StrategyError where one of them is no number."""
+    said, found = part.rows["target"], bounds_of(target)
+    finite = math.isfinite(found.least) and math.isfinite(found.most)
+    if found.missing == said.null_count() and (finite or found.missing == target.size):
+        return found
+    ts, target = part.rows.filter(~said.is_finite()).select("ts", "target").row(0)
     raise StrategyError(
         str(strategy.code or strategy.name),
         f"the target of {part.symbol} at {iso(ts)} is {target}; "

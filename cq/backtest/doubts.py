@@ -36,8 +36,9 @@ def doubts(
     found, where = [], str(strategy.code or strategy.name)
     if strategy.code is not None and (doubt := difference(bars.collect(), parts, strategy)):
         found.append(doubt)
-    least, most = _bounds(parts)
-    if least < 0 and not rules.allow_short and any(_least(one) < 0 for one in markets):
+    least = min((one.wanted.least for one in markets if one.wanted.least < 0), default=0.0)
+    most = max((one.wanted.most for one in markets if one.wanted.most > 0), default=0.0)
+    if least < 0 and not rules.allow_short:
         found.append(f"{where}: a signal of −1 holds nothing: spot markets know no shorts")
     found += _undecided(parts, strategy)
     if rules.unit != "fraction" or max(most, -least) > rules.max_position * (1 + HAIR):
@@ -46,18 +47,6 @@ def doubts(
     found += [f"{where}: {one}" for one in _beyond(markets, rules)]
     found += [f"{where}: {one}" for one in _untraded(markets, rules, made)]
     return found
-
-
-def _bounds(parts: Sequence[Part]) -> tuple[float, float]:
-    """The lowest and the highest target, 0 among them."""
-    columns = [one.rows["target"] for one in parts]
-    least = min(float(one.min() or 0.0) for one in columns)  # type: ignore[arg-type]
-    most = max(float(one.max() or 0.0) for one in columns)  # type: ignore[arg-type]
-    return min(least, 0.0), max(most, 0.0)
-
-
-def _least(market: Market) -> float:
-    return float(np.fmin.reduce(market.target))
 
 
 def _undecided(parts: Sequence[Part], strategy: Strategy) -> list[str]:
@@ -127,7 +116,7 @@ def _wanted(market: Market, rules: Rules) -> Floats:
 
 def _highest(market: Market, rules: Rules) -> float:
     """The most that is ever wanted."""
-    return float(np.fmax.reduce(_capped(market.target, rules), initial=0.0))
+    return float(np.fmax.reduce(_capped(np.array(market.wanted[:2]), rules), initial=0.0))
 
 
 def _capped(target: Floats, rules: Rules) -> Floats:

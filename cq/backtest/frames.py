@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 
 import polars as pl
 
 from cq.backtest.steps import least_and_most
 
+Steps = tuple[int, int]
+"""The shortest and the longest time from one bar to the next."""
+
 
 @dataclass(frozen=True)
 class Part:
-    """What was read of one symbol, oldest first, with its targets."""
+    """What was read of one symbol, oldest first, with its targets; and its steps, where known."""
 
     symbol: str
     rows: pl.DataFrame
+    steps: Steps | None = None
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,25 @@ class Ordered:
     rows: pl.DataFrame
     names: tuple[str, ...]
     edges: tuple[int, ...]
+    steps: tuple[Steps, ...]
 
     @classmethod
     def of(cls, bars: pl.DataFrame) -> Ordered:
         """The rows as they are where they lie so, else sorted."""
-        found = _starts(bars)
-        if found is None:
-            return cls.of(bars.sort("symbol", "ts"))
-        return cls(bars, tuple(found), (*found.values(), bars.height))
+        found = cls._symbol_by_symbol(bars)
+        if found is None or any(least < 0 for least, _ in found.steps):
+            found = cls._symbol_by_symbol(bars.sort("symbol", "ts"))
+            assert found is not None
+        return found
+
+    @classmethod
+    def _symbol_by_symbol(cls, bars: pl.DataFrame) -> Ordered | None:
+        starts = _starts(bars)
+        if starts is None:
+            return None
+        ts, edges = bars["ts"].to_numpy(), (*starts.values(), bars.height)
+        steps = tuple(least_and_most(ts[a:b]) for a, b in pairwise(edges))
+        return cls(bars, tuple(starts), edges, steps)
 
     def with_rows(self, rows: pl.DataFrame) -> Ordered:
         """Other columns of the same bars."""
@@ -43,18 +57,17 @@ class Ordered:
         """One part a symbol."""
         rows = self.rows.drop("symbol", strict=False)
         ends = pairwise(self.edges)
-        return [
-            Part(name, rows.slice(a, b - a)) for name, (a, b) in zip(self.names, ends, strict=True)
-        ]
+        found = zip(self.names, ends, self.steps, strict=True)
+        return [Part(name, rows.slice(a, b - a), steps) for name, (a, b), steps in found]
 
-    @cached_property
+    @property
     def shortest_step(self) -> int:
         """The shortest time between two bars of a symbol; 0 where no symbol has two."""
-        ts, found = self.rows["ts"].to_numpy(), []
-        for a, b in pairwise(self.edges):
-            least, most = least_and_most(ts[a:b])
-            if least <= 0 < most:  # bars repeat
-                steps = ts[a + 1 : b] - ts[a : b - 1]
+        found = []
+        for (a, b), (least, most) in zip(pairwise(self.edges), self.steps, strict=True):
+            if least == 0 < most:  # bars repeat
+                ts = self.rows["ts"][a:b].to_numpy()
+                steps = ts[1:] - ts[:-1]
                 least = int(steps[steps > 0].min())
             if most > 0:
                 found.append(least)
@@ -62,15 +75,13 @@ class Ordered:
 
 
 def _starts(bars: pl.DataFrame) -> dict[str, int] | None:
-    """The first row of each symbol, by name; None where rows are not in order."""
+    """The first row of each symbol, by name; None where symbols are not in order."""
     if bars.is_empty():
         return {}
     first, symbol = pl.col("symbol").first(), pl.col("symbol")
     name, alone = bars.select(first, (symbol == first).all().alias("alone")).row(0)
     if alone:
-        return {name: 0} if bars["ts"].is_sorted() else None
-    runs, ts = bars["symbol"].rle().struct.unnest(), bars["ts"].to_numpy()
+        return {name: 0}
+    runs = bars["symbol"].rle().struct.unnest()
     names, starts = runs["value"].to_list(), [0, *runs["len"].cum_sum().to_list()[:-1]]
-    back = (ts[1:] < ts[:-1]).nonzero()[0] + 1
-    ordered = names == sorted(set(names)) and set(starts).issuperset(back)
-    return dict(zip(names, starts, strict=True)) if ordered else None
+    return dict(zip(names, starts, strict=True)) if names == sorted(set(names)) else None

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cq.backtest.account import Costs
 from cq.backtest.intents import Floats, Ints
-from cq.backtest.steps import least_and_most
+from cq.backtest.steps import BLOCK, least_and_most
 
 LEVELS: Final = ("limit", "trigger", "stop", "take", "trail")
 """What may be said at each bar beside the target, where it is not the same for all."""
+
+
+class Bounds(NamedTuple):
+    """The lowest and the highest of some numbers, and how many of them are NaN."""
+
+    least: float
+    most: float
+    missing: int
+
+
+def bounds_of(numbers: Floats) -> Bounds:
+    """A block at a time, which is looked at three times; NaN where there is no number."""
+    least, most, missing = math.nan, math.nan, 0
+    for at in range(0, numbers.size, BLOCK):
+        block = numbers[at : at + BLOCK]
+        missing += int(np.count_nonzero(np.isnan(block)))
+        least, most = np.fmin(least, np.fmin.reduce(block)), np.fmax(most, np.fmax.reduce(block))
+    return Bounds(float(least), float(most), missing)
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,16 @@ class Market:
     def steps(self) -> tuple[int, int]:
         """The shortest and the longest time from one bar to the next."""
         return least_and_most(self.ts)
+
+    @cached_property
+    def wanted(self) -> Bounds:
+        """What its targets lie between."""
+        return bounds_of(self.target)
+
+    def knowing(self, **found: Any) -> Market:
+        """The same, of which `steps` or `wanted` have been found already; None is not known."""
+        vars(self).update({name: one for name, one in found.items() if one is not None})
+        return self
 
     def at_or_before(self, moments: Ints) -> Ints:
         """For each moment the row of the newest bar that has opened by then; −1 before all."""

@@ -9,13 +9,12 @@ import math
 from typing import Final
 
 import numpy as np
-import polars as pl
 
 from cq.backtest.intents import Floats
 from cq.backtest.metrics import Metrics
 from cq.backtest.sums import mean, total
 from cq.errors import UsageError
-from cq.stats.falls import drawdowns
+from cq.stats.falls import falls_of
 from cq.stats.sharpe import Moments, minimum_track_record, moments, probabilistic_sharpe
 
 FEW: Final = 20
@@ -58,14 +57,15 @@ def falls(values: Floats, cash: float, length: float) -> Metrics:
         none = ("max_dd_days", "avg_dd", "avg_dd_days", "drawdowns", "underwater", "ulcer")
         return dict.fromkeys(none)
     curve = np.concatenate(([cash], values))
-    found = drawdowns(pl.DataFrame({"ts": np.arange(curve.size), "equity": curve}))
+    found = falls_of(curve)
     below = curve[1:] / np.maximum.accumulate(curve)[1:] - 1
-    bars = found["bars"].to_numpy()
+    days = found.end - found.begin + (found.end < curve.size)
+    deepest_first = np.lexsort((found.begin, found.depth))
     return {
-        "max_dd_days": float(bars.max(initial=0)) * length,
-        "avg_dd": mean(found["depth"].to_numpy()) if found.height else None,
-        "avg_dd_days": mean(bars) * length if found.height else None,
-        "drawdowns": found.height,
+        "max_dd_days": float(days.max(initial=0)) * length,
+        "avg_dd": mean(found.depth[deepest_first]) if days.size else None,
+        "avg_dd_days": mean(days[deepest_first].astype(np.float64)) * length if days.size else None,
+        "drawdowns": days.size,
         "underwater": float(np.count_nonzero(below < 0)) / below.size,
         "ulcer": math.sqrt(mean(below**2)),
     }

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from cq.indicators.arrays import Array
 from cq.indicators.columns import DECIMALS
@@ -23,27 +24,35 @@ LIMIT: Final = 2**63
 Ints = npt.NDArray[np.int64]
 
 
-def above(arrays: Sequence[Array], fast: int, slow: int) -> Array:
-    """1 where the mean of the last `fast` values lies above that of the last `slow`, else 0.
+def above(arrays: Sequence[Array], fast: int, slow: int) -> pl.Series:
+    """Whether the mean of the last `fast` values lies above that of the last `slow`.
 
-    NaN before the first windows are full, and where one of them holds a NaN.
+    Null before the first windows are full, and where one of them holds a NaN.
     """
     (values,), window = arrays, max(fast, slow)
-    found = np.full(len(values), np.nan)
-    runs, size = len(values) - window + 1, max(BLOCK, 4 * window)
+    runs, size = max(len(values) - window + 1, 0), max(BLOCK, 4 * window)
+    found, broken = np.zeros(runs, dtype=np.bool_), None
     for start in range(0, runs, size):
-        end = min(start + size, runs) + window - 1
-        found[start + window - 1 : end] = _compared(values[start:end], fast, slow)
-    return found
+        block = slice(start, min(start + size, runs))
+        near = values[start : block.stop + window - 1]
+        scaled = near * 10.0**DECIMALS
+        np.rint(scaled, out=scaled)
+        if np.isnan(lowest := scaled.min()):
+            holes = np.isnan(scaled)
+            broken = np.zeros(runs, dtype=np.bool_) if broken is None else broken
+            broken[block] = summed(holes.astype(np.int64), window, 1)[0] > 0
+            lowest = 0.0 if holes.all() else np.nanmin(scaled)
+            scaled[holes] = lowest
+        found[block] = _compared(scaled, lowest, fast, slow)
+    known = pl.Series(found)
+    if broken is not None:
+        known = pl.select(pl.when(~pl.Series(broken)).then(known)).to_series()
+    return pl.Series([None], dtype=pl.Boolean).new_from_index(0, len(values) - runs).extend(known)
 
 
-def _compared(values: Array, fast: int, slow: int) -> Any:
-    """The same for one block, from its first full windows on."""
-    scaled = values * 10.0**DECIMALS
-    np.rint(scaled, out=scaled)
-    lowest, highest = scaled.min(), scaled.max()
-    if lowest != lowest:
-        return _with_holes(values, fast, slow)
+def _compared(scaled: Array, lowest: float, fast: int, slow: int) -> Any:
+    """The same of one block of prices in fixed point, from its first full windows on."""
+    highest = scaled.max()
     if not -LIMIT < lowest <= highest < LIMIT:
         raise OverflowError("conversion from floats to whole numbers: 9.2e10 is the most")
     spread = int(highest) - int(lowest)
@@ -55,14 +64,6 @@ def _compared(values: Array, fast: int, slow: int) -> Any:
     if units.dtype != object and spread * fast * slow >= LIMIT:
         return _widely(one, fast, other, slow)
     return one * slow > other * fast
-
-
-def _with_holes(values: Array, fast: int, slow: int) -> Any:
-    missing = np.isnan(values)
-    lowest = 0.0 if missing.all() else np.nanmin(values)
-    found = _compared(np.where(missing, lowest, values), fast, slow)
-    gaps, _ = summed(missing.astype(np.int64), max(fast, slow), 1)
-    return np.where(gaps > 0, np.nan, found)
 
 
 def summed(units: Any, fast: int, slow: int) -> tuple[Any, Any]:

@@ -17,16 +17,24 @@ def batch(function: Callable[..., Array], inputs: Sequence[pl.Expr], *parameters
     return pl.map_batches(list(inputs), Batch(function, parameters), return_dtype=pl.Float64)
 
 
+def batch_of_marks(
+    function: Callable[..., pl.Series], inputs: Sequence[pl.Expr], *parameters: Any
+) -> pl.Expr:
+    """The same of a function that gives true, false or null."""
+    return pl.map_batches(list(inputs), Batch(function, parameters), return_dtype=pl.Boolean)
+
+
 @dataclass(frozen=True)
 class Batch:
     """A function with its parameters, as a plan holds it; it can be pickled, as plans can."""
 
-    function: Callable[..., Array]
+    function: Callable[..., Array | pl.Series]
     parameters: tuple[Any, ...]
 
     def __call__(self, columns: Sequence[pl.Series]) -> pl.Series:
         """What the function makes of the columns of one symbol."""
-        return series(self.function([*map(array, columns)], *self.parameters))
+        found = self.function([*map(array, columns)], *self.parameters)
+        return found if isinstance(found, pl.Series) else series(found)
 
 
 def array(column: pl.Series) -> Array:

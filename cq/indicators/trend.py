@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from cq.indicators.above import above
-from cq.indicators.arrays import batch
+from cq.indicators.arrays import batch, batch_of_marks
 from cq.indicators.columns import Column, column
 from cq.indicators.kernels import chained, kernel, weighted
 from cq.indicators.registry import forgets, indicator, whole
@@ -47,7 +47,7 @@ def sma_above(values: Column, fast: int, slow: int) -> pl.Expr:
     Compared as whole numbers (of 8 decimals), crosswise instead of divided: a flat market is a
     tie, on any machine. Null until both averages are there.
     """
-    return batch(above, [column(values)], fast, slow).cast(pl.Boolean)
+    return batch_of_marks(above, [column(values)], fast, slow)
 
 
 @indicator("trend", "price", lambda span, tolerance: span + forgets(2 / (span + 1), tolerance))

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from cq.errors import UsageError
+
+
+class Falls(NamedTuple):
+    """Falls by their rows: below their high from `begin` on, and not any more at `end`.
+
+    `depth` is a negative fraction of the high. Of the last one `end` may be the number of rows.
+    """
+
+    begin: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    depth: npt.NDArray[np.float64]
+
+
+def falls_of(values: npt.NDArray[np.float64]) -> Falls:
+    """The falls of a curve of values above zero, in the order of time."""
+    peak = np.maximum.accumulate(values)
+    edges = np.flatnonzero(np.diff(values < peak, prepend=False, append=False))
+    if not edges.size:
+        return Falls(edges, edges, np.zeros(0))
+    starts = edges[:-1] if edges[-1] == values.size else edges
+    depth = np.minimum.reduceat(values / peak, starts)[::2] - 1
+    return Falls(edges[::2], edges[1::2], depth)
 
 
 def drawdowns(curve: pl.DataFrame, value: str = "equity") -> pl.DataFrame:
@@ -17,29 +43,40 @@ def drawdowns(curve: pl.DataFrame, value: str = "equity") -> pl.DataFrame:
     ts, values = curve["ts"], curve[value]
     if not ts.is_sorted() or bool((values <= 0).any()) or values.null_count():
         raise UsageError(f"a curve needs rising ts and {value} above zero on each row")
-    rows = curve.select("ts", value, peak=pl.col(value).cum_max()).with_columns(
-        below=pl.col(value) < pl.col("peak")
-    )
-    # a fall begins where the curve is first below its high, and ends where it is not any more
-    begun = pl.col("below") & ~pl.col("below").shift(1, fill_value=False)
-    falls = (
-        rows.with_columns(
-            fall=begun.cum_sum(),
-            before_ts=pl.col("ts").shift(1),
-            after_ts=pl.col("ts").shift(-1),
-        )
-        .filter("below")
-        .group_by("fall", maintain_order=True)
-        .agg(
-            peak_ts=pl.col("before_ts").first(),
-            trough_ts=pl.col("ts").get(pl.col(value).arg_min()),
-            recovered_ts=pl.col("after_ts").last(),
-            depth=(pl.col(value) / pl.col("peak")).min() - 1,
-            bars=pl.len() + pl.col("after_ts").last().is_not_null(),
-            bars_to_trough=pl.col(value).arg_min() + 1,
-        )
-    )
-    return falls.drop("fall").sort("depth", "peak_ts")
+    found = falls_of(numbers := values.cast(pl.Float64).to_numpy())
+    recovered = found.end < len(values)
+    lowest = _lowest(numbers, found)
+    return pl.DataFrame(
+        {
+            "peak_ts": ts.gather(found.begin - 1),
+            "trough_ts": ts.gather(lowest),
+            "recovered_ts": ts.gather(_where(found.end, recovered)),
+            "depth": found.depth,
+            "bars": pl.Series(found.end - found.begin + recovered, dtype=pl.UInt32),
+            "bars_to_trough": pl.Series(lowest - found.begin + 1, dtype=pl.UInt32),
+        }
+    ).sort("depth", "peak_ts")
+
+
+def _lowest(values: npt.NDArray[np.float64], found: Falls) -> npt.NDArray[np.int64]:
+    """The row of the lowest value of each fall, the first where there are several."""
+    lengths = found.end - found.begin
+    rows = np.arange(lengths.sum()) + np.repeat(found.begin - _before(lengths), lengths)
+    inside = values[rows]
+    low = np.minimum.reduceat(inside, _before(lengths)) if lengths.size else inside
+    at_low = np.flatnonzero(inside == np.repeat(low, lengths))
+    return rows[at_low[np.searchsorted(at_low, _before(lengths))]]
+
+
+def _before(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many rows lie in the falls before each."""
+    found: npt.NDArray[np.int64] = np.cumsum(lengths) - lengths
+    return found
+
+
+def _where(rows: Any, there: Any) -> pl.Series:
+    """Numbers of rows, null where there is none."""
+    return pl.select(pl.when(pl.Series(there)).then(pl.Series(rows))).to_series()
 
 
 def max_drawdown(curve: pl.DataFrame, value: str = "equity") -> float:
