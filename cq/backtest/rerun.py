@@ -16,8 +16,9 @@ from cq.backtest.kept import ABSENT, Kept, differing
 from cq.backtest.result import DETAIL, FILES
 from cq.backtest.single import traded
 from cq.errors import CqError, DataError
+from cq.lake.damage import digest
 from cq.lake.diff import between_prints
-from cq.lake.evidence import Question, file_digest, take
+from cq.lake.evidence import Question, take
 from cq.lake.fingerprint import File, Fingerprint, load
 from cq.strategies.loading import load as load_strategy
 from cq.utils.settings import Backtest
@@ -180,4 +181,4 @@ def changed(root: Path, then: Fingerprint, now: Fingerprint) -> dict[str, list[s
 
 def _differs(root: Path, file: File) -> bool:
     path = root / file.path
-    return path.is_file() and file_digest(path) != file.digest
+    return path.is_file() and digest(path) != file.digest

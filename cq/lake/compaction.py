@@ -7,7 +7,6 @@ changed meanwhile. Files that cq did not write, and damaged ones, are left alone
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ import pyarrow as pa
 
 from cq.errors import CompactionFailed, LakeBusy
 from cq.lake import disk, locks, swap
+from cq.lake.damage import altered
 from cq.lake.datasets import DATASETS, dataset
 from cq.lake.lake import Lake
 from cq.lake.layout import Layout, Leaf, is_ours
@@ -193,7 +193,7 @@ class _Folders:
             return _left(task, "a symbolic link leads to it, or a folder lies in it")
         pieces: dict[str, list[Piece]] = {}
         for name in task.small:
-            if not is_whole(folder / name):
+            if altered(folder / name):
                 damaged.append(name)
             elif (found := merge.pieces(folder / name)) is not None:
                 pieces[name] = found
@@ -275,10 +275,3 @@ def _left(task: _Task, why: str) -> Compacted:
     return Compacted(
         task.layout.dataset, task.leaf.path, task.leaf.owner, 0, files, files, size, size, why
     )
-
-
-def is_whole(path: Path) -> bool:
-    """Whether the bytes of a file of cq are those that its name tells."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    return path.name.endswith(f"-{found[:12]}.parquet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from cq.lake.places import at, readable
 MAGIC = b"PAR1"
 ENDS = 12
 """Bytes that the shortest Parquet file has."""
+PIECE = 4 * 2**20
+"""Bytes that are read at a time to be hashed."""
 
 BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What Polars raises over bytes that make no sense; some of them make it panic."""
@@ -57,6 +60,22 @@ def found_in(root: Path, said: str) -> Path | None:
     """The Parquet file below `root` that a message names."""
     found = re.search(rf"{re.escape(str(root))}/[^'\"\n]*?\.parquet", said)
     return at(root, found[0]) if found else None
+
+
+def digest(path: Path) -> str:
+    """Twelve hexadecimal digits that name the content of a file."""
+    sha, buffer = hashlib.sha256(), bytearray(PIECE)
+    view = memoryview(buffer)
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            sha.update(view[:count])
+    return sha.hexdigest()[:12]
+
+
+def altered(path: Path) -> str:
+    """What is wrong with the bytes of a file that cq named: its name carries their digest."""
+    found, named = digest(path), path.stem.rpartition("-")[2]
+    return "" if found == named else f"its bytes are not those its name says, but {found}"
 
 
 def problem(path: Path, *, whole: bool = True) -> str:

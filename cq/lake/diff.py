@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 
 from cq.errors import UsageError
+from cq.lake.damage import digest
 from cq.lake.datasets import Dataset, dataset
-from cq.lake.evidence import Question, blocks_of, counted, file_digest, sources_of, take
+from cq.lake.evidence import Question, blocks_of, counted, sources_of, take
 from cq.lake.fingerprint import NO_TIME, Block, File, Fingerprint, Owner
 from cq.lake.layout import Part, is_ours
 from cq.lake.windows import FOREVER, Window, rows_in, windows
@@ -171,7 +172,7 @@ def gone(taken: Fingerprint, lake: Lake) -> list[str]:
 def _is_there(file: File, path: Path) -> bool:
     if not path.is_file() or path.stat().st_size != file.bytes:
         return False
-    return is_ours(path.name) or file_digest(path) == file.digest
+    return is_ours(path.name) or digest(path) == file.digest
 
 
 def _span(period: str) -> Window:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from cq.errors import UsageError
-from cq.lake.damage import collected
+from cq.errors import Unreadable, UsageError
+from cq.lake.damage import altered, collected, digest
 from cq.lake.datasets import DATASETS, OHLCV, Dataset
 from cq.lake.fingerprint import PERIODS, Block, File, Fingerprint, Owner, cut, merged
 from cq.lake.layout import Part, is_ours
-from cq.lake.places import readable, relative
+from cq.lake.places import is_remote, readable, relative
 from cq.lake.resample import divides
 from cq.lake.rowhash import row_hashes
 from cq.lake.source import look
@@ -215,9 +214,11 @@ def paths_of(
 
 
 def described(root: Path, naming: Callable[[], Iterable[Path]]) -> tuple[File, ...]:
-    """What files are: rows by their footers, digests by their names where those tell.
+    """What files are: rows by their footers, digests by their bytes.
 
-    They are named again where compaction puts others into their place meanwhile.
+    They are named again where compaction puts others into their place meanwhile. Unreadable is
+    raised over a file of ours whose bytes are not those that its name says: what was read of it
+    may be anything.
     """
     return look(
         lambda: [Part((), path) for path in naming()],
@@ -226,15 +227,22 @@ def described(root: Path, naming: Callable[[], Iterable[Path]]) -> tuple[File, .
 
 
 def _described(root: Path, paths: Sequence[Path]) -> tuple[File, ...]:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        digests = list(pool.map(_digest, paths))
     return tuple(
-        File(
-            relative(root, path),
-            rows,
-            path.stat().st_size,
-            path.stem[-12:] if is_ours(path.name) else file_digest(path),
-        )
-        for path, rows in zip(paths, _rows(paths), strict=True)
+        File(relative(root, path), rows, path.stat().st_size, one)
+        for path, rows, one in zip(paths, _rows(paths), digests, strict=True)
     )
+
+
+def _digest(path: Path) -> str:
+    """Storage keeps checksums of its own, and its word is taken for what we wrote."""
+    named = path.stem[-12:] if is_ours(path.name) else None
+    if named and is_remote(path):
+        return named
+    if named and (wrong := altered(path)):
+        raise Unreadable(path, wrong)
+    return named or digest(path)
 
 
 def _rows(paths: Sequence[Path]) -> list[int]:
@@ -245,9 +253,3 @@ def _rows(paths: Sequence[Path]) -> list[int]:
     from cq.lake.status import rows_of
 
     return [rows_of(path) for path in paths]
-
-
-def file_digest(path: Path) -> str:
-    """Twelve digits that name a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

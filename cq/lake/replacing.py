@@ -18,8 +18,7 @@ import pyarrow as pa
 
 from cq.errors import CompactionFailed, LakeBusy, LakeUnwritable, Unreadable
 from cq.lake import disk, keys, parquet, rules, swap
-from cq.lake.compaction import is_whole
-from cq.lake.damage import collected
+from cq.lake.damage import altered, collected
 from cq.lake.judging import Target, files_for
 from cq.lake.layout import is_ours
 from cq.lake.merging import Merge, Piece, fingerprint, plain
@@ -135,7 +134,7 @@ class _Replacing:
         """Whether cq wrote a file, with the dataset's columns and no others."""
         if not is_ours(path.name):
             return False
-        if not is_whole(path):
+        if altered(path):
             raise Unreadable(path, "it is damaged, not what its name says")
         return self.merge.pieces(path) is not None
 

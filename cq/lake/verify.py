@@ -7,7 +7,6 @@ shows. A file of somebody else has to be whole Parquet, with the columns of its 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 from cq.errors import LakeUnwritable
 from cq.lake import footer, places
-from cq.lake.damage import problem
+from cq.lake.damage import altered, problem
 from cq.lake.datasets import DATASETS, dataset
 from cq.lake.lake import Lake
 from cq.lake.layout import is_ours
@@ -27,8 +26,6 @@ from cq.lake.verified import Facts, Verified, facts_of
 from cq.lake.walk import ANCHOR_FILE
 
 WORKERS: Final = min(8, os.cpu_count() or 1)
-PIECE: Final = 4 * 2**20
-"""Bytes that are read at a time."""
 
 CLOSED: Final = (errno.EACCES, errno.EPERM)
 
@@ -94,7 +91,7 @@ def changed(lake: Lake) -> list[Damaged]:
 def look(lake: Lake, path: Path, name: str) -> tuple[Facts | None, Damaged | None]:
     """What one file holds, and what is wrong with it; neither where it is gone."""
     try:
-        wrong = _digest_differs(path) if is_ours(path.name) else ""
+        wrong = altered(path) if is_ours(path.name) else ""
         facts = facts_of(path, dataset(name).time)
         wrong = wrong or _form(lake, path, name)
     except FileNotFoundError:  # compacted, or moved away, since it was listed
@@ -139,22 +136,6 @@ def _paths(lake: Lake, symbols: Sequence[str], datasets: Iterable[str]) -> list[
         if not symbols and anchor.exists():
             found[anchor] = name
     return list(found.items())
-
-
-def _digest_differs(path: Path) -> str:
-    """What is wrong with the bytes of a file that cq named."""
-    found, named = digest(path), path.stem.rpartition("-")[2]
-    return "" if found == named else f"its bytes are not those its name says, but {found}"
-
-
-def digest(path: Path) -> str:
-    """Twelve hexadecimal digits that name the content of a file."""
-    sha, buffer = hashlib.sha256(), bytearray(PIECE)
-    view = memoryview(buffer)
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            sha.update(view[:count])
-    return sha.hexdigest()[:12]
 
 
 def _form(lake: Lake, path: Path, name: str) -> str:

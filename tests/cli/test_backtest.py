@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 import subprocess
 import sys
 
@@ -182,3 +183,23 @@ def test_a_run_without_report_loads_only_what_it_needs(project, tmp_path):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert ran.stdout.splitlines()[-1] == "[] 0"
+
+
+def test_bars_of_a_damaged_file_are_not_traded(tmp_path, capsys):
+    create(tmp_path)
+    lake, hour = Lake(tmp_path / "lake"), makers.HOUR
+    bars = makers.hourly("BTC-BRL", [100 + 10 * math.sin(i / 9) for i in range(200)], start=0)
+    bars = bars.with_columns(interval=pl.lit("1h"))
+    late = pl.col("ts") >= 190 * hour
+    for part in (bars.filter(~late), bars.filter(late)):
+        lake.write("ohlcv", part, source="test", now_ns=10**18)
+    newest = max(lake.files("BTC-BRL", "1h"), key=lambda one: one.name)
+    close = struct.pack("<d", bars["close"][-1])
+    content = newest.read_bytes()
+    assert close in content
+    newest.write_bytes(content.replace(close, struct.pack("<d", 1e6)))
+    assert run(["--project", str(tmp_path), "backtest", str(tmp_path / BTC), *QUICK]) == 3
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"cq: {newest} cannot be read (its bytes are not those its name says")
+    assert said.endswith("`cq lake ingest` or `cq lake import`")
+    assert not list((tmp_path / "runs").glob("*"))

@@ -265,6 +265,18 @@ def test_a_file_that_somebody_wrote_over_is_named(project, capsys):
     rows.with_columns(
         close=pl.when(pl.int_range(pl.len()) == 300).then(99.0).otherwise("close")
     ).write_parquet(path)
+    assert run(["runs", "rerun", "last"]) == 3
+    assert capsys.readouterr().err.startswith(f"cq: {path} cannot be read (its bytes are not those")
+
+
+def test_a_file_of_somebody_else_that_changed_is_named(project, capsys):
+    (path,) = Lake(project / "lake").files("BTC-BRL", "1h")
+    path = path.rename(path.with_name("theirs.parquet"))
+    backtest(capsys)
+    rows = pl.read_parquet(path, hive_partitioning=False)
+    rows.with_columns(
+        close=pl.when(pl.int_range(pl.len()) == 300).then(99.0).otherwise("close")
+    ).write_parquet(path)
     code, said, _ = again(capsys)
     assert code == 1
     assert said["files"] == {"changed": [str(path.relative_to(project / "lake"))]}

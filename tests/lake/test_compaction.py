@@ -21,6 +21,7 @@ from polars.testing import assert_frame_equal
 
 from cq.errors import CompactionFailed, LakeBusy, LakeUnwritable
 from cq.lake import Lake, compaction, locks, merging, parquet, swap
+from cq.lake.damage import altered
 from cq.lake.datasets import DATASETS, OHLCV
 from cq.lake.merging import Merge, in_order
 from cq.lake.origin import origin_of
@@ -112,7 +113,7 @@ def test_a_dry_run_changes_nothing_and_says_the_same_folders(small):
 def test_files_are_named_by_their_content_and_written_like_any_other(small):
     compaction.compact(small)
     for path in (p for one in folders(small) for p in one.iterdir() if compaction.is_ours(p.name)):
-        assert compaction.is_whole(path)
+        assert not altered(path)
         group = pq.read_metadata(path).row_group(0)
         columns = {group.column(i).path_in_schema: group.column(i) for i in range(9)}
         assert "DELTA_BINARY_PACKED" in columns["ts"].encodings
@@ -337,7 +338,7 @@ def test_whatever_files_there_are_rows_stay_and_a_second_run_finds_nothing(
         now = files(lake)
         assert [one for one in compaction.compact(lake, **limits) if not one.left] == []
     assert files(lake) == now
-    assert all(compaction.is_whole(lake.root / name) for name in now if "theirs" not in name)
+    assert not any(altered(lake.root / name) for name in now if "theirs" not in name)
 
 
 @given(

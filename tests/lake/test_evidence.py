@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cq.errors import DataError, UnknownSymbol, UsageError
+from cq.errors import DataError, UnknownSymbol, Unreadable, UsageError
 from cq.lake import Lake, parquet
 from cq.lake.evidence import Question, take
 from cq.lake.fingerprint import Fingerprint, Owner, load
@@ -51,6 +52,20 @@ def test_each_series_has_a_block_for_each_day_with_its_rows(tmp_path, hourly):
     assert taken.rows == 100
     first = hourly.filter(pl.col("ts") < START + DAY).select(COUNTED)
     assert taken.blocks[BTC][0].digest == total(row_hashes(first))
+
+
+def test_no_fingerprint_is_taken_of_a_file_whose_values_were_altered(tmp_path, bars):
+    lake = written(tmp_path / "lake", bars(10))
+    (path,) = lake.files("BTC-BRL", "1h")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(struct.pack("<d", 104.0), struct.pack("<d", 904.0)))
+    assert lake.bars("BTC-BRL", "1h").collect()["close"].max() == 904  # nobody notices it here
+    with pytest.raises(Unreadable, match=r"its bytes are not those its name says") as refused:
+        lake.fingerprint("bars", symbols="BTC-BRL", interval="1h")
+    assert refused.value.path == path
+    assert "cq lake verify --quarantine" in str(refused.value)
+    path.write_bytes(content)
+    assert lake.fingerprint("bars", symbols="BTC-BRL", interval="1h").rows == 10
 
 
 def test_it_names_the_files_with_rows_bytes_and_digest(tmp_path, hourly):

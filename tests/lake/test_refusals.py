@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from cq.cli.main import run
 from cq.errors import LakeUnwritable
 from cq.lake import Lake, WriteReport, disk, landing
-from cq.lake.compaction import is_whole
+from cq.lake.damage import altered
 
 SYMBOLS = ("BTC-BRL", "ETH-BRL")
 FIRST = 380  # six hours before a month's end
@@ -66,7 +66,7 @@ def half_written(root: Path) -> list[Path]:
 def assert_nothing_torn(root: Path) -> None:
     """Files are whole, and hold nothing but rows that were handed in, each once."""
     found = [path for path in root.rglob("*.parquet") if path.name != "anchor.parquet"]
-    assert all(is_whole(path) for path in found)
+    assert not any(altered(path) for path in found)
     there = globbed(root)
     assert there.is_unique().all()
     assert there.join(rows(), on=there.columns, how="anti").is_empty()

@@ -137,7 +137,7 @@ def test_a_file_that_may_not_be_read_is_closed_not_damaged(full, monkeypatch):
     def denied(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("cq.lake.verify.digest", denied)
+    monkeypatch.setattr("cq.lake.damage.digest", denied)
     found = verify(full).damaged
     assert {(one.problem, one.closed) for one in found} == {("Permission denied", True)}
 
@@ -147,7 +147,7 @@ def test_what_changed_since_it_was_verified_is_looked_at_again_and_nothing_else(
     path = files(full)[3]
     flipped(path, 500)
     looked = []
-    from cq.lake import verify as module
+    from cq.lake import damage as module
 
     real = module.digest
     monkeypatch.setattr(module, "digest", lambda one: looked.append(one) or real(one))
