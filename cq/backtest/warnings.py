@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from cq.errors import DataError
+from cq.lake.quality_reports import reports_on
 from cq.lake.refused import refused_bars
 from cq.utils.names import counted
 from cq.utils.time import interval_ns, iso
@@ -95,8 +95,8 @@ def spent(made: Simulation, cash: float) -> list[str]:
 
 
 def known_faults(lake: Lake, series: Sequence[Series], period: Period) -> list[str]:
-    """What the lake knows against the bars of the period: those that it refused, and errors of its
-    newest report of quality."""
+    """What the lake knows against the bars of the period: those that it refused, and errors of the
+    newest reports of quality that looked at them."""
     if not isinstance(lake.root, Path):
         return []
     found = [
@@ -108,28 +108,33 @@ def known_faults(lake: Lake, series: Sequence[Series], period: Period) -> list[s
 
 
 def _reported(root: Path, series: Sequence[Series], period: Period) -> list[str]:
-    reports = sorted(root.glob("quality/*/quality_report.json"))
-    if not reports:
-        return []
-    owners = {(one.exchange, one.symbol, one.interval) for one in series}
-    day, found = reports[-1].parent.name, []
-    try:
-        for one in json.loads(reports[-1].read_text(encoding="utf-8"))["checks"]:
-            rows = [
-                row
-                for row in one["by_symbol"]
-                if (row["exchange"], row["symbol"], row["interval"]) in owners
-                and _touches(row, period)
-            ]
-            if rows and one["severity"] == "error":
-                names = [row["symbol"] for row in rows]
-                found.append(
-                    f"{', '.join(names)}: the lake's report of {day} has "
-                    f"{sum(row['rows'] for row in rows):,} rows at fault ({one['check']})"
-                    f"{_between(rows)}; see `cq lake quality {' '.join(names)}`"
-                )
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    found = []
+    for day, said, symbols in reports_on(root, {one.symbol for one in series}, period.start):
+        mine = {(s.exchange, s.symbol, s.interval) for s in series if s.symbol in symbols}
+        try:
+            found += _errors_in(said, day, mine, period)
+        except (KeyError, TypeError):
+            continue
+    return found
+
+
+def _errors_in(
+    said: Mapping[str, Any], day: str, owners: set[tuple[str, str, str]], period: Period
+) -> list[str]:
+    found = []
+    for one in said["checks"]:
+        rows = [
+            row
+            for row in one["by_symbol"]
+            if (row["exchange"], row["symbol"], row["interval"]) in owners and _touches(row, period)
+        ]
+        if rows and one["severity"] == "error":
+            names = [row["symbol"] for row in rows]
+            found.append(
+                f"{', '.join(names)}: the lake's report of {day} has "
+                f"{sum(row['rows'] for row in rows):,} rows at fault ({one['check']})"
+                f"{_between(rows)}; see `cq lake quality {' '.join(names)}`"
+            )
     return found
 
 

@@ -119,7 +119,8 @@ def _ingest(lake: Lake, market: GeneratedMarket) -> int:
 
 
 def _quality(lake: Lake, market: GeneratedMarket) -> dict[str, Any]:
-    from cq.lake.quality import run_checks, write_report
+    from cq.lake.quality import run_checks
+    from cq.lake.quality_reports import write_report
 
     report = run_checks(lake, now_ns=market.end_ns)
     path = write_report(report, market.end_ns)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from cq.cli.app import App
@@ -10,6 +13,9 @@ from cq.cli.output import note, print_json, print_table
 from cq.errors import CheckFailed, LakeUnwritable
 from cq.utils.clock import now_ns
 from cq.utils.time import parse_time
+
+if TYPE_CHECKING:
+    from cq.lake.quality import QualityReport
 
 
 @click.command()
@@ -36,11 +42,12 @@ def quality(
     """Run every check over SYMBOLS (all by default), e.g. `cq lake quality BTC-BRL`.
 
     The report is also written to quality/<day>/ in the lake, as quality_report.json and as
-    quality_report.html, a page with a calendar of what is there. Ends in exit code 1 when a check
-    of severity `error` found something. The checks are the SQL files in sql/checks/; your own go
-    beside them. Severities and thresholds are settings (quality.severities, quality.thresholds).
+    quality_report.html, a page with a calendar of what is there; not where the day's report looked
+    at more. Ends in exit code 1 when a check of severity `error` found something. The checks are
+    the SQL files in sql/checks/; your own go beside them. Severities and thresholds are settings
+    (quality.severities, quality.thresholds).
     """
-    from cq.lake.quality import run_checks, write_report
+    from cq.lake.quality import run_checks
 
     now = now_ns()
     start = None if since is None else parse_time(since, app.settings.timezone)
@@ -52,11 +59,7 @@ def quality(
         settings=app.settings.quality,
         only=checks,
     )
-    path, problem = None, ""
-    try:
-        path = None if checks else write_report(report, now)
-    except LakeUnwritable as error:
-        problem = f"cq: the report was not kept: {error}"
+    path, problem = (None, "") if checks else _kept(report, now)
     if as_json:
         print_json(report.as_dict() | {"report": path and str(path)})
     else:
@@ -68,7 +71,7 @@ def quality(
             ],
         )
     if problem:
-        note(problem)
+        note(f"cq: the report was not kept: {problem}")
     elif path:
         if not as_json:
             note(f"written to {path}")
@@ -76,6 +79,17 @@ def quality(
     if report.errors:
         failed = [one.check for one in report.checks if one.rows and one.severity == "error"]
         raise CheckFailed(f"{report.errors:,} rows at fault: {', '.join(failed)}")
+
+
+def _kept(report: QualityReport, now: int) -> tuple[Path | None, str]:
+    """Where the report lies, or why there is none of it."""
+    from cq.lake.quality_reports import write_report
+
+    try:
+        path = write_report(report, now)
+    except LakeUnwritable as error:
+        return None, str(error)
+    return path, "" if path else "the day's looked at more; `cq lake quality` renews it"
 
 
 def _who(by_symbol: tuple[dict[str, object], ...]) -> str:

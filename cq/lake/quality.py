@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +13,10 @@ import duckdb
 import polars as pl
 
 from cq.errors import ConfigError, Unreadable, UsageError
-from cq.lake import disk
 from cq.lake.catalog import Catalog, first_line
 from cq.lake.completeness import Calendar, calendars
 from cq.lake.inspection import SMALL, Inspection, inspection
 from cq.lake.lake import Lake
-from cq.lake.places import is_remote
 from cq.lake.quality_page import page
 from cq.lake.status import check_symbols
 from cq.lake.stillness import still
@@ -28,7 +24,7 @@ from cq.lake.suspects import SERIES
 from cq.lake.verify import changed
 from cq.lake.views import SEVERITIES, View, quoted
 from cq.utils.settings import Quality
-from cq.utils.time import from_ns, iso
+from cq.utils.time import iso
 
 COLUMNS = ("exchange", "symbol", "interval", "ts", "rows", "detail")
 EXAMPLES = 5
@@ -160,28 +156,6 @@ def _chosen(lake: Lake, settings: Quality, only: Sequence[str]) -> list[tuple[Vi
         (every[name], severities[name] if severities[name] != "off" else every[name].severity)
         for name in dict.fromkeys(chosen)
     ]
-
-
-def write_report(report: QualityReport, now_ns: int) -> Path:
-    """Put the report into the lake, JSON and a page for each UTC day; the day's newest wins."""
-    folder = report.lake / "quality" / f"{from_ns(now_ns):%Y-%m-%d}"
-    target = folder / "quality_report.json"
-    texts = {
-        target.with_suffix(".html"): report.page(),
-        target: json.dumps(report.as_dict(), indent=2) + "\n",
-    }
-    with disk.writing(folder):
-        if not is_remote(folder):
-            disk.make_folder(folder)
-        for path, text in texts.items():
-            if is_remote(path):
-                disk.put(path, text.encode())
-                continue
-            beside = folder / f"{path.name}.{os.getpid()}.tmp"
-            with disk.create(beside) as file:
-                disk.append(file, text.encode())
-            disk.replace(beside, path)
-    return target
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from cq.cli.main import run as command
 from cq.errors import DataError, StrategyError, UsageError
 from cq.execution.plan import Terms
 from cq.lake import Lake
-from cq.lake.quality import run_checks, write_report
+from cq.lake.quality import run_checks
+from cq.lake.quality_reports import write_report
 from cq.project import create
 from cq.strategies import KINDS, Strategy, StrategyConfig, load
 from cq.utils.config import defaults
@@ -272,6 +273,12 @@ def test_faults_that_a_report_knows_are_warned_of_and_strict_refuses_them(
     assert "off_grid_ts (1)" in said
     with pytest.raises(DataError, match=r"break rules: .*off_grid_ts"):
         warned(faulty, strict=True)
+
+
+def test_a_later_report_that_looked_at_less_hides_no_fault(faulty):
+    later = NOW + 24 * makers.HOUR
+    write_report(run_checks(faulty, ["BTC-BRL"], 300 * makers.HOUR, now_ns=later), later)
+    assert any("off_grid_ts) at 1970-01-09T08:30:00Z" in one for one in warned(faulty))
 
 
 def test_faults_outside_the_period_concern_nobody(faulty):

@@ -115,6 +115,15 @@ def test_quality_finds_nothing_wrong_in_whole_data(lake, capsys):
     assert "quality_report.json" in shown.err
 
 
+def test_quality_says_that_a_report_of_less_is_not_kept(lake, capsys):
+    assert run(["lake", "quality"]) == 0
+    capsys.readouterr()
+    assert run(["lake", "quality", "BTC-BRL", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["report"] is None
+    assert "not kept: the day's looked at more; `cq lake quality` renews it" in shown.err
+
+
 def test_quality_ends_in_exit_1_when_something_is_wrong(lake, capsys):
     late = (
         lake.bars("BTC-BRL", "1h")

@@ -18,7 +18,8 @@ from cq.lake import Lake, disk, places, swap
 from cq.lake.compaction import compact
 from cq.lake.diff import between_lakes
 from cq.lake.evidence import Question
-from cq.lake.quality import run_checks, write_report
+from cq.lake.quality import run_checks
+from cq.lake.quality_reports import write_report
 from cq.lake.status import files, status
 from cq.lake.verify import verify
 from cq.utils.time import DAY, parse_time

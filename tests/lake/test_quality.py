@@ -7,7 +7,8 @@ import pytest
 from cq.errors import ConfigError, LakeUnwritable, UnknownSymbol, UsageError
 from cq.lake import Lake, parquet
 from cq.lake.datasets import OHLCV, ORDERBOOK_L2, TRADES
-from cq.lake.quality import run_checks, write_report
+from cq.lake.quality import run_checks
+from cq.lake.quality_reports import write_report
 from cq.lake.views import project_files
 from cq.utils.settings import Quality
 from cq.utils.time import DAY, HOUR, MINUTE, parse_time
