@@ -60,3 +60,12 @@ class App:
         if not self.lake.exists:
             raise NoLake(self.lake.root)
         return self.lake
+
+    def nothing_yet(self, *datasets: str) -> str:
+        """What to do first, where none of these datasets has a row; else nothing."""
+        if any(not self.lake.stored(name).is_empty() for name in datasets):
+            return ""
+        return (
+            f"nothing in {self.lake.root} yet; fetch some with `cq lake ingest SYMBOL` "
+            "or `cq lake import PATH --dataset ohlcv`"
+        )

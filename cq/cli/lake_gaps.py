@@ -64,7 +64,10 @@ def gaps(
     found = app.lake.gaps(
         symbols or None, interval, start, end, classes=classes or None, now_ns=now_ns()
     )
-    say(found, as_json=as_json)
+    if not as_json and (first := app.nothing_yet("ohlcv", "coverage")):
+        note(first)
+    else:
+        say(found, as_json=as_json)
     refresh(app)
     if strict and (ours := sum(summary(found)[one]["bars"] for one in OURS)):
         raise CheckFailed(f"{ours:,} bars never fetched or lost; mend that with `cq lake repair`")

@@ -47,6 +47,7 @@ def quality(
     the SQL files in sql/checks/; your own go beside them. Severities and thresholds are settings
     (quality.severities, quality.thresholds).
     """
+    from cq.lake.datasets import DATASETS
     from cq.lake.quality import run_checks
 
     now = now_ns()
@@ -70,6 +71,8 @@ def quality(
                 for one in report.checks
             ],
         )
+        if first := app.nothing_yet(*DATASETS):
+            note(first)
     if problem:
         note(f"cq: the report was not kept: {problem}")
     elif path:

@@ -46,10 +46,7 @@ def status(app: App, *, as_json: bool) -> None:
             ],
         )
     else:
-        note(
-            f"nothing in {app.lake.root} yet; fetch some with `cq lake ingest SYMBOL` "
-            "or `cq lake import PATH --dataset ohlcv`"
-        )
+        note(app.nothing_yet())
     refresh(app)
 
 
