@@ -78,10 +78,10 @@ def _starts(bars: pl.DataFrame) -> dict[str, int] | None:
     """The first row of each symbol, by name; None where symbols are not in order."""
     if bars.is_empty():
         return {}
-    first, symbol = pl.col("symbol").first(), pl.col("symbol")
-    name, alone = bars.select(first, (symbol == first).all().alias("alone")).row(0)
-    if alone:
-        return {name: 0}
-    runs = bars["symbol"].rle().struct.unnest()
+    symbols = bars["symbol"]
+    first, last = symbols[0], symbols[-1]
+    if first == last and bars.select((pl.col("symbol") == first).all()).item():
+        return {first: 0}
+    runs = symbols.rle().struct.unnest()
     names, starts = runs["value"].to_list(), [0, *runs["len"].cum_sum().to_list()[:-1]]
     return dict(zip(names, starts, strict=True)) if names == sorted(set(names)) else None

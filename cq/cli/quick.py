@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from cq.utils.garbage import nothing_collected
 
 
 @contextmanager
@@ -16,12 +17,5 @@ def importing() -> Iterator[None]:
     pydantic need to ask every installed package whether it is a plugin.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    if not gc.isenabled():
+    with nothing_collected(freeze=True):
         yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from cq.sweeps.bench import Bench
 from cq.sweeps.figures import Asked, Failed, Invalid, Trial
 from cq.sweeps.ground import Ground
 from cq.sweeps.space import Point
+from cq.utils.garbage import nothing_collected
 
 Outcome = Trial | Failed | Invalid
 Ask = tuple[int, Point]
@@ -71,7 +70,7 @@ class Runner:
     ) -> list[Outcome]:
         """The outcome of each point, in their order; `each` is told as soon as one is known."""
         found: dict[int, Outcome] = {}
-        with _nothing_collected():
+        with nothing_collected():  # thousands of strategies are made, and all of them stay
             waiting = self._sorted(points, found)
         for ground, asked in waiting:
             for one in Bench(ground, self.workers).run(asked, each):
@@ -98,19 +97,3 @@ class Runner:
                 waiting.append((ground, []))
             waiting[-1][1].append(Asked(number, params, strategy))
         return waiting
-
-
-@contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """Without looking for garbage: thousands of strategies are made, and all of them stay.
-
-    Each look goes through everything that was ever imported, and takes longer than making them.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
