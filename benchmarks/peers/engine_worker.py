@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,10 @@ def crossing(close):
     return close.rolling(240).mean() > close.rolling(1_440).mean()
 
 
-def vectorbt_signals(bars, stop):
+def vectorbt_signals(bars, engine, stop):
     import vectorbt as vbt
 
-    vbt.settings["engine"] = "rust"
+    vbt.settings["engine"] = engine
     close = pd.Series(bars["close"])
     held = crossing(close)
     options = {"price": pd.Series(bars["open"])}
@@ -49,10 +50,10 @@ def vectorbt_signals(bars, stop):
     return float(made.total_return()), len(made.orders.records)
 
 
-def vectorbt_weights(bars):
+def vectorbt_weights(bars, engine):
     import vectorbt as vbt
 
-    vbt.settings["engine"] = "rust"
+    vbt.settings["engine"] = engine
     close = pd.DataFrame(bars["closes"].T)
     weights = inverse_volatility(close)
     made = vbt.Portfolio.from_orders(
@@ -93,10 +94,85 @@ def raptorbt_signals(bars, stop):
     return made.metrics.total_return_pct / 100, 2 * made.metrics.total_trades
 
 
+def backtesting_crossover(bars):
+    """Whole units only, so that the purse is large; slippage is a commission there."""
+    from backtesting import Backtest, Strategy, backtesting
+
+    backtesting._tqdm = lambda items, **_: items  # no bar of progress
+    held = crossing(pd.Series(bars["close"])).to_numpy()
+
+    class Crossing(Strategy):
+        def init(self):
+            self.held = self.I(lambda: held.astype(float))
+
+        def next(self):
+            if self.held[-1] and not self.position:
+                self.buy(size=0.9999)
+            elif not self.held[-1] and self.position:
+                self.position.close()
+
+    columns = {name.title(): bars[name] for name in ("open", "high", "low", "close", "volume")}
+    frame = pd.DataFrame(columns, index=pd.to_datetime(bars["ts"]))
+    made = Backtest(frame, Crossing, cash=CASH * 1e6, commission=FEE + SLIPPAGE).run()
+    return made["Return [%]"] / 100, 2 * int(made["# Trades"])
+
+
+def bt_weights(bars):
+    import bt
+
+    index = pd.date_range("2024-01-01", periods=bars["closes"].shape[1], freq="h")
+    close = pd.DataFrame(bars["closes"].T, index=index).add_prefix("M")
+    weights = inverse_volatility(close).dropna()
+    plan = bt.Strategy("plan", [bt.algos.WeighTarget(weights), bt.algos.Rebalance()])
+    made = bt.Backtest(
+        plan, close, initial_capital=CASH, integer_positions=False, progress_bar=False,
+        commissions=lambda quantity, price: abs(quantity) * price * (FEE + SLIPPAGE),
+    )  # fmt: skip
+    made.run()
+    worth = made.strategy.values
+    return float(worth.iloc[-1] / CASH - 1), len(made.strategy.get_transactions())
+
+
+def bare_loop(bars):
+    """What a loop by hand takes that knows nothing else: no metrics, no checks, one purse."""
+    total, orders = looped()(bars["open"], bars["close"], 240, 1_440, FEE, SLIPPAGE, CASH)
+    return total, orders
+
+
+@cache
+def looped():
+    from numba import njit
+
+    @njit
+    def loop(opened, close, fast, slow, fee, slippage, cash):
+        equity = np.empty(close.size)
+        one, other, held, purse, orders, wanted = 0.0, 0.0, 0.0, cash, 0, False
+        for t in range(close.size):
+            if wanted and held == 0.0:
+                price = opened[t] * (1 + slippage)
+                held, purse, orders = purse / (price * (1 + fee)), 0.0, orders + 1
+            elif not wanted and held > 0.0:
+                price = opened[t] * (1 - slippage)
+                held, purse, orders = 0.0, held * price * (1 - fee), orders + 1
+            equity[t] = purse + held * close[t]
+            one += close[t] - (close[t - fast] if t >= fast else 0.0)
+            other += close[t] - (close[t - slow] if t >= slow else 0.0)
+            wanted = t >= slow - 1 and one * slow > other * fast
+        return equity[-1] / cash - 1, orders
+
+    return loop
+
+
 CASES = {
-    "vectorbt crossover": lambda bars: vectorbt_signals(bars, stop=False),
-    "vectorbt stops": lambda bars: vectorbt_signals(bars, stop=True),
-    "vectorbt weights": vectorbt_weights,
+    "vectorbt crossover": lambda bars: vectorbt_signals(bars, "rust", stop=False),
+    "vectorbt stops": lambda bars: vectorbt_signals(bars, "rust", stop=True),
+    "vectorbt weights": lambda bars: vectorbt_weights(bars, "rust"),
+    "vectorbt numba crossover": lambda bars: vectorbt_signals(bars, "numba", stop=False),
+    "vectorbt numba stops": lambda bars: vectorbt_signals(bars, "numba", stop=True),
+    "vectorbt numba weights": lambda bars: vectorbt_weights(bars, "numba"),
+    "backtesting.py crossover": backtesting_crossover,
+    "bt weights": bt_weights,
+    "bare loop crossover": bare_loop,
     "raptorbt crossover": lambda bars: raptorbt_signals(bars, stop=False),
     "raptorbt stops": lambda bars: raptorbt_signals(bars, stop=True),
 }
