@@ -7,7 +7,8 @@ from cq.utils.garbage import nothing_collected
 
 @pytest.fixture
 def thawed():
-    """Whatever is set aside is not so afterwards."""
+    """Nothing is set aside to begin with, and nothing afterwards."""
+    gc.unfreeze()
     yield
     gc.enable()
     gc.unfreeze()
