@@ -8,6 +8,7 @@ from itertools import pairwise
 import polars as pl
 
 from cq.backtest.steps import least_and_most
+from cq.errors import DataError
 
 Steps = tuple[int, int]
 """The shortest and the longest time from one bar to the next."""
@@ -33,12 +34,24 @@ class Ordered:
 
     @classmethod
     def of(cls, bars: pl.DataFrame) -> Ordered:
-        """The rows as they are where they lie so, else sorted."""
+        """The rows as they are where they lie so, else sorted.
+
+        DataError where two bars of a symbol lie further apart than nanoseconds can be counted.
+        """
         found = cls._symbol_by_symbol(bars)
-        if found is None or any(least < 0 for least, _ in found.steps):
+        if found is None or found._goes_back:
             found = cls._symbol_by_symbol(bars.sort("symbol", "ts"))
             assert found is not None
+            if found._goes_back:  # such a step wraps round
+                raise DataError(
+                    "two bars lie more than 292 years apart; ts is counted in nanoseconds since "
+                    "1970 (UTC)"
+                )
         return found
+
+    @property
+    def _goes_back(self) -> bool:
+        return any(least < 0 for least, _ in self.steps)
 
     @classmethod
     def _symbol_by_symbol(cls, bars: pl.DataFrame) -> Ordered | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -84,9 +84,11 @@ class Market:
         """What its targets lie between."""
         return bounds_of(self.target)
 
-    def knowing(self, **found: Any) -> Market:
-        """The same, of which `steps` or `wanted` have been found already; None is not known."""
-        vars(self).update({name: one for name, one in found.items() if one is not None})
+    def knowing(self, steps: tuple[int, int] | None, wanted: Bounds) -> Market:
+        """The same, of which these have been found already; None is not known."""
+        vars(self)["wanted"] = wanted
+        if steps is not None:
+            vars(self)["steps"] = steps
         return self
 
     def at_or_before(self, moments: Ints) -> Ints:

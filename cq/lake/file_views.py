@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cq.lake.datasets import DATASETS
 from cq.lake.layout import Layout
+from cq.lake.quality_reports import NAME
 from cq.lake.raw import SQL_TYPES, glob_of, is_bound
 from cq.lake.template import OWNERS
 from cq.lake.views import escaped, quoted, text
@@ -50,7 +51,7 @@ def file_views(root: Path, layouts: Mapping[str, Layout]) -> Iterator[str]:
                 parts.append(f"select {_owned(text(dataset), 'file')}, * from ({inner})")
         yield f"create or replace view raw.{name} as {' union all by name '.join(parts)}"
         yield f"comment on view raw.{name} is {text(GRAINS[name])}"
-    reports = text(f"{escaped(str(root))}/quality/*/quality_report.json")
+    reports = text(f"{escaped(str(root))}/quality/*/{NAME}")
     yield (
         "create or replace view raw.quality_reports as "
         f"select filename as file, content from read_text({reports})"

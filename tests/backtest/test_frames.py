@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cq.backtest.frames import Ordered
 from cq.backtest.steps import least_and_most
+from cq.errors import DataError
 
 ROWS = st.lists(
     st.tuples(st.sampled_from(["B-X", "A-X", "é-X"]), st.integers(0, 40)), min_size=1, max_size=40
@@ -50,3 +51,10 @@ def test_steps_are_looked_at_block_by_block(ts, block):
         patch.setattr("cq.backtest.steps.BLOCK", block)
         found = least_and_most(pl.Series(ts, dtype=pl.Int64).to_numpy())
     assert found == ((min(steps), max(steps)) if steps else (1, 0))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_moments_further_apart_than_nanoseconds_count_are_refused(order):
+    moments = [-9 * 10**18, 9 * 10**18 - 1, 9 * 10**18]
+    with pytest.raises(DataError, match="more than 292 years apart"):
+        Ordered.of(frame([("A-X", moments[i]) for i in order]))

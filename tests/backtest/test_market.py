@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cq.backtest.market import Market, bounds_of
+from cq.backtest.market import Bounds, Market, bounds_of
 
 NUMBERS = st.lists(st.one_of(st.just(math.nan), st.floats(allow_nan=False)), max_size=40)
 
@@ -30,6 +30,8 @@ def test_bounds_are_those_of_the_numbers_that_are_there(numbers, block):
 
 def test_what_is_known_of_a_market_is_not_looked_for_again():
     moments, ones = np.arange(3) * 60, np.ones(3)
-    market = Market("A-B", moments, ones, ones, ones).knowing(steps=(7, 8), wanted=None)
-    assert market.steps == (7, 8)
-    assert market.wanted == (1.0, 1.0, 0)
+    bounds = Bounds(2.0, 3.0, 1)
+    market = Market("A-B", moments, ones, ones, ones).knowing((7, 8), bounds)
+    assert (market.steps, market.wanted) == ((7, 8), bounds)
+    market = Market("A-B", moments, ones, ones, ones).knowing(None, bounds)
+    assert (market.steps, market.wanted) == ((60, 60), bounds)
