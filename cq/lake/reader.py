@@ -16,7 +16,8 @@ from cq.lake import rowindex
 from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.known import covered
 from cq.lake.layout import Layout, Part, is_ours
-from cq.lake.resample import ceiling, divides, floor, lies_in_folders, resampled
+from cq.lake.made_bars import MadeBars
+from cq.lake.resample import ceiling, divides, floor, lies_in_folders
 from cq.lake.source import Plan, Source, Strand, by_time, look, scan
 from cq.lake.template import OWNERS
 from cq.utils.time import bar_end, interval_ns
@@ -147,7 +148,6 @@ class Bars:
             self.root,
             [self._strand(one, interval, start, end, now_ns) for one in series],
             SCHEMA,
-            shrinks=any(one.interval != interval for one in series),
         )
 
     def _strand(
@@ -166,11 +166,8 @@ class Bars:
             known = self._known_until(series, interval)
             closed = floor(known if now_ns is None else min(known, now_ns), interval)
             until = min(ceiling(end, interval), closed)
-
-            def plan(parts: Sequence[Part]) -> pl.LazyFrame:
-                finer = self._unnamed(series, start, until, parts)
-                return self._named(series, resampled(finer, interval, ()))
-
+            finer = partial(self._unnamed, series, start, until)
+            plan = MadeBars(finer, interval, series.symbol, series.exchange)
             return self.parts(series, start, until), plan
 
         return Strand(named, whole=not lies_in_folders(interval, self.layout.depth))

@@ -13,6 +13,7 @@ MONDAY: Final = 4 * DAY  # 1970-01-05, the first Monday after the epoch
 MONTH: Final = "1M"
 PARTS: Final = 2.0**80  # of one, in which floats are counted to be summed
 LARGE: Final = 2.0**46
+SMALLEST: Final = 2.0**-28  # from there on a float has no bit below 2^-80
 
 
 def offset(interval: str) -> int:
@@ -94,6 +95,7 @@ def resampled(
 
     `names` are columns of text that have one value; without them it takes a third less time.
     A volume is an `exact_sum`: the streaming engine starts a sum anew in each piece of a file.
+    This is what a made bar is; `cq.lake.folding` makes the same of rows in memory.
     """
     return (
         bars.with_columns(ts=_number(pl.col("ts"), interval).set_sorted())

@@ -8,13 +8,14 @@ again; what was handed on stays handed on, since that goes by whole calendar fol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -23,6 +24,7 @@ from cq.errors import CqError, DataError, Unreadable
 from cq.lake.damage import BROKEN, problem
 from cq.lake.datasets import Dataset
 from cq.lake.layout import Layout, Part
+from cq.lake.made_bars import MadeBars
 from cq.lake.places import readable
 from cq.lake.stillness import still
 
@@ -35,7 +37,6 @@ LOOKS = 50
 
 T = TypeVar("T")
 
-Engine = Literal["in-memory", "streaming"]
 Naming = Callable[[], Sequence[Part]]
 Plan = Callable[[Sequence[Part]], pl.LazyFrame]
 
@@ -80,15 +81,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Source:
-    """Where rows come from: strands, one after the other, whose rows have the same columns.
-
-    `shrinks` says that the plans make few rows of many.
-    """
+    """Where rows come from: strands, one after the other, whose rows have the same columns."""
 
     root: Path
     strands: Sequence[Strand]
     schema: pl.Schema
-    shrinks: bool = False
 
     def frame(self) -> pl.LazyFrame:
         """A lazy frame that can be collected, joined with itself and read from threads."""
@@ -105,6 +102,7 @@ class Source:
     ) -> Iterator[pl.DataFrame]:
         """The rows, a few folders of a few strands at a time; at least one frame."""
         wanted = columns if columns is not None else self.schema.names()
+        needed = {*wanted, *(predicate.meta.root_names() if predicate is not None else ())}
         left, place, seen = n_rows, Place(), False
         for looked in range(LOOKS):
             try:  # what was swapped once is read piece by piece: fewer files can vanish under it
@@ -112,7 +110,7 @@ class Source:
                 for group in together(self._pieces(place), alone=alone):
                     ask = partial(asked, columns=wanted, predicate=predicate, n_rows=left)
                     parts = [part for one in group for part in one.parts]
-                    read = partial(_collected, group, ask, self._engine(group))
+                    read = partial(_collected, group, needed, ask)
                     yield from (found := attempt(read, parts))
                     seen, place = True, group[-1].place
                     left = None if left is None else left - found[0].height
@@ -140,19 +138,34 @@ class Source:
             else:
                 yield from (Piece(number, few, plan, size) for few, size in batches(parts))
 
-    def _engine(self, group: Sequence[Piece]) -> Engine:
-        """What reads a group: little, and many files as they are, faster without streaming."""
-        large = sum(one.size for one in group) > SMALL_BYTES
-        return "streaming" if large and (self.shrinks or len(group) == 1) else "in-memory"
-
 
 def _collected(
-    group: Sequence[Piece], ask: Callable[[pl.LazyFrame], pl.LazyFrame], engine: Engine
+    group: Sequence[Piece], needed: Collection[str], ask: Callable[[pl.LazyFrame], pl.LazyFrame]
 ) -> list[pl.DataFrame]:
-    frames = [ask(one.plan(one.parts)) for one in group]  # some plans look into files, too
+    """What is asked of each piece; little, and many files as they are, faster without streaming."""
+    large = sum(one.size for one in group) > SMALL_BYTES
+    frames = [ask(rows) for rows in _plans(group, needed, large=large)]
     if len(frames) == 1:
-        return [frames[0].collect(engine=engine)]
-    return pl.collect_all(frames, engine=engine)
+        return [frames[0].collect(engine="streaming" if large else "in-memory")]
+    return pl.collect_all(frames, engine="in-memory")
+
+
+def _plans(
+    group: Sequence[Piece], needed: Collection[str], *, large: bool
+) -> Iterator[pl.LazyFrame]:
+    """The rows of each piece; bars that are made of finer ones are folded while others are read."""
+    if not any(isinstance(one.plan, MadeBars) for one in group):
+        yield from (one.plan(one.parts) for one in group)  # some plans look into files, too
+        return
+    with ThreadPoolExecutor(1, "folding") as beside:
+        begun: list[Callable[[], pl.LazyFrame]] = []
+        for one in group:
+            plan = one.plan
+            if isinstance(plan, MadeBars) and one.size <= BATCH_BYTES and plan.folds(large=large):
+                begun.append(plan.begun(one.parts, needed, beside))
+            else:
+                begun.append(partial(plan, one.parts))
+        yield from (rows() for rows in begun)
 
 
 def together(pieces: Iterator[Piece], *, alone: bool) -> Iterator[list[Piece]]:
