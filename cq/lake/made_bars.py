@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,7 @@ MEASURES: Final = ("open", "high", "low", "close", "volume")
 class MadeBars:
     """Bars of `interval` of one symbol, from the rows that `finer` reads, oldest first.
 
-    Where the finer rows fit into memory, `begun` makes the same of them in less time.
+    Where the finer rows fit into memory, `folded` makes the same of them in less time.
     """
 
     finer: Callable[[Sequence[Part]], pl.LazyFrame]
@@ -30,36 +30,34 @@ class MadeBars:
 
     def __call__(self, parts: Sequence[Part]) -> pl.LazyFrame:
         """What the bars are, for Polars to carry out however it likes."""
-        return self._named(resampled(self.finer(parts), self.interval, ()))
+        return self.named(resampled(self.finer(parts), self.interval, ()))
 
     def folds(self, *, large: bool) -> bool:
-        """Whether `begun` pays: not for so little that loading numpy would take longer."""
+        """Whether folding pays: not for so little that loading numpy would take longer."""
         return self.interval != MONTH and (large or "numpy" in sys.modules)
 
-    def begun(
-        self, parts: Sequence[Part], columns: Collection[str], beside: Executor
-    ) -> Callable[[], pl.LazyFrame]:
-        """Read the finer rows and let them be folded `beside`; the bars, once they are asked for.
+    def reads(self, parts: Sequence[Part], columns: Collection[str]) -> pl.LazyFrame:
+        """Of the finer rows what bars with these columns are made of."""
+        return self.finer(parts).select("ts", *(name for name in MEASURES if name in columns))
 
-        Only arrays are worked on there: a thread that waits for another must not hold one of those
-        that Polars works with, which the other would wait for.
-        """
-        from cq.lake.folding import blocks_of, folded  # numpy, which most questions do without
-
-        finer = self.finer(parts).select("ts", *(name for name in MEASURES if name in columns))
-        waiting = beside.submit(folded, blocks_of(finer.collect(engine="in-memory")), self.interval)
-
-        def made() -> pl.LazyFrame:
-            found = waiting.result()
-            if found is None:
-                return self(parts)
-            rows = pl.DataFrame([pl.Series(name, column) for name, column in found.items()])
-            return self._named(rows.lazy())
-
-        return made
-
-    def _named(self, bars: pl.LazyFrame) -> pl.LazyFrame:
+    def named(self, bars: pl.LazyFrame) -> pl.LazyFrame:
         """Names are constants, not read from files."""
         return bars.with_columns(
             pl.lit(self.symbol).alias("symbol"), pl.lit(self.exchange).alias("exchange")
         )
+
+
+def folded(plans: Sequence[MadeBars], finer: Sequence[pl.DataFrame]) -> list[pl.LazyFrame | None]:
+    """The bars of each plan, of what it reads; None where only the plan itself can make them.
+
+    Threads of their own work on arrays alone: those that Polars works with may all be waiting here.
+    """
+    from cq.lake.folding import blocks_of, fold, frame_of  # numpy, which most questions do without
+
+    blocks = [blocks_of(rows) for rows in finer]
+    with ThreadPoolExecutor(pl.thread_pool_size(), "fold") as pool:
+        found = pool.map(fold, blocks, (plan.interval for plan in plans))
+    return [
+        None if columns is None else plan.named(frame_of(columns).lazy())
+        for plan, columns in zip(plans, found, strict=True)
+    ]

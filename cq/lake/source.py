@@ -9,7 +9,6 @@ again; what was handed on stays handed on, since that goes by whole calendar fol
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from cq.errors import CqError, DataError, Unreadable
 from cq.lake.damage import BROKEN, problem
 from cq.lake.datasets import Dataset
 from cq.lake.layout import Layout, Part
-from cq.lake.made_bars import MadeBars
+from cq.lake.made_bars import MadeBars, folded
 from cq.lake.places import readable
 from cq.lake.stillness import still
 
@@ -150,22 +149,25 @@ def _collected(
     return pl.collect_all(frames, engine="in-memory")
 
 
-def _plans(
-    group: Sequence[Piece], needed: Collection[str], *, large: bool
-) -> Iterator[pl.LazyFrame]:
-    """The rows of each piece; bars that are made of finer ones are folded while others are read."""
-    if not any(isinstance(one.plan, MadeBars) for one in group):
-        yield from (one.plan(one.parts) for one in group)  # some plans look into files, too
-        return
-    with ThreadPoolExecutor(1, "folding") as beside:
-        begun: list[Callable[[], pl.LazyFrame]] = []
-        for one in group:
-            plan = one.plan
-            if isinstance(plan, MadeBars) and one.size <= BATCH_BYTES and plan.folds(large=large):
-                begun.append(plan.begun(one.parts, needed, beside))
-            else:
-                begun.append(partial(plan, one.parts))
-        yield from (rows() for rows in begun)
+def _plans(group: Sequence[Piece], needed: Collection[str], *, large: bool) -> list[pl.LazyFrame]:
+    """The rows of each piece; bars that are made of finer ones are in memory by then."""
+    made = {
+        number: (plan, plan.reads(one.parts, needed))
+        for number, one in enumerate(group)
+        if isinstance(plan := one.plan, MadeBars)
+        and one.size <= BATCH_BYTES
+        and plan.folds(large=large)
+    }
+    found: dict[int, pl.LazyFrame | None] = {}
+    if made:
+        plans, reads = zip(*made.values(), strict=True)
+        finer = pl.collect_all(reads, engine="in-memory")
+        found = dict(zip(made, folded(plans, finer), strict=True))
+    rows = [found.get(number) for number in range(len(group))]
+    return [
+        one.plan(one.parts) if frame is None else frame  # some plans look into files, too
+        for one, frame in zip(group, rows, strict=True)
+    ]
 
 
 def together(pieces: Iterator[Piece], *, alone: bool) -> Iterator[list[Piece]]:
