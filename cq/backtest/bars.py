@@ -208,22 +208,27 @@ def parts_of(
 ) -> list[Part]:
     """What was read of each symbol, with its targets, oldest first; by symbol.
 
-    Columns that are in memory stay where they are, beside what the strategy makes of them.
+    Columns that are in memory stay where they are, beside what the strategy makes of them. Where a
+    target is the same part of any signal, small whole numbers are collected instead of targets.
     """
     lazy = bars.rows.lazy() if isinstance(bars, Ordered) else bars
     if strategy.code is not None:
         return Ordered.of(_own_targets(lazy.collect(), strategy)).parts()
-    made = ["target", *strategy.config.orders.columns(), *(["act"] if strategy.config.acts else [])]
-    columns = [name for name in dict.fromkeys(columns) if name not in made]
+    each = strategy.each
+    target = pl.col("target" if each is None else "signal").alias("target")
+    others = [*strategy.config.orders.columns(), *(["act"] if strategy.config.acts else [])]
+    columns = [name for name in dict.fromkeys(columns) if name not in ("target", *others)]
     one = len(symbols) == 1
     with one_market() if one else nullcontext():
         plan = with_targets(lazy, strategy)
     if isinstance(bars, Ordered) and strategy.same_rows:
-        beside = collected(plan.select(made), strategy, "in-memory")
-        return bars.with_rows(bars.rows.select(columns).hstack(beside)).parts()
+        beside = collected(plan.select(target, *others), strategy, "in-memory")
+        return bars.with_rows(bars.rows.select(columns).hstack(beside)).parts(each)
     if one:
-        return [Part(symbols[0], collected(plan.select(*columns, *made), strategy).rechunk())]
-    return Ordered.of(collected(plan.select("symbol", *columns, *made), strategy)).parts()
+        rows = collected(plan.select(*columns, target, *others), strategy).rechunk()
+        return [Part.alone(symbols[0], rows, each)]
+    rows = collected(plan.select("symbol", *columns, target, *others), strategy)
+    return Ordered.of(rows).parts(each)
 
 
 def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:

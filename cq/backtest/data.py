@@ -10,9 +10,19 @@ import numpy as np
 import polars as pl
 
 from cq.backtest.bars import ALL
+from cq.backtest.columns import (
+    OF_BARS,
+    PRICES,
+    Arrays,
+    are_prices,
+    are_sound,
+    arrays_of,
+    of_part,
+    wanted_of,
+)
 from cq.backtest.frames import Part
-from cq.backtest.intents import Floats
-from cq.backtest.market import LEVELS, Bounds, Market, bounds_of
+from cq.backtest.intents import Floats, Ints
+from cq.backtest.market import LEVELS, Bounds, Market
 from cq.errors import DataError, StrategyError
 from cq.lake.evidence import BARS, Question, blocks_of, described
 from cq.lake.fingerprint import Fingerprint, Owner
@@ -22,16 +32,11 @@ from cq.utils.time import iso
 if TYPE_CHECKING:
     from cq.lake import Lake
 
-PRICES: Final = ("open", "high", "low", "close")
 SAID: Final = {
     "limit": "price of a limit order", "trigger": "price of a stop order", "stop": "stop_loss",
     "take": "take_profit",
 }  # fmt: skip
 """What a strategy's file calls the prices of orders."""
-LONG: Final = 50_000
-"""Rows from which Polars puts NaN into gaps faster than the way to numpy does; and that are looked
-at together."""
-COLUMNS: Final = (*PRICES, "volume", "act")
 
 
 def markets_of(
@@ -39,37 +44,40 @@ def markets_of(
 ) -> list[Market]:
     """Each symbol's rows as arrays; a target, or an order's price, that is no number is refused.
 
-    A bar without prices above zero is none: it is left out, and `say` is told.
+    The parts are of one frame. A bar without prices above zero is none: it is left out, and `say`
+    is told.
     """
     found: list[Market] = []
+    whole = arrays_of(parts[0].whole, parts[0].each) if parts else {}
+    sound = bool(whole) and are_sound(whole)
     for part in parts:
-        target = _array(part.rows["target"])
-        wanted = _checked(part, target, strategy)
+        columns = of_part(whole, part)
+        wanted = _checked(part, columns["target"], strategy)
         _check_levels(part, strategy)
-        rows = _priced(part, say)
-        ts = rows["ts"].to_numpy()
-        if found and np.array_equal(ts, found[-1].ts):
-            ts = found[-1].ts  # one for all: whoever compares moments sees that they are the same
-        columns: dict[str, Any] = {
-            name: _array(rows[name]) for name in COLUMNS if name in rows.columns
-        }
-        whole = rows is part.rows
-        columns["target"] = target if whole else _array(rows["target"])
-        if "volume" in columns:
-            columns["volume"] = _volume(part.symbol, columns["volume"], say)
-        levels = {
-            name: _array(rows[f"order_{name}"])
-            for name in LEVELS
-            if f"order_{name}" in rows.columns
-        }
-        if ts.size:
-            market = Market(symbol=part.symbol, ts=ts, **columns, levels=levels)
-            found.append(market.knowing(steps=part.steps, wanted=wanted) if whole else market)
-            _check_moments(market)
+        kept = part if sound else _priced(part, columns, say)
+        if kept is not part:
+            columns = arrays_of(kept.whole, kept.each)
+        if not columns["ts"].size:
+            continue
+        market = _market(kept, columns, found[-1].ts if found else None, say)
+        found.append(market.knowing(steps=part.steps, wanted=wanted) if kept is part else market)
+        _check_moments(market)
     if not found:
         names = ", ".join(part.symbol for part in parts)
         raise DataError(f"no bar of {names} has a price above zero; look with `cq lake quality`")
     return found
+
+
+def _market(part: Part, columns: Arrays, before: Ints | None, say: Callable[[str], None]) -> Market:
+    """The market of a part; with the moments of the one before where they are the same."""
+    ts = columns["ts"]
+    if before is not None and np.array_equal(ts, before):
+        ts = before  # one for all: whoever compares moments sees that they are the same
+    own = {name: columns[name] for name in (*OF_BARS, "target") if name in columns}
+    if "volume" in own:
+        own["volume"] = _volume(part.symbol, own["volume"], say)
+    levels = {name: columns[f"order_{name}"] for name in LEVELS if f"order_{name}" in columns}
+    return Market(part.symbol, ts, **own, levels=levels)
 
 
 def _check_moments(market: Market) -> None:
@@ -81,32 +89,18 @@ def _check_moments(market: Market) -> None:
         )
 
 
-def _priced(part: Part, say: Callable[[str], None]) -> pl.DataFrame:
+def _priced(part: Part, columns: Arrays, say: Callable[[str], None]) -> Part:
     """The rows whose prices are ordinary numbers above zero."""
-    there = [name for name in PRICES if name in part.rows.columns]
-    columns = [part.rows[name].to_numpy() for name in there]
-    if len(there) == len(PRICES) and _are_sound(*columns):
-        return part.rows
-    if not all(one.size == 0 or 0 < one.min() <= one.max() < math.inf for one in columns):
+    there = [name for name in PRICES if name in columns]
+    if not are_prices(*(columns[name] for name in there)):
         good = pl.all_horizontal((pl.col(name) > 0) & pl.col(name).is_finite() for name in there)
         good = good.fill_null(False)
         kept, lost = part.rows.filter(good), part.rows.filter(~good)
         _told(part.symbol, lost, "have no price above zero and are left out", say)
-        part = Part(part.symbol, kept)
+        part = Part.alone(part.symbol, kept, part.each)
     if len(there) == len(PRICES):
         _check_wicks(part, say)
-    return part.rows
-
-
-def _are_sound(o: Floats, h: Floats, low: Floats, c: Floats) -> bool:
-    """Whether all prices are ordinary numbers above zero, between their lows and highs."""
-    for at in range(0, o.size, LONG):
-        block = slice(at, at + LONG)
-        first, last, least, most = o[block], c[block], low[block], h[block]
-        within = (least <= first) & (least <= last) & (first <= most) & (last <= most)
-        if not (within.all() and least.min() > 0 and most.max() < math.inf):
-            return False
-    return True
+    return part
 
 
 def _check_wicks(part: Part, say: Callable[[str], None]) -> None:
@@ -134,22 +128,9 @@ def _volume(symbol: str, volume: Any, say: Callable[[str], None]) -> Any:
     return np.where(good, volume, 0.0)
 
 
-def _array(column: pl.Series) -> Any:
-    """The column, not copied where it need not be; NaN where a float is not there."""
-    missing = column.null_count()
-    if not missing or column.len() < LONG or column.dtype != pl.Float64:
-        return column.to_numpy()
-    rest = column.slice(missing)
-    if rest.null_count():
-        return column.fill_null(math.nan).to_numpy()
-    found = np.empty(column.len())  # numpy's memory comes in large pages
-    found[:missing], found[missing:] = np.nan, rest.to_numpy()
-    return found
-
-
 def _checked(part: Part, target: Floats, strategy: Strategy) -> Bounds:
     """What the targets lie between; StrategyError where one of them is no number."""
-    said, found = part.rows["target"], bounds_of(target)
+    said, found = part.rows["target"], wanted_of(part, target)
     finite = math.isfinite(found.least) and math.isfinite(found.most)
     if found.missing == said.null_count() and (finite or found.missing == target.size):
         return found

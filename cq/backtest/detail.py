@@ -60,7 +60,7 @@ def with_detail(
             )
             found.append(one)
             continue
-        parts.append(Part(one.symbol, bars))
+        parts.append(Part.alone(one.symbol, bars))
         found.append(replace(one, fine=_fine(one, ends, bars)))
     if not parts:
         return found, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import polars as pl
@@ -16,11 +17,28 @@ Steps = tuple[int, int]
 
 @dataclass(frozen=True)
 class Part:
-    """What was read of one symbol, oldest first, with its targets; and its steps, where known."""
+    """What was read of one symbol: rows of `whole` from `begin` to before `end`, oldest first.
+
+    Its column `target` holds targets, or signals where a target is `each` of them. `steps` are
+    those of its bars, where known.
+    """
 
     symbol: str
-    rows: pl.DataFrame
+    whole: pl.DataFrame
+    begin: int
+    end: int
     steps: Steps | None = None
+    each: float | None = None
+
+    @classmethod
+    def alone(cls, symbol: str, rows: pl.DataFrame, each: float | None = None) -> Part:
+        """All rows of a frame."""
+        return cls(symbol, rows, 0, rows.height, each=each)
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """Those of the symbol."""
+        return self.whole.slice(self.begin, self.end - self.begin)
 
 
 @dataclass(frozen=True)
@@ -66,12 +84,12 @@ class Ordered:
         """Other columns of the same bars."""
         return replace(self, rows=rows)
 
-    def parts(self) -> list[Part]:
-        """One part a symbol."""
+    def parts(self, each: float | None = None) -> list[Part]:
+        """One part a symbol; where a target is `each` of its signal, signals are the targets."""
         rows = self.rows.drop("symbol", strict=False)
         ends = pairwise(self.edges)
         found = zip(self.names, ends, self.steps, strict=True)
-        return [Part(name, rows.slice(a, b - a), steps) for name, (a, b), steps in found]
+        return [Part(name, rows, a, b, steps, each) for name, (a, b), steps in found]
 
     @property
     def shortest_step(self) -> int:
@@ -91,10 +109,10 @@ def _starts(bars: pl.DataFrame) -> dict[str, int] | None:
     """The first row of each symbol, by name; None where symbols are not in order."""
     if bars.is_empty():
         return {}
-    symbols = bars["symbol"]
-    first, last = symbols[0], symbols[-1]
-    if first == last and bars.select((pl.col("symbol") == first).all()).item():
+    symbol = pl.col("symbol")  # as an expression: where all rows share it, no column is made of it
+    first, last = bars.select(first=symbol.first(), last=symbol.last()).row(0)
+    if first == last and bars.select((symbol == first).all()).item():
         return {first: 0}
-    runs = symbols.rle().struct.unnest()
+    runs = bars["symbol"].rle().struct.unnest()
     names, starts = runs["value"].to_list(), [0, *runs["len"].cum_sum().to_list()[:-1]]
     return dict(zip(names, starts, strict=True)) if names == sorted(set(names)) else None

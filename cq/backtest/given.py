@@ -157,9 +157,8 @@ class Given:
 
     def _check_opens(self) -> None:
         """DataError where no bar opens in the period."""
-        start = self.period.start
-        inside = self.bars if start is None else self.bars.filter(pl.col("ts") >= start)
-        if inside.limit(1).collect().is_empty():
+        ts, start = self.ordered.rows["ts"], self.period.start
+        if ts.is_empty() or (start is not None and not (ts >= start).any()):
             raise DataError(
                 f"no bars of the frame {self.period}; its last one opens at {iso(self.last)}"
             )

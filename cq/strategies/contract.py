@@ -225,6 +225,12 @@ class Strategy:
         return config.same_rows and not (self.code or config.features or config.gate)
 
     @property
+    def each(self) -> float | None:
+        """What a target is of its signal, where that is known to be the same at every bar."""
+        sized = self.same_rows and self.size_positions is by_sizing
+        return self.config.sizing.each if sized else None
+
+    @property
     def reads_all(self) -> bool:
         """Whether it may read any column of the bars: a user's own code, features, order prices."""
         config = self.config

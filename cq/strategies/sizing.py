@@ -26,6 +26,11 @@ class _Sizing(BaseModel):
     """What targets are of: equity, the base currency, or the quote currency."""
 
     @property
+    def each(self) -> float | None:
+        """What a signal of 1 is worth, where that is the same at every bar."""
+        return None
+
+    @property
     def warmup(self) -> int:
         """Bars that sizing looks back on, the current one included."""
         return 1
@@ -36,7 +41,16 @@ class _Sizing(BaseModel):
         return bars
 
 
-class FixedFraction(_Sizing):
+class _Constant(_Sizing):
+    """The same for a signal at any bar, its `each`."""
+
+    def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
+        """So much of the signal; null where it is."""
+        del interval
+        return signal.cast(pl.Float64) * self.each
+
+
+class FixedFraction(_Constant):
     """The same fraction of equity at every entry; then left alone until the signal changes."""
 
     kind: Literal["fixed_fraction"] = "fixed_fraction"
@@ -45,13 +59,13 @@ class FixedFraction(_Sizing):
         0.0, ge=0, lt=1, description="trade again once the target moved by more than this"
     )
 
-    def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
-        """Fraction of equity to hold; null where the signal is."""
-        del interval
-        return signal.cast(pl.Float64) * self.fraction
+    @property
+    def each(self) -> float:
+        """Fraction of equity to hold."""
+        return self.fraction
 
 
-class FixedNotional(_Sizing):
+class FixedNotional(_Constant):
     """The same sum of money at every entry, whatever the account is worth."""
 
     kind: Literal["fixed_notional"] = "fixed_notional"
@@ -61,13 +75,13 @@ class FixedNotional(_Sizing):
         0.0, ge=0, lt=1, description="trade again once the target moved by more than this share"
     )
 
-    def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
-        """Quote currency to hold; null where the signal is."""
-        del interval
-        return signal.cast(pl.Float64) * self.notional
+    @property
+    def each(self) -> float:
+        """Quote currency to hold."""
+        return self.notional
 
 
-class Units(_Sizing):
+class Units(_Constant):
     """The same quantity at every entry."""
 
     kind: Literal["units"] = "units"
@@ -77,10 +91,10 @@ class Units(_Sizing):
         0.0, ge=0, lt=1, description="trade again once the target moved by more than this share"
     )
 
-    def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
-        """Quantity to hold; null where the signal is."""
-        del interval
-        return signal.cast(pl.Float64) * self.units
+    @property
+    def each(self) -> float:
+        """Quantity to hold."""
+        return self.units
 
 
 class VolatilityTarget(_Sizing):

@@ -37,6 +37,12 @@ def test_rows_that_lie_in_order_stay_where_they_are(rows):
     assert Ordered.of(bars).rows is bars
 
 
+def test_a_symbol_that_all_rows_share_is_told_without_a_column_of_it():
+    bars = pl.DataFrame({"ts": range(9)}).with_columns(symbol=pl.lit("A-X"))
+    assert Ordered.of(bars).edges == (0, 9)
+    assert Ordered.of(bars).names == ("A-X",)
+
+
 @given(ROWS)
 def test_the_shortest_step_is_that_between_two_bars_of_a_symbol(rows):
     each = {symbol: sorted({ts for one, ts in rows if one == symbol}) for symbol, _ in rows}

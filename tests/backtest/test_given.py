@@ -10,7 +10,7 @@ import pytest
 
 import cq
 from cq.errors import CqError, DataError, StrategyError, UsageError
-from cq.strategies import KINDS, Strategy
+from cq.strategies import KINDS, Strategy, by_sizing
 
 FREE = {"fees": {"taker": 0, "maker": 0}, "slippage": {"bps": 0}, "min_notional": 0, "cash": 1_000}
 BARS = makers.hourly("A-B", [100.0, 110.0, 105.0, 95.0, 100.0]).drop("exchange")
@@ -166,3 +166,28 @@ def test_what_only_a_frame_with_targets_takes_is_not_passed_over(keywords):
 def test_what_is_no_strategy_is_refused():
     with pytest.raises(UsageError, match="found dict, expected the path of a strategy's file"):
         cq.backtest(BARS, {"kind": "crossover"})
+
+
+@pytest.mark.parametrize("sizing", [{"fraction": 0.3}, {"kind": "units", "units": 2.5}])
+@pytest.mark.parametrize("symbols", ["A-B", "A-B,C-D"])
+@pytest.mark.parametrize("shorts", [False, True])
+def test_signals_that_become_targets_in_the_engine_trade_to_the_bit_as_targets_do(
+    sizing, symbols, shorts
+):
+    prices = [100.0 + 9 * math.sin(k / 3) + k % 7 for k in range(90)]
+    bars = pl.concat(
+        makers.hourly(name, prices[k:]).drop("exchange")
+        for k, name in enumerate(symbols.split(","))
+    )
+    kind = KINDS["crossover"]
+    config = kind.config(
+        symbols=symbols, interval="1h", fast=3, slow=8, shorts=shorts, sizing=sizing
+    )
+    later = Strategy(config, kind.generate_signals)
+    at_once = Strategy(config, kind.generate_signals, lambda *given: by_sizing(*given))
+    assert (later.each, at_once.each) == (config.sizing.each, None)
+    one, other = (cq.backtest(bars, said, allow_short=shorts, **FREE) for said in (later, at_once))
+    assert len(one.trades) >= 10
+    assert one.trades.equals(other.trades)
+    assert one.equity.equals(other.equity)
+    assert one.metrics == other.metrics

@@ -29,6 +29,13 @@ def test_a_fixed_fraction_is_the_signal_times_the_fraction():
     assert found.to_series().to_list() == [None, 0.0, 0.25]
 
 
+def test_a_signal_is_worth_the_same_at_every_bar_of_constant_sizings_only():
+    constant = [FixedFraction(fraction=0.25), FixedNotional(notional=9.0), Units(units=3.0)]
+    assert [one.each for one in constant] == [0.25, 9.0, 3.0]
+    others = [VolatilityTarget(), KellyFraction(), InverseVolatility()]
+    assert [one.each for one in others] == [None] * 3
+
+
 def held(closes, sizing, interval="1h"):
     bars = makers.hourly("A-B", closes).with_columns(signal=pl.lit(1, pl.Int8))
     found = bars.lazy().with_columns(t=sizing.target(pl.col("signal"), interval)).collect()

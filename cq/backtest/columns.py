@@ -1,0 +1,85 @@
+"""Columns of bars as arrays, and what of them is sound; looked at once for all symbols together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from cq.backtest.frames import Part
+from cq.backtest.intents import Floats
+from cq.backtest.market import LEVELS, Bounds, bounds_of
+
+PRICES: Final = ("open", "high", "low", "close")
+LONG: Final = 50_000
+"""Rows from which Polars puts NaN into gaps faster than the way to numpy does; and that are looked
+at together."""
+OF_BARS: Final = (*PRICES, "volume", "act")
+COLUMNS: Final = ("ts", *OF_BARS, *(f"order_{name}" for name in LEVELS))
+
+Arrays = Mapping[str, Any]
+
+
+def arrays_of(rows: pl.DataFrame, each: float | None) -> Arrays:
+    """What the engine reads of bars, by column; targets are `each` of what stands in theirs."""
+    found = {name: array(rows[name]) for name in COLUMNS if name in rows.columns}
+    return found | {"target": array(rows["target"], each)}
+
+
+def of_part(columns: Arrays, part: Part) -> Arrays:
+    """The rows of one symbol, not copied."""
+    return {name: column[part.begin : part.end] for name, column in columns.items()}
+
+
+def array(column: pl.Series, each: float | None = None) -> Any:
+    """The column, not copied where it need not be; NaN where a float is not there.
+
+    With `each` its whole numbers are counted in that.
+    """
+    missing = column.null_count()
+    if each is None and (not missing or column.len() < LONG or column.dtype != pl.Float64):
+        return column.to_numpy()
+    rest = column.slice(missing)
+    if rest.null_count():
+        whole = column if each is None else column.cast(pl.Float64) * each
+        return whole.fill_null(math.nan).to_numpy()
+    found = np.empty(column.len())  # numpy's memory comes in large pages
+    found[:missing] = np.nan
+    np.multiply(rest.to_numpy(), np.float64(1.0 if each is None else each), out=found[missing:])
+    return found
+
+
+def wanted_of(part: Part, target: Floats) -> Bounds:
+    """What the targets of a part lie between."""
+    if part.each is None:
+        return bounds_of(target)
+    said: Any = part.rows["target"]
+    missing = said.null_count()
+    if missing == said.len():
+        return Bounds(math.nan, math.nan, missing)
+    return Bounds(said.min() * part.each, said.max() * part.each, missing)
+
+
+def are_sound(columns: Arrays) -> bool:
+    """Whether all prices are ordinary numbers above zero, and between their lows and highs."""
+    there = [columns[name] for name in PRICES if name in columns]
+    return lie_within(*there) if len(there) == len(PRICES) else are_prices(*there)
+
+
+def are_prices(*columns: Floats) -> bool:
+    """Whether all of them are ordinary numbers above zero."""
+    return all(one.size == 0 or 0 < one.min() <= one.max() < math.inf for one in columns)
+
+
+def lie_within(o: Floats, h: Floats, low: Floats, c: Floats) -> bool:
+    """Whether they are prices, and those in the middle lie between their lows and highs."""
+    for at in range(0, o.size, LONG):
+        block = slice(at, at + LONG)
+        first, last, least, most = o[block], c[block], low[block], h[block]
+        within = (least <= first) & (least <= last) & (first <= most) & (last <= most)
+        if not (within.all() and least.min() > 0 and most.max() < math.inf):
+            return False
+    return True
