@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cq.backtest.intents import Floats, Ints
-from cq.backtest.market import Market
+from cq.backtest.market import Market, last_closes
 from cq.utils.time import DAY, YEAR, bars_per_year, interval_ns
 
 
@@ -49,10 +49,10 @@ def equal_weight(markets: Sequence[Market], start: int, days: Days, cash: float)
     as it is of those who buy and hold.
     """
     moved = np.zeros(days.rows.size)
-    for one in markets:
+    for one, last in zip(markets, last_closes(markets, days.ts), strict=True):
         first = int(np.searchsorted(one.ts, start))
         if first == one.ts.size:
             continue
-        close = np.where(days.ts >= one.ts[first], one.last_close(days.ts), one.open[first])
+        close = np.where(days.ts >= one.ts[first], last, one.open[first])
         moved += close / np.concatenate((one.open[first : first + 1], close[:-1])) - 1
     return np.asarray(cash * np.cumprod(1 + moved / len(markets)), dtype=np.float64)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cq.backtest.engine import Simulation
     from cq.backtest.frames import Part
-    from cq.backtest.intents import Floats
+    from cq.backtest.intents import Floats, Ints
     from cq.backtest.market import Market, Rules
     from cq.strategies import Strategy
 
@@ -81,21 +81,31 @@ def _together(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iter
         return
     if sum(_highest(one, rules) for one in markets) <= gross * (1 + HAIR):
         return
-    together = np.zeros(made.ts.size)
+    at = _deciding(markets, made.ts)
+    moments, together = made.ts[at], np.zeros(at.size)
     for one in markets:
-        wanted = _wanted(one, rules)
-        if one.ts is not made.ts:
-            rows = one.at_or_before(made.ts)
-            wanted = np.where(rows >= 0, wanted[rows], 0.0)
-        together += wanted
+        together += _wanted(one, at if one.ts is made.ts else one.at_or_before(moments), rules)
     over = together > gross * (1 + HAIR)
     if over.any():
-        first = int(over.argmax())
+        first, lasts = int(over.argmax()), np.diff(at, append=made.ts.size)
         yield (
             f"targets of all symbols together lie over max_gross_exposure {gross:g} at "
-            f"{int(over.sum())} moments, first {together[first]:g} at {iso(int(made.ts[first]))}; "
-            "what is bought last is cut"
+            f"{int(lasts[over].sum())} moments, first {together[first]:g} at "
+            f"{iso(int(moments[first]))}; what is bought last is cut"
         )
+
+
+def _deciding(markets: Sequence[Market], ts: Ints) -> Ints:
+    """The first of the moments `ts`, and all others at which some market has a target."""
+    found = np.zeros(ts.size, dtype=bool)
+    found[0] = True
+    for one in markets:
+        said = ~np.isnan(one.target)
+        if one.ts is ts:
+            found |= said
+        else:
+            found[np.searchsorted(ts, one.ts[said & (one.ts >= ts[0])])] = True
+    return np.flatnonzero(found)
 
 
 def _fractions(market: Market, rules: Rules, made: Simulation) -> Floats:
@@ -109,9 +119,13 @@ def _fractions(market: Market, rules: Rules, made: Simulation) -> Floats:
     return worth / np.where(equity > 0, equity, np.inf)
 
 
-def _wanted(market: Market, rules: Rules) -> Floats:
-    """How much of equity is wanted from each bar on, long or short, up to the cap of one symbol."""
-    return _capped(_carried(market.target), rules)
+def _wanted(market: Market, rows: Ints, rules: Rules) -> Floats:
+    """How much of equity is wanted at some bars, long or short, up to the cap of one symbol; −1 is
+    before all bars."""
+    said = np.flatnonzero(~np.isnan(market.target))
+    known = np.searchsorted(said, rows, side="right")
+    targets = np.concatenate(([0.0], market.target[said]))
+    return _capped(targets[known], rules)
 
 
 def _highest(market: Market, rules: Rules) -> float:

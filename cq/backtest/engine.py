@@ -17,7 +17,7 @@ from cq.backtest.account import Account
 from cq.backtest.events import count_decisions, visit_fills
 from cq.backtest.grid import impact_of
 from cq.backtest.intents import Floats, Ints
-from cq.backtest.market import Market, Rules
+from cq.backtest.market import Market, Rules, last_closes
 from cq.backtest.stepping import Carried, loaded, step_through
 from cq.backtest.tape import Tape
 
@@ -106,12 +106,12 @@ def buy_and_hold(markets: Sequence[Market], start: int, ts: Ints, cash: float) -
     """
     share = cash / len(markets)
     worth = np.zeros(ts.size)
-    for one in markets:
+    for one, close in zip(markets, last_closes(markets, ts), strict=True):
         first = int(np.searchsorted(one.ts, start))
         if first == one.ts.size:
             worth += share
             continue
-        growth = one.last_close(ts) / one.open[first]
+        growth = close / one.open[first]
         worth += share * np.where(ts >= one.ts[first], growth, 1.0)
     return worth
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.market import Market, Rules
+from cq.indicators.arrays import adjoining
 
 
 def fixed(values: Any) -> Any:
@@ -42,11 +43,13 @@ class Grid:
         ]
 
     def flat(self, columns: Sequence[Floats]) -> Any:
-        """One column of each market, one after the other; NaN where there is no bar."""
-        if len(columns) == 1 and self.rows[0] is None:
-            return fixed(columns[0])
+        """One column of each market, one after the other; NaN where there is no bar.
+
+        It lives no longer than they do: columns that lie so already are not copied.
+        """
         if all(rows is None for rows in self.rows):
-            return fixed(np.concatenate(columns))
+            whole = adjoining(columns)
+            return fixed(np.concatenate(columns) if whole is None else whole)
         size = self.ts.size
         made = np.full(size * len(columns), np.nan)
         for s, (column, rows) in enumerate(zip(columns, self.rows, strict=True)):

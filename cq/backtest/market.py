@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal, NamedTuple
@@ -99,10 +99,19 @@ class Market:
 
     def last_close(self, moments: Ints) -> Floats:
         """The newest close at each moment; 0 before the first bar."""
-        if self.ts is moments:
-            return self.close
-        rows = self.at_or_before(moments)
-        return np.where(rows >= 0, self.close[rows], 0.0)
+        return next(last_closes([self], moments))
+
+
+def last_closes(markets: Iterable[Market], moments: Ints) -> Iterator[Floats]:
+    """Each market's newest close at each moment; 0 before its first bar."""
+    ts: Ints | None = None
+    for one in markets:
+        if one.ts is moments:
+            yield one.close
+            continue
+        if one.ts is not ts:  # markets often share theirs
+            ts, rows = one.ts, one.at_or_before(moments)
+        yield np.where(rows >= 0, one.close[rows], 0.0)
 
 
 class Level(NamedTuple):

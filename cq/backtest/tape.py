@@ -105,7 +105,8 @@ class Tape(Sequence[Fill]):
     def _rows(self) -> dict[str, Ints]:
         if not self.symbols:
             return {}
-        order = np.argsort(self.who, kind="stable")
+        few = self.who.astype(np.min_scalar_type(len(self.symbols)))  # sorted by their digits
+        order = np.argsort(few, kind="stable")
         ends = np.cumsum(np.bincount(self.who, minlength=len(self.symbols)))[:-1]
         return dict(zip(self.symbols, np.split(order, ends), strict=True))
 

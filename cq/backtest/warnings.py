@@ -31,11 +31,13 @@ SPENT: Final = 0.01
 def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[str]:
     """Bars that were missing while their symbol was held: it stood at its last close meanwhile."""
     found, tape, length = [], made.fills, interval_ns(interval)
+    far = 2 * length - length // 4  # a month is not always as long
     for one in markets:
+        if one.steps[1] < far and one.ts[-1] >= made.ts[-1]:
+            continue
         when, held = _positions(tape, one.symbol)
         if not when.size:
             continue
-        far = 2 * length - length // 4  # a month is not always as long
         steps = np.diff(one.ts) if one.steps[1] >= far else np.zeros(0, dtype=np.int64)
         gaps = np.flatnonzero(steps >= far)
         gaps = gaps[held[np.searchsorted(when, one.ts[gaps + 1])] != 0]

@@ -49,19 +49,24 @@ def array(column: pl.Series) -> Array:
 
 
 def _in_place(column: pl.Series) -> Array | None:
-    """Chunks that lie one behind the other in memory, as those of a sliced frame do, as one array.
-
-    It lives no longer than the column does.
-    """
+    """The chunks of a column as one array, where it has no gaps and `adjoining` says so."""
     if column.null_count():
         return None
-    pieces = [one.to_numpy(allow_copy=False) for one in column.get_chunks()]
+    return adjoining([one.to_numpy(allow_copy=False) for one in column.get_chunks()])
+
+
+def adjoining(pieces: Sequence[Array]) -> Array | None:
+    """Floats that lie one behind the other in memory, as slices of a column do, as one array.
+
+    It lives no longer than they do; None where they lie otherwise.
+    """
     end = pieces[0].ctypes.data
     for piece in pieces:
-        if piece.ctypes.data != end:
+        if piece.ctypes.data != end or piece.dtype != np.float64 or not piece.flags.c_contiguous:
             return None
         end += piece.nbytes
-    whole = np.lib.stride_tricks.as_strided(pieces[0], (len(column),), (8,), writeable=False)
+    size = sum(piece.size for piece in pieces)
+    whole = np.lib.stride_tricks.as_strided(pieces[0], (size,), (8,), writeable=False)
     return np.asarray(whole)
 
 

@@ -41,6 +41,20 @@ def test_targets_that_alternate_are_not_over_the_cap():
     assert warnings(pl.concat([one, other])) == []
 
 
+def test_targets_over_the_cap_last_until_somebody_decides_otherwise():
+    """B-B comes an hour later, wants too much at its second bar, and then A-B lets go."""
+    hour = 3_600 * 10**9
+    one = bars(*[10.0] * 6).with_columns(target=pl.Series([0.6, None, None, 0.1, None, 0.2]))
+    other = bars(*[10.0] * 5, symbol="B-B", start=hour).with_columns(
+        target=pl.Series([None, 0.7, None, None, None])
+    )
+    (said,) = [one for one in warnings(pl.concat([one, other])) if "together" in one]
+    assert "at 1 moments, first 1.3 at 1970-01-01T02:00:00Z" in said
+    late = pl.concat([one, other.filter(pl.col("ts") != other["ts"][3])])
+    (said,) = [one for one in warnings(late, start=2 * hour) if "together" in one]
+    assert "at 1 moments, first 1.3 at 1970-01-01T02:00:00Z" in said
+
+
 def test_legs_count_long_and_short_alike():
     both = pl.concat([bars(*[10.0] * 3), bars(*[10.0] * 3, symbol="C-D", target=-1.0)])
     assert any("first 2 at" in one for one in warnings(both, allow_short=True))

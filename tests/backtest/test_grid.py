@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cq.backtest.grid import impact_of
+from cq.backtest.grid import Grid, impact_of
+from cq.backtest.market import Market
 
 
 def by_hand(close, volume, coefficient, window):
@@ -48,3 +49,26 @@ def test_a_worked_case():
     assert impact_of(close, volume, 0.5, 3).tolist() == pytest.approx(
         [0, 0, 0, 0.5 * deviation / math.sqrt(3)]
     )
+
+
+COLUMNS = np.arange(12.0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "copied"),
+    [
+        ([COLUMNS[:4], COLUMNS[4:8], COLUMNS[8:]], False),
+        ([COLUMNS], False),
+        ([COLUMNS[4:8], COLUMNS[:4], COLUMNS[8:]], True),
+        ([COLUMNS[:4], COLUMNS[8:]], True),
+        ([COLUMNS.reshape(6, 2)[:, 0]], True),
+        ([COLUMNS.reshape(6, 2)[:, 0], COLUMNS.reshape(6, 2)[:, 1]], True),
+        ([COLUMNS.astype(np.int64)[:4], COLUMNS.astype(np.int64)[4:]], True),
+    ],
+)
+def test_columns_that_lie_one_behind_the_other_are_not_copied(columns, copied):
+    ts = np.arange(columns[0].size)
+    markets = tuple(Market(f"{i}", ts, *[column] * 3) for i, column in enumerate(columns))
+    flat = Grid(markets, ts).flat(columns)
+    assert flat.tolist() == np.concatenate(columns).tolist()
+    assert np.shares_memory(flat, COLUMNS) is not copied

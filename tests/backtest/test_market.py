@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cq.backtest.market import Bounds, Market, bounds_of
+from cq.backtest.market import Bounds, Market, bounds_of, last_closes
 
 NUMBERS = st.lists(st.one_of(st.just(math.nan), st.floats(allow_nan=False)), max_size=40)
 
@@ -35,3 +35,23 @@ def test_what_is_known_of_a_market_is_not_looked_for_again():
     assert (market.steps, market.wanted) == ((7, 8), bounds)
     market = Market("A-B", moments, ones, ones, ones).knowing(None, bounds)
     assert (market.steps, market.wanted) == ((60, 60), bounds)
+
+
+ROWS = st.lists(st.integers(0, 20), min_size=1, unique=True).map(sorted)
+
+
+@given(st.lists(ROWS, min_size=1, max_size=4), st.booleans(), ROWS)
+def test_the_last_close_of_each_market_is_that_of_its_newest_bar(rows, shared, moments):
+    each = [np.array(rows[0] if shared else one) for one in rows]
+    stamps = [each[0] if shared else ts for ts in each]
+    closes = [np.arange(ts.size) + 100.0 * (k + 1) for k, ts in enumerate(stamps)]
+    markets = [
+        Market("A-B", ts, close, close, close) for ts, close in zip(stamps, closes, strict=True)
+    ]
+    for ends in (np.array(moments), stamps[0]):
+        found = [one.tolist() for one in last_closes(markets, ends)]
+        assert found == [
+            [max((c for t, c in zip(m.ts, m.close, strict=True) if t <= end), default=0.0)
+             for end in ends]
+            for m in markets
+        ]  # fmt: skip
