@@ -12,11 +12,11 @@ import polars as pl
 from cq.backtest.frames import Part
 from cq.backtest.intents import Floats
 from cq.backtest.market import LEVELS, Bounds, bounds_of
+from cq.indicators.arrays import in_place
 
 PRICES: Final = ("open", "high", "low", "close")
 LONG: Final = 50_000
-"""Rows from which Polars puts NaN into gaps faster than the way to numpy does; and that are looked
-at together."""
+"""Rows that are looked at together."""
 OF_BARS: Final = (*PRICES, "volume", "act")
 COLUMNS: Final = ("ts", *OF_BARS, *(f"order_{name}" for name in LEVELS))
 
@@ -39,16 +39,26 @@ def array(column: pl.Series, each: float | None = None) -> Any:
 
     With `each` its whole numbers are counted in that.
     """
-    missing = column.null_count()
-    if each is None and (not missing or column.len() < LONG or column.dtype != pl.Float64):
-        return column.to_numpy()
-    rest = column.slice(missing)
-    if rest.null_count():
-        whole = column if each is None else column.cast(pl.Float64) * each
-        return whole.fill_null(math.nan).to_numpy()
-    found = np.empty(column.len())  # numpy's memory comes in large pages
-    found[:missing] = np.nan
-    np.multiply(rest.to_numpy(), np.float64(1.0 if each is None else each), out=found[missing:])
+    if each is not None:
+        return _counted(column, each)
+    found = in_place(column) if column.dtype.is_numeric() else None
+    if found is not None:
+        return found
+    return _counted(column, 1.0) if column.dtype == pl.Float64 else column.to_numpy()
+
+
+def _counted(column: pl.Series, each: float) -> Floats:
+    """What the column says, in `each`; NaN where it says nothing, which mostly comes first."""
+    found, at = np.empty(column.len()), 0  # numpy's memory comes in large pages
+    for chunk in column.get_chunks():
+        missing = chunk.null_count()
+        rest = chunk.slice(missing)
+        if rest.null_count():
+            missing, rest = 0, chunk.cast(pl.Float64).fill_null(math.nan)
+        part = found[at : at + chunk.len()]
+        part[:missing] = math.nan
+        np.multiply(rest.to_numpy(), np.float64(each), out=part[missing:])
+        at += chunk.len()
     return found
 
 

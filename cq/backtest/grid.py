@@ -43,10 +43,8 @@ class Grid:
         ]
 
     def flat(self, columns: Sequence[Floats]) -> Any:
-        """One column of each market, one after the other; NaN where there is no bar.
-
-        It lives no longer than they do: columns that lie so already are not copied.
-        """
+        """One column of each market, one after the other, not copied where they lie so already;
+        NaN where there is no bar."""
         if all(rows is None for rows in self.rows):
             whole = adjoining(columns)
             return fixed(np.concatenate(columns) if whole is None else whole)

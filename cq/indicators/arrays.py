@@ -41,33 +41,41 @@ def array(column: pl.Series) -> Array:
     """The column as floats, nulls as NaN; read-only, and not copied where it need not be."""
     if column.dtype != pl.Float64:
         column = column.cast(pl.Float64)
-    found = _in_place(column) if column.n_chunks() > 1 else None
+    found = in_place(column) if column.n_chunks() > 1 else None
     if found is None:
         found = np.ascontiguousarray(column.rechunk().to_numpy())
     found.setflags(write=False)
     return found
 
 
-def _in_place(column: pl.Series) -> Array | None:
-    """The chunks of a column as one array, where it has no gaps and `adjoining` says so."""
-    if column.null_count():
+def in_place(column: pl.Series) -> Any:
+    """A column of numbers as an array where it has no gaps and is not to be copied; else None."""
+    if column.null_count() or column.is_empty():
         return None
     return adjoining([one.to_numpy(allow_copy=False) for one in column.get_chunks()])
 
 
-def adjoining(pieces: Sequence[Array]) -> Array | None:
-    """Floats that lie one behind the other in memory, as slices of a column do, as one array.
+def adjoining(pieces: Sequence[Any]) -> Any:
+    """Arrays that lie one behind the other in memory, as slices of a column do, as one array.
 
-    It lives no longer than they do; None where they lie otherwise.
+    None where they lie otherwise.
     """
-    end = pieces[0].ctypes.data
+    kind, end = pieces[0].dtype, pieces[0].ctypes.data
     for piece in pieces:
-        if piece.ctypes.data != end or piece.dtype != np.float64 or not piece.flags.c_contiguous:
+        if piece.ctypes.data != end or piece.dtype != kind or not piece.flags.c_contiguous:
             return None
         end += piece.nbytes
-    size = sum(piece.size for piece in pieces)
-    whole = np.lib.stride_tricks.as_strided(pieces[0], (size,), (8,), writeable=False)
-    return np.asarray(whole)
+    return np.asarray(_Joined(pieces)) if len(pieces) > 1 else pieces[0]
+
+
+class _Joined:
+    """The memory of several arrays, for numpy; it holds them for as long as that is used."""
+
+    def __init__(self, pieces: Sequence[Any]) -> None:
+        self._pieces = tuple(pieces)
+        first = pieces[0].__array_interface__
+        shape, place = (sum(one.size for one in pieces),), (first["data"][0], True)
+        self.__array_interface__ = first | {"shape": shape, "data": place}
 
 
 def series(found: Array) -> pl.Series:

@@ -26,15 +26,23 @@ def test_an_array_holds_nan_where_the_column_is_null(warming, values, in_two):
     if in_two:
         column = pl.concat([column.head(warming), column.slice(warming)], rechunk=False)
     expected = [math.nan if one is None else one for one in values]
-    for long in (1, 100):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(columns, "LONG", long)
-            np.testing.assert_array_equal(columns.array(column), expected)
+    np.testing.assert_array_equal(columns.array(column), expected)
 
 
-def test_a_column_without_gaps_is_not_copied():
-    column = pl.Series(np.arange(10.0))
+@pytest.mark.parametrize("kind", [pl.Float64, pl.Int64])
+def test_a_column_without_gaps_is_not_copied(kind):
+    column = pl.Series(range(10), dtype=kind)
     assert np.shares_memory(columns.array(column), column.to_numpy())
+    sliced = pl.concat([column[:4], column[4:]], rechunk=False)
+    assert np.shares_memory(columns.array(sliced), column.to_numpy())
+    assert columns.array(sliced).tolist() == list(range(10))
+
+
+def test_moments_stay_whole_numbers_wherever_their_pieces_lie():
+    pieces = [pl.Series([2**62 + 1]), pl.Series([2**62 + 3])]
+    found = columns.array(pl.concat(pieces, rechunk=False))
+    assert found.dtype == np.int64
+    assert found.tolist() == [2**62 + 1, 2**62 + 3]
 
 
 @given(st.integers(0, 6), SIGNALS, EACH)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import polars as pl
 import pytest
 
-from cq.indicators.arrays import array, series
+from cq.indicators.arrays import adjoining, array, series
 
 VALUES = [1.5, 2.5, 3.5, 4.5, 5.5]
 
@@ -23,6 +25,18 @@ def test_chunks_of_one_column_are_not_copied():
     assert found.tolist() == VALUES
     assert np.shares_memory(found, whole.to_numpy())
     assert not found.flags.writeable
+
+
+def test_what_is_not_copied_lives_as_long_as_it_is_used():
+    whole = np.arange(6.0)
+    pieces = [whole[:2], whole[2:]]
+    held = [weakref.ref(one) for one in pieces]
+    found = adjoining(pieces)
+    assert found.tolist() == whole.tolist()
+    del pieces
+    assert all(one() is not None for one in held)
+    del found
+    assert all(one() is None for one in held)
 
 
 @pytest.mark.parametrize(
