@@ -1,6 +1,9 @@
+import errno
+import os
 import resource
 import sys
 import threading
+import time
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +15,7 @@ from polars.testing import assert_frame_equal
 from cq.errors import LakeBusy, LakeUnwritable
 from cq.lake import Lake, disk, landing
 from cq.lake.judging import Owned
-from cq.lake.landing import LITTLE, MANY
+from cq.lake.landing import LITTLE, MANY, together
 from cq.lake.locks import held
 
 SYMBOLS = [f"{name}-BRL" for name in ("BTC", "ETH", "XRP", "SOL", "ADA")]
@@ -54,6 +57,61 @@ def test_a_batch_of_which_one_symbol_cannot_be_written_leaves_nothing(lake, bars
     assert stored(lake).is_empty()
     monkeypatch.undo()
     assert put(lake, rows).landed == 10
+
+
+@pytest.mark.parametrize(("door", "landed"), [("replace", 4), ("sync_folder", 50)])
+def test_what_is_refused_for_the_fifth_of_fifty_folders_is_told_and_every_other_is_whole(
+    lake, bars, monkeypatch, door, landed
+):
+    symbols = [f"A{number:02d}-BRL" for number in range(50)]
+    rows = pl.concat([bars(1, symbol) for symbol in symbols])
+    lake.prepare()
+    real = getattr(disk, door)
+
+    def refused(*paths):
+        if "A04-BRL" in str(paths[0]):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(*paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, door, refused)
+        with pytest.raises(LakeUnwritable, match=r"symbol=A04-BRL.*Input/output"):
+            put(lake, rows)
+    assert not list(lake.root.rglob("*.tmp"))
+    assert stored(lake)["symbol"].to_list() == symbols[:landed]
+    assert put(lake, rows).landed == 50 - landed
+    assert_frame_equal(stored(lake).drop("year"), rows)
+
+
+@pytest.mark.parametrize("workers", [1, 4, 100])
+def test_what_is_done_together_is_done_once_each_and_answered_in_order(workers):
+    seen: list[int] = []
+
+    def work(number: int) -> int:
+        seen.append(number)
+        return -number
+
+    assert together(work, range(40), workers) == [-number for number in range(40)]
+    assert sorted(seen) == list(range(40))
+    assert together(work, (), workers) == []
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_first_error_is_raised_once_all_that_had_begun_has_ended(workers, error):
+    begun, ended = [], []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        time.sleep(0.002)
+        if number in (5, 6):
+            raise error(number)
+        ended.append(number)
+
+    with pytest.raises(error, match=r"^5$"):
+        together(work, range(1000), workers)
+    assert set(begun) - set(ended) <= {5, 6}
+    assert len(begun) < 1000
 
 
 def test_a_batch_waits_no_longer_in_all_than_it_may(lake, bars):
