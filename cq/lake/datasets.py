@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
 
@@ -32,7 +33,7 @@ class Dataset:
     first_wins: bool = False
     free_form: bool = False
 
-    @property
+    @cached_property
     def own_key(self) -> tuple[str, ...]:
         """The part of the key that differs inside a file."""
         return tuple(name for name in self.key if name not in self.owner)

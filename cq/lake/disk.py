@@ -14,9 +14,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from io import BufferedIOBase
+from io import BufferedIOBase, FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cq.errors import CannotExchange, LakeUnwritable
 from cq.lake import places
@@ -52,19 +52,19 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def create(path: Path) -> BinaryIO:
+def create(path: Path) -> FileIO:
     """An empty file to append to."""
-    return path.open("wb", buffering=0)
+    return FileIO(path, "wb")
 
 
-def append(file: BinaryIO, content: Any) -> None:
+def append(file: FileIO, content: Any) -> None:
     """More bytes at the end of a file."""
     left = memoryview(content).cast("B")
     while left:
         left = left[file.write(left) :]
 
 
-def sync_file(file: BinaryIO | BufferedIOBase) -> None:
+def sync_file(file: FileIO | BufferedIOBase) -> None:
     """Make what a file holds survive a power cut."""
     os.fsync(file.fileno())
 

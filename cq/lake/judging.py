@@ -91,12 +91,12 @@ def files_for(target: Target, owner: Owner, rows: pl.DataFrame) -> list[str]:
     """The files of the lake that may hold keys of some of `rows`; ask under the owner's lock."""
     contract = target.contract
     last_key = contract.own_key[-1]
-    values = rows.get_column(last_key)
-    low: Any = values.min()
-    high: Any = values.max()
-    ranged = {"start": low, "end": high + 1} if last_key == contract.time else {}
-    there = target.layout.paths(target.root, owner, **ranged)
     wanted = keys.ranges_of(rows, last_key)
+    ranged = {}
+    if last_key == contract.time:
+        ((_, low, high),) = wanted
+        ranged = {"start": low, "end": high + 1}
+    there = target.layout.paths(target.root, owner, **ranged)
     return keys.candidates(target.root, contract, owner, there, wanted)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -129,9 +129,8 @@ class Layout:
 
     def folder(self, owner: Mapping[str, str | None], ts: int | None) -> Path:
         """The folder, relative to the lake, of rows of `owner` at `ts`."""
-        values = {name: safe(owner.get(name)) for name in OWNERS}
-        values |= {"dataset": self.dataset, **calendar(ts or 0)}
-        return Path("/".join(filled(level, values) for level in self.folders))
+        who = tuple(safe(owner.get(name)) for name in OWNERS)
+        return _folder(self, who, _levels(ts or 0, self.depth))
 
     def file_name(self, ts: int | None, digest: str) -> str:
         """The name of a file whose first row is at `ts` and whose content has this digest."""
@@ -224,8 +223,8 @@ class Layout:
         end: int | None,
     ) -> list[tuple[tuple[int, ...], str, list[str]]]:
         """Calendar level, folder and the names of its files, in order."""
-        first = _levels(start, self.depth)
-        last = _levels(None if end is None else end - 1, self.depth)
+        first = None if start is None else _levels(start, self.depth)
+        last = None if end is None else _levels(end - 1, self.depth)
         fixed = {name: safe(value) for name, value in (owner or {}).items()}
         return sorted(
             (tuple(int(seen[name]) for name in TIMES[: self.depth]), folder, names)
@@ -249,13 +248,19 @@ class Layout:
         return [dict(zip(names, one, strict=True)) for one in sorted(seen)]
 
 
+@lru_cache(maxsize=4096)
+def _folder(layout: Layout, who: tuple[str, ...], when: tuple[int, ...]) -> Path:
+    """A folder, by whose rows it has and its calendar level; the same ones are asked for often."""
+    times = {name: f"{one:0{len(name)}d}" for name, one in zip(TIMES, when, strict=False)}
+    values = {"dataset": layout.dataset, **dict(zip(OWNERS, who, strict=True)), **times}
+    return Path("/".join(filled(level, values) for level in layout.folders))
+
+
 def is_ours(name: str) -> bool:
     """Whether a file of this name was written by cq, with the digest of its content in the name."""
     return bool(_OURS.search(name))
 
 
-def _levels(ts: int | None, depth: int) -> tuple[int, ...] | None:
-    if ts is None:
-        return None
+def _levels(ts: int, depth: int) -> tuple[int, ...]:
     moment = from_ns(ts)
     return (moment.year, moment.month, moment.day, moment.hour)[:depth]

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from cq.errors import LakeBusy, LakeUnwritable
@@ -25,8 +26,13 @@ def of_folder(root: Path, layout: Layout, owner: Mapping[str, str | None]) -> Pa
     It is named by what their names tell: where folders have no exchange, exchanges share it.
     `owner` may be an owner of rows or what the name of a folder says.
     """
-    who = [safe(owner.get(name)) for name in NAMING if name in layout.fields]
-    return root / LOCKS / f"{'-'.join([layout.dataset, *who])}.lock"
+    who = tuple(safe(owner.get(name)) for name in NAMING if name in layout.fields)
+    return _named(root, layout.dataset, who)
+
+
+@lru_cache(maxsize=4096)
+def _named(root: Path, dataset: str, who: tuple[str, ...]) -> Path:
+    return root / LOCKS / f"{'-'.join([dataset, *who])}.lock"
 
 
 @contextmanager

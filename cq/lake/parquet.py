@@ -182,8 +182,10 @@ class Ready:
         writer = f"{get_ident()}.{os.getpid()}"
         beside = folder / f"{name.removesuffix('.parquet')}.{writer}{TEMPORARY}"
         with disk.writing(folder):
-            disk.make_folder(folder)
-            sweep(folder)
+            try:
+                sweep(folder)
+            except FileNotFoundError:
+                disk.make_folder(folder)
             try:
                 with disk.create(beside) as file:
                     disk.append(file, content)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -44,25 +44,16 @@ class Walk:
         """
 
         given = {"dataset": self.dataset, **fixed}
+        told = tuple(given.items())
 
         def below(folder: str, level: int, seen: dict[str, str]) -> Iterator[Found]:
-            while level < len(self.levels):  # as far as names are given nothing is listed
-                here = placeholders(self.levels[level])
-                if not all(name in given for name in here):
-                    break
-                seen |= {name: given[name] for name in here if name in OWNERS}
-                if any(given[name] == NOBODY for name in here):
-                    return
-                folder = f"{folder}{os.sep}{filled(self.levels[level], given)}"
-                level += 1
+            inside, names, level = _along(self.levels, level, told)
+            folder, seen = folder + inside, seen | names
+            if NOBODY in names.values():
+                return
             if level == len(self.levels):
-                names = [
-                    name
-                    for name in _names(folder, files=True)
-                    if name.endswith(".parquet") and name != ANCHOR_FILE
-                ]
-                if names:
-                    yield folder, names, seen
+                if files := _files_in(folder):
+                    yield folder, files, seen
                 return
             for name, values in _matching(folder, self.levels[level], given):
                 now = seen | values
@@ -87,12 +78,25 @@ class Walk:
         return [any(tells[level:]) for level in range(len(tells) + 1)]
 
 
+@lru_cache(maxsize=4096)
+def _along(
+    levels: tuple[str, ...], level: int, told: tuple[tuple[str, str], ...]
+) -> tuple[str, dict[str, str], int]:
+    """As far as names are given nothing is listed: the way there, whose it is, the next level."""
+    given, way, seen = dict(told), "", dict[str, str]()
+    while level < len(levels) and given.keys() >= set(placeholders(levels[level])):
+        way += f"{os.sep}{filled(levels[level], given)}"
+        seen |= {name: given[name] for name in placeholders(levels[level]) if name in OWNERS}
+        level += 1
+    return way, seen, level
+
+
 def _matching(
     folder: str, pattern: str, given: Mapping[str, str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Names in `folder` that fit one level of a template, with the values they carry."""
     fits = regex(pattern)
-    for name in _names(folder, files=False):
+    for name in _folders_in(folder):
         found = fits.fullmatch(name)
         if found:
             values = found.groupdict()
@@ -100,31 +104,45 @@ def _matching(
                 yield name, values
 
 
-def _names(folder: str, *, files: bool) -> list[str]:
-    """Names in a folder, of files or of folders; again where the folder was exchanged meanwhile."""
+def _folders_in(folder: str) -> list[str]:
+    """Names in a folder that may be folders: a file that has the name of one has nothing in it."""
     if is_remote(folder):
-        return names_in(folder, files=files)
-    try:
-        if not files:  # whatever fits the name of a level; a file of such a name has nothing in it
-            return sorted(os.listdir(folder))  # noqa: PTH208
+        return names_in(folder, files=False)
+    with _readable(folder):
+        return sorted(os.listdir(folder))  # noqa: PTH208
+    return []
+
+
+def _files_in(folder: str) -> list[str]:
+    """Names of a folder's Parquet files; again where the folder was exchanged meanwhile."""
+    if is_remote(folder):
+        return [name for name in names_in(folder, files=True) if _is_parquet(name)]
+    with _readable(folder):
         while True:
-            with _opened(folder) as handle, os.scandir(handle) as entries:
-                names = sorted(one.name for one in entries if one.is_file())
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                with os.scandir(handle) as entries:
+                    names = [one.name for one in entries if _is_parquet(one.name) and one.is_file()]
                 if os.path.samestat(os.fstat(handle), os.stat(folder)):  # noqa: PTH116
-                    return names
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise Unreadable(folder, error.strerror or str(error)) from error
+                    return sorted(names)
+            finally:
+                os.close(handle)
+    return []
+
+
+def _is_parquet(name: str) -> bool:
+    return name.endswith(".parquet") and name != ANCHOR_FILE
 
 
 @contextmanager
-def _opened(folder: str) -> Iterator[int]:
-    handle = os.open(folder, os.O_RDONLY)
+def _readable(folder: str) -> Iterator[None]:
+    """A block that lists a folder, which need not be there."""
     try:
-        yield handle
-    finally:
-        os.close(handle)
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise Unreadable(folder, error.strerror or str(error)) from error
 
 
 def _within(seen: Mapping[str, str], first: When | None, last: When | None) -> bool:

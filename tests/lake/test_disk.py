@@ -35,7 +35,7 @@ def test_every_door_is_a_function_that_says_what_it_does():
 
 def test_the_lake_changes_nothing_on_disk_but_through_the_doors():
     changing = (
-        *(".mkdir(", ".unlink(", ".rmdir(", ".replace(target", "write_bytes("),
+        *(".mkdir(", ".unlink(", ".rmdir(", ".replace(target", "write_bytes(", "FileIO("),
         *("os.fsync", "os.link", "rmtree", "os.remove", "os.rename", ".touch(", 'open("w'),
     )
     for path in Path(disk.__file__).parent.glob("*.py"):

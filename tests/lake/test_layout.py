@@ -150,6 +150,7 @@ def test_between_two_cuts_all_rows_share_a_folder(first, length, template):
 def test_hours_may_be_folders_too():
     one = Layout("trades", "trades/{symbol}/{YYYY}/{MM}/{DD}/{HH}/x.parquet")
     assert one.cuts(0, 2 * HOUR) == [HOUR, 2 * HOUR]
+    assert one.folder(WHO, 2 * HOUR) == Path("trades/BTC-BRL/1970/01/01/02")
 
 
 @given(st.text())

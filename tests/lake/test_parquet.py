@@ -4,6 +4,7 @@ from itertools import pairwise
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from doors import counted
 
 from cq.errors import LakeUnwritable
 from cq.lake import DATASETS, parquet
@@ -45,6 +46,13 @@ def test_a_file_that_cannot_be_renamed_leaves_nothing(bars, tmp_path, monkeypatc
     with pytest.raises(LakeUnwritable, match="Read-only file system"):
         parquet.place(parquet.encoded(bars(1)), tmp_path, "x.parquet")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_made_where_there_is_none(bars, tmp_path):
+    content, folder = parquet.encoded(bars(1)), tmp_path / "a" / "b"
+    first, then = (counted(lambda n=n: parquet.place(content, folder, n)) for n in ("1", "2"))
+    assert first == ["make_folder", *then]
+    assert {one.name for one in folder.iterdir()} == {"1", "2"}
 
 
 def test_only_what_the_dead_left_is_swept(tmp_path):
