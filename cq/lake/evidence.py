@@ -226,13 +226,24 @@ def described(root: Path, naming: Callable[[], Iterable[Path]]) -> tuple[File, .
     )
 
 
+def check_bytes(naming: Callable[[], Iterable[Path]]) -> None:
+    """Unreadable where the bytes of a file of ours are not those that its name says."""
+    look(
+        lambda: [Part((), path) for path in naming()],
+        lambda parts: _digests([part.path for part in parts if part.is_ours]),
+    )
+
+
 def _described(root: Path, paths: Sequence[Path]) -> tuple[File, ...]:
-    with ThreadPoolExecutor(WORKERS) as pool:
-        digests = list(pool.map(_digest, paths))
     return tuple(
         File(relative(root, path), rows, path.stat().st_size, one)
-        for path, rows, one in zip(paths, _rows(paths), digests, strict=True)
+        for path, rows, one in zip(paths, _rows(paths), _digests(paths), strict=True)
     )
+
+
+def _digests(paths: Sequence[Path]) -> list[str]:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(_digest, paths))
 
 
 def _digest(path: Path) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -28,6 +30,7 @@ from cq.errors import UsageError
 from cq.indicators import in_time_order, one_market
 from cq.indicators.sharing import Pool, shared_by
 from cq.lake import reading
+from cq.lake.evidence import check_bytes
 from cq.signals import with_targets
 from cq.strategies import Strategy
 
@@ -87,12 +90,16 @@ class Ground:
         cls, lake: Lake, strategy: Strategy, settings: Backtest, period: Period, quote: str,
         history: int, say: Callable[[str], None],
     ) -> Ground:  # fmt: skip
-        """The bars of a strategy's symbols in the lake, and `history` older ones."""
+        """The bars of a strategy's symbols in the lake, and `history` older ones.
+
+        Unreadable where one of their files does not hold the bytes that its name says.
+        """
         symbols, notes = symbols_of(lake, strategy, quote)
         for note in notes:
             say(note)
         with reading(lake.root):
             bars = bars_of(lake, sorted(symbols), strategy, period, history).collect()
+            check_bytes(partial(_files, lake, symbols, strategy, bars["ts"]))
         if len(symbols) > 1 or not bars["ts"].is_sorted():
             bars = bars.sort("symbol", "ts")
         return cls(symbols, bars.rechunk(), period, settings, lake, history)
@@ -219,3 +226,12 @@ def _deciding(strategy: Strategy) -> str:
 
 def _silent(_: str) -> None:
     return None
+
+
+def _files(lake: Lake, symbols: Sequence[str], strategy: Strategy, ts: pl.Series) -> list[Path]:
+    """The files that bars of these moments come from."""
+    if ts.is_empty():
+        return []
+    first, last = int(ts.min()), int(ts.max())  # type: ignore[arg-type]
+    config = strategy.config
+    return lake.files(symbols, config.interval, first, last + 1, exchange=config.exchange)

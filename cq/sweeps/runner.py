@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cq.errors import CqError
+from cq.errors import CqError, Unreadable
 from cq.strategies import Strategy, variants, variants_of
 from cq.sweeps.bench import Bench
 from cq.sweeps.figures import Asked, Failed, Invalid, Trial
@@ -90,6 +90,8 @@ class Runner:
                 continue
             try:
                 ground = self.ground(strategy)
+            except Unreadable:  # it is to be mended first; each of many trials would read it again
+                raise
             except CqError as error:
                 found[number] = Failed(number, params, error)
                 continue

@@ -1,6 +1,7 @@
 """`cq sweep`: what it prints, keeps and refuses."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -243,3 +244,18 @@ def test_a_sweep_that_is_cut_off_while_it_writes_lists_no_trial(
     assert len(error.splitlines()) == 1
     lake = Lake(project / "lake", runs=project / "runs")
     assert lake.sql("select count(*) from runs where run like 'cut%'").item() == 0
+
+
+def test_bars_of_a_damaged_file_are_not_tried(project, tmp_path, capsys):
+    shutil.copytree(project / "lake", tmp_path / "lake")
+    shutil.copy(project / "cross.yaml", tmp_path)
+    create(tmp_path)
+    path = Lake(tmp_path / "lake").files("BTC-BRL", "1h")[-1]
+    rows = pl.read_parquet(path, hive_partitioning=False)
+    rows.with_columns(pl.col("close") * 2).write_parquet(path)
+    assert sweep(tmp_path, "--grid", "fast=3,4") == 3
+    assert run(["--project", str(tmp_path), "walkforward", str(tmp_path / "cross.yaml"),
+                "--grid", "fast=3,4"]) == 3  # fmt: skip
+    said = capsys.readouterr().err
+    assert said.count(f"{path} cannot be read (its bytes are not those its name says") == 2
+    assert not list((tmp_path / "runs").glob("[!.]*"))
