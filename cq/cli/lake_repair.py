@@ -61,20 +61,24 @@ def repair(
     zone = settings.timezone
     start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
     known(app, symbols)
+    lake = app.found_lake
+    if not as_json and (first := app.nothing_yet("ohlcv", "coverage")):
+        note(first)
+        return
     if dry_run:
         plan(app, symbols, start, end, fetch=not no_fetch, as_json=as_json)
         return
     log.configure(settings)
-    app.found_lake.prepare()
+    lake.prepare()
     moved: Sequence[Quarantined] = ()
-    if not is_remote(app.lake.root):  # storage proves its own bytes
-        moved = quarantine(app.lake, verify(app.lake, symbols).damaged, now_ns=now)
+    if not is_remote(lake.root):  # storage proves its own bytes
+        moved = quarantine(lake, verify(lake, symbols).damaged, now_ns=now)
     with ExitStack() as stack:
         market = None
         if not no_fetch:
             market = stack.enter_context(MercadoBitcoin(Rest(settings.ingestion)))
         done = repaired(
-            app.lake,
+            lake,
             market,
             symbols or None,
             start,
