@@ -66,26 +66,54 @@ totals as (
 
 closes as (
     select
+        exchange as traded_at,
         symbol,
         arg_max(close, ts) as close,
         max(ts) as close_ts
     from raw.newest
-    group by symbol
+    group by exchange, symbol
+),
+
+-- an account on paper has the name of its run, which may say whose bars it followed
+followed as (
+    select
+        run as exchange,
+        content::json ->> '$.strategy.exchange' as traded_at
+    from raw.runs
+    where file = 'config.json'
+),
+
+marks as (
+    select
+        costs.exchange,
+        costs.symbol,
+        closes.close,
+        closes.close_ts,
+        row_number() over (
+            partition by costs.exchange, costs.symbol
+            order by
+                closes.traded_at = coalesce(followed.traded_at, costs.exchange) desc,
+                closes.close_ts desc,
+                closes.traded_at
+        ) as place
+    from costs
+    inner join closes on costs.symbol = closes.symbol
+    left join followed on costs.exchange = followed.exchange
 )
 
 select
-    make_timestamp(last_fill_ts // 1000) as last_fill_time,
-    exchange as account,
-    symbol,
-    size,
-    cost / size as average_cost,
-    close,
-    size * close as value,
-    size * close - cost as profit,
-    fees,
-    fills,
-    last_fill_ts,
-    close_ts
+    make_timestamp(totals.last_fill_ts // 1000) as last_fill_time,
+    costs.exchange as account,
+    costs.symbol,
+    costs.size,
+    costs.cost / costs.size as average_cost,
+    marks.close,
+    costs.size * marks.close as value,
+    costs.size * marks.close - costs.cost as profit,
+    totals.fees,
+    totals.fills,
+    totals.last_fill_ts,
+    marks.close_ts
 from costs
-inner join totals using (exchange, symbol)
-left join closes using (symbol);
+inner join totals on costs.exchange = totals.exchange and costs.symbol = totals.symbol
+left join marks on costs.exchange = marks.exchange and costs.symbol = marks.symbol and marks.place = 1;

@@ -1,5 +1,6 @@
 """Bars at every interval in SQL against the same in Polars, and what lies where."""
 
+import json
 import re
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -303,3 +304,28 @@ def test_a_position_costs_what_its_buys_did_and_a_sale_takes_its_part(lake):
     columns = "account, size, average_cost * size, fills, fees"
     assert lake.sql(f"select {columns} from positions order by account").rows() == wanted
     assert 10 < len(wanted) < 40
+
+
+def test_a_position_is_worth_what_its_own_exchange_says(tmp_path):
+    lake = Lake(tmp_path / "lake", runs=tmp_path / "runs")
+    bars = makers.hourly("BTC-BRL", [100.0, 101.0], start=0)
+    for exchange, later, close in (("here", 0, 100.0), ("there", 5, 200.0)):
+        rows = bars.with_columns(
+            pl.col("ts") + later * makers.HOUR, exchange=pl.lit(exchange), interval=pl.lit("1h"),
+            **dict.fromkeys(("open", "high", "low", "close"), pl.lit(close)),
+        )  # fmt: skip
+        lake.write("ohlcv", rows, source="test", now_ns=10**18)
+    for run, strategy in (("follows", {"exchange": "here"}), ("anything", {"exchange": None})):
+        folder = tmp_path / "runs" / run
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps({"strategy": strategy}))
+    accounts = ["here", "there", "follows", "anything", "nobody"]
+    fills = pl.DataFrame({"exchange": accounts}).with_columns(
+        ts=pl.lit(1), fill_id=pl.lit("a"), side=pl.lit("buy"), price=pl.lit(1.0),
+        size=pl.lit(1.0), fee=pl.lit(0.0), symbol=pl.lit("BTC-BRL"),
+    )  # fmt: skip
+    lake.write("fills", fills, source="test", now_ns=1)
+    found = dict(lake.sql("select account, value from positions").rows())
+    assert found == {
+        "here": 100.0, "there": 200.0, "follows": 100.0, "anything": 200.0, "nobody": 200.0,
+    }  # fmt: skip
