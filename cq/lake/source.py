@@ -31,6 +31,8 @@ BATCH_BYTES = 32 * 1024 * 1024
 """Compressed bytes that are read before rows are handed on; folders are not divided."""
 SMALL_BYTES = 16 * 1024 * 1024
 """Compressed bytes that are little to read."""
+FEW = 4
+"""Series that are folded at once, at least: what takes few bytes may have many rows."""
 LOOKS = 50
 """How often files may vanish under one question; each time is a compaction."""
 
@@ -159,10 +161,12 @@ def _plans(group: Sequence[Piece], needed: Collection[str], *, large: bool) -> l
         and plan.folds(large=large)
     }
     found: dict[int, pl.LazyFrame | None] = {}
-    if made:
-        plans, reads = zip(*made.values(), strict=True)
+    numbers, few = list(made), max(FEW, pl.thread_pool_size())
+    for at in range(0, len(numbers), few):
+        now = numbers[at : at + few]
+        plans, reads = zip(*(made[number] for number in now), strict=True)
         finer = pl.collect_all(reads, engine="in-memory")
-        found = dict(zip(made, folded(plans, finer), strict=True))
+        found |= zip(now, folded(plans, finer), strict=True)
     rows = [found.get(number) for number in range(len(group))]
     return [
         one.plan(one.parts) if frame is None else frame  # some plans look into files, too
