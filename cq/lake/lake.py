@@ -183,7 +183,7 @@ class Lake:
         return [
             part.path
             for series in self.series(symbols, interval, exchange)
-            for part in self._bars.parts(series, since, until)
+            for part in self._bars.parts(series, *self._bars.span(series, interval, since, until))
         ]
 
     def fingerprint(

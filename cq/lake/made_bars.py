@@ -25,8 +25,8 @@ class MadeBars:
 
     finer: Callable[[Sequence[Part]], pl.LazyFrame]
     interval: str
-    symbol: str
-    exchange: str
+    named: Callable[[pl.LazyFrame], pl.LazyFrame]
+    """Adds the columns that are the same in every row."""
 
     def __call__(self, parts: Sequence[Part]) -> pl.LazyFrame:
         """What the bars are, for Polars to carry out however it likes."""
@@ -39,12 +39,6 @@ class MadeBars:
     def reads(self, parts: Sequence[Part], columns: Collection[str]) -> pl.LazyFrame:
         """Of the finer rows what bars with these columns are made of."""
         return self.finer(parts).select("ts", *(name for name in MEASURES if name in columns))
-
-    def named(self, bars: pl.LazyFrame) -> pl.LazyFrame:
-        """Names are constants, not read from files."""
-        return bars.with_columns(
-            pl.lit(self.symbol).alias("symbol"), pl.lit(self.exchange).alias("exchange")
-        )
 
 
 def folded(plans: Sequence[MadeBars], finer: Sequence[pl.DataFrame]) -> list[pl.LazyFrame | None]:

@@ -159,18 +159,24 @@ class Bars:
             return Strand(
                 lambda: (self.parts(series, start, end), partial(self._rows, series, start, end))
             )
-        start = ceiling(start, interval)
+        start, end = self.span(series, interval, start, end)
 
         def named() -> tuple[list[Part], Plan]:
             # before the files: they hold at least that
             known = self._known_until(series, interval)
             closed = floor(known if now_ns is None else min(known, now_ns), interval)
-            until = min(ceiling(end, interval), closed)
+            until = min(end, closed)
             finer = partial(self._unnamed, series, start, until)
-            plan = MadeBars(finer, interval, series.symbol, series.exchange)
+            plan = MadeBars(finer, interval, partial(self._named, series))
             return self.parts(series, start, until), plan
 
         return Strand(named, whole=not lies_in_folders(interval, self.layout.depth))
+
+    def span(self, series: Series, interval: str, start: int, end: int) -> tuple[int, int]:
+        """Where the stored bars lie that bars of `interval` opening in [start, end) are made of."""
+        if series.interval == interval:
+            return start, end
+        return ceiling(start, interval), ceiling(end, interval)
 
     def parts(self, series: Series, start: int, end: int) -> list[Part]:
         """The files that may hold bars opening in [start, end), in time order."""

@@ -64,7 +64,7 @@ def test_the_answers_are_those_of_polars_own_plan(lake, by_plan):
 
 
 def test_little_is_not_folded_before_numpy_is_there(monkeypatch):
-    made = MadeBars(lambda parts: pl.LazyFrame(), "1h", "A", "x")
+    made = MadeBars(lambda parts: pl.LazyFrame(), "1h", lambda bars: bars)
     assert made.folds(large=False)
     monkeypatch.setattr(made_bars, "sys", type("Modules", (), {"modules": {}}))
     assert not made.folds(large=False)

@@ -14,6 +14,7 @@ from cq.lake import Lake, reader, source
 from cq.lake.datasets import OHLCV
 from cq.lake.layout import Part
 from cq.lake.source import batches, rows_of
+from cq.utils.time import DAY, HOUR
 
 NAMES = count()
 DAILY = "ohlcv/symbol={symbol}/year={YYYY}/month={MM}/day={DD}/file-{HHmmss}.parquet"
@@ -136,6 +137,16 @@ def test_a_damaged_file_is_named_by_our_own_error_whoever_collects(days):
                     lambda: pl.collect_all([frame, frame.select("close")])):  # fmt: skip
         with pytest.raises(Unreadable, match=path.name):
             collect()
+
+
+def test_the_files_of_made_bars_are_those_of_all_bars_that_they_are_made_of(days):
+    week = days.bars("BTC-BRL", "1w").collect()["ts"].to_list()
+    assert len(week) == 1
+    files = days.files("BTC-BRL", "1w", week[0], week[0] + 1)
+    assert len({path.parent for path in files}) == 7
+    rows = pl.scan_parquet(files, glob=False, hive_partitioning=False).select("ts").collect()["ts"]
+    assert (rows.min(), rows.max()) == (week[0], week[0] + 7 * DAY - HOUR)
+    assert days.files("BTC-BRL", "1w", week[0] + 1, week[0] + 2) == []
 
 
 def test_a_mistake_in_a_filter_is_no_damage(days):
