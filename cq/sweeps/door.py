@@ -166,7 +166,11 @@ def swept(
             progress(1)
     finally:
         kept.flush()
-    found.check()
+    try:
+        found.check()
+    except CqError:
+        kept.finish()  # the same again would only repeat the error
+        raise
     return _result(setting, runner, axes, found, how)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,9 +94,11 @@ class Unfinished:
         self._new.clear()
 
     def finish(self) -> None:
-        """Forget all of it: the sweep is done and written."""
+        """Forget all of it: the sweep is done and written, or nothing can come of it."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):  # other sweeps may have stopped
+                self.folder.parent.rmdir()
 
 
 def digest_of(ground: Ground) -> str:
