@@ -64,6 +64,7 @@ class Ground:
 
     def __post_init__(self) -> None:
         self._cut: tuple[int, pl.DataFrame] | None = None
+        self._ordered: tuple[pl.DataFrame, Ordered] | None = None
         self._targets: dict[str, list[Part]] = {}
         self._pool, self._columns = Pool(), dict[str, pl.Series]()
         self._fine: dict[Any, list[Market]] = {}
@@ -145,14 +146,21 @@ class Ground:
                 from cq.backtest.gating import with_gate  # few strategies have one
 
                 strategy = with_gate(strategy, bars)
+            ordered = self._in_order(bars)
             with shared_by(self._pool) if strategy.same_rows else nullcontext():
                 if strategy.same_rows:
-                    bars = self._with_indicators(bars, strategy)
-                found = parts_of(Ordered.of(bars), self.symbols, strategy, columns)
+                    ordered = ordered.with_rows(self._with_indicators(ordered.rows, strategy))
+                found = parts_of(ordered, self.symbols, strategy, columns)
             while len(self._targets) >= KEPT:
                 self._targets.pop(next(iter(self._targets)))
             self._targets[key] = found
         return self._targets[key]
+
+    def _in_order(self, bars: pl.DataFrame) -> Ordered:
+        """The bars that trials see, symbol by symbol; looked at once for all that see the same."""
+        if self._ordered is None or self._ordered[0] is not bars:
+            self._ordered = bars, Ordered.of(bars)
+        return self._ordered[1]
 
     def _with_indicators(self, bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
         """`bars` beside the indicators that a strategy asks for; each is computed once."""
