@@ -38,6 +38,12 @@ class Dataset:
         """The part of the key that differs inside a file."""
         return tuple(name for name in self.key if name not in self.owner)
 
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """The numbers that no row lacks."""
+        numbers = {name for name, kind in self.schema.items() if kind.is_numeric()}
+        return frozenset(numbers - self.nullable)
+
     def conform(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`rows` with the columns and types of the contract; a value that does not fit is null.
 

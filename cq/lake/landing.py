@@ -127,13 +127,14 @@ def _store(target: Target, fresh: Sequence[Owned], origin: Origin) -> None:
     little = sum(one.rows.height for one in parts) <= LITTLE
     workers = WAITING if little else WORKERS
     said = origin.as_metadata()
-    tables = parquet.tables([one.rows for one in parts]) if little else []
+    required = target.contract.required
+    tables = parquet.tables([one.rows for one in parts], required) if little else []
     contents = [parquet.encoded(table, said) for table in tables]
     files: list[parquet.Ready] = []
 
     def prepare(which: int) -> None:
         one = parts[which]
-        content = contents[which] if little else parquet.encoded(one.rows, said)
+        content = contents[which] if little else parquet.encoded(one.rows, said, required)
         first = int(one.rows.item(0, target.contract.time))
         folder = target.root / target.layout.folder(one.owner, first)
         name = target.layout.file_name(first, parquet.digest(content))

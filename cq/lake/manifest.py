@@ -82,7 +82,8 @@ def prepare(root: Path, layouts: Mapping[str, Layout]) -> None:
 
     for name in missing:
         path = anchors[name]
-        parquet.place(parquet.encoded(DATASETS[name].empty()), path.parent, path.name)
+        empty = parquet.encoded(DATASETS[name].empty(), required=DATASETS[name].required)
+        parquet.place(empty, path.parent, path.name)
     _remember(root, {name: layout.template for name, layout in layouts.items()})
 
 

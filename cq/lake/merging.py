@@ -70,12 +70,13 @@ class Merge:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns of a file; names that hardly change are dictionaries in memory too."""
-        empty = pq.read_table(pa.BufferReader(parquet.encoded(self.contract.empty())))
+        empty, required = self.contract.empty(), self.contract.required
+        read = pq.read_table(pa.BufferReader(parquet.encoded(empty, required=required)))
         return pa.schema(
             one.with_type(pa.dictionary(pa.int32(), pa.string()))
             if one.name in self.contract.owner
             else one
-            for one in empty.schema
+            for one in read.schema
         )
 
     def pieces(self, path: Path) -> list[Piece] | None:

@@ -168,7 +168,7 @@ def _note(lake: Lake, moved: Quarantined, now_ns: int, wait_s: float) -> None:
     )
     layout, owner = lake.layouts[LOST.name], {"exchange": moved.exchange, "symbol": moved.symbol}
     folder = lake.root / layout.folder(owner, moved.start_ts)
-    content = parquet.encoded(LOST.conform(rows))
+    content = parquet.encoded(LOST.conform(rows), required=LOST.required)
     lock = locks.of_folder(lake.root, layout, owner)
     with nullcontext() if moved.dataset == LOST.name else locks.held(lock, "lost", wait_s):
         parquet.place(content, folder, layout.file_name(moved.start_ts, parquet.digest(content)))

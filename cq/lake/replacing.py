@@ -147,7 +147,7 @@ class _Replacing:
         names = sorted({Path(path).name for path in old["path"]})
         for name in names:
             self._rewrite(folder / name, old, place.content)
-        content = parquet.encoded(new, self.origin.as_metadata())
+        content = parquet.encoded(new, self.origin.as_metadata(), self.target.contract.required)
         first = int(new.item(0, self.target.contract.time))
         name = self.target.layout.file_name(first, parquet.digest(content))
         parquet.place(content, place.content, name)

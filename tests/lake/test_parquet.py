@@ -1,24 +1,68 @@
 import os
 from itertools import pairwise
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from doors import counted
 
 from cq.errors import LakeUnwritable
-from cq.lake import DATASETS, parquet
+from cq.lake import DATASETS, Lake, parquet
 
 
-def test_times_are_delta_coded_and_only_text_has_dictionaries(bars, tmp_path):
+def encodings(path, group=0):
+    one = pq.read_metadata(path).row_group(group)
+    return {one.column(i).path_in_schema: one.column(i) for i in range(one.num_columns)}
+
+
+def test_times_are_delta_coded_and_text_has_dictionaries(bars, tmp_path):
     path = parquet.place(parquet.encoded(bars(1000)), tmp_path, "x.parquet")
-    group = pq.read_metadata(path).row_group(0)
-    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    columns = encodings(path)
     assert "DELTA_BINARY_PACKED" in columns["ts"].encodings
     assert not columns["close"].has_dictionary_page
     assert columns["symbol"].has_dictionary_page
     assert {one.compression for one in columns.values()} == {"ZSTD"}
     assert columns["ts"].statistics.min == bars(1000)["ts"][0]
+
+
+def test_numbers_that_repeat_themselves_have_a_dictionary_which_makes_them_smaller(tmp_path):
+    random = np.random.default_rng(3)
+    rows = pl.DataFrame({
+        "ts": np.arange(200_000),
+        "cheap": (5 + random.normal(0, 0.01, 200_000).cumsum() / 10).round(2),
+        "dear": (500_000 + random.normal(0, 400, 200_000).cumsum()).round(2),
+        "missing": pl.Series([None] * 200_000, dtype=pl.Float64),
+    })  # fmt: skip
+    content = parquet.encoded(rows)
+    path = parquet.place(content, tmp_path, "x.parquet")
+    columns = encodings(path)
+    found = [name for name, one in columns.items() if one.has_dictionary_page]
+    assert found == ["cheap"]
+    assert pl.read_parquet(path).equals(rows)
+    plain = tmp_path / "plain"
+    pq.write_table(rows.to_arrow(), plain, 65_536, compression="zstd", use_dictionary=False)
+    assert columns["cheap"].total_compressed_size < encodings(plain)["cheap"].total_compressed_size
+
+
+def test_files_say_which_numbers_are_never_missing(bars, tmp_path):
+    lake = Lake(tmp_path)
+    for count in (1, 1000):  # few rows are written in another way
+        lake.write("ohlcv", bars(count), source="test", now_ns=10**19)
+    for path in lake.files("BTC-BRL", "1h"):
+        optional = {one.name for one in pq.read_schema(path) if one.nullable}
+        assert optional == {"symbol", "exchange", "interval"}
+
+
+def test_a_dictionary_that_grows_too_large_is_given_up(tmp_path):
+    calm, wild = np.arange(65_536) % 100, np.arange(65_536)
+    rows = pl.DataFrame({"price": np.concatenate([calm, wild]).astype(float)})
+    path = parquet.place(parquet.encoded(rows), tmp_path, "x.parquet")
+    first, then = (encodings(path, group)["price"] for group in (0, 1))
+    assert first.has_dictionary_page
+    assert then.total_uncompressed_size < wild.size * 10
+    assert "PLAIN" in then.encodings
+    assert pl.read_parquet(path).equals(rows)
 
 
 def test_row_groups_are_small_enough_to_skip(bars, tmp_path):
@@ -77,8 +121,7 @@ def test_a_process_of_somebody_else_is_alive(monkeypatch):
 
 def test_a_few_rows_are_left_plain(bars, tmp_path):
     path = parquet.place(parquet.encoded(bars(parquet.FEW)), tmp_path, "x.parquet")
-    group = pq.read_metadata(path).row_group(0)
-    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    columns = encodings(path)
     assert {one.compression for one in columns.values()} == {"UNCOMPRESSED"}
     assert not any(one.has_dictionary_page for one in columns.values())
     assert columns["symbol"].statistics.min == "BTC-BRL"
