@@ -1,12 +1,15 @@
-"""Finer bars in memory made into coarser ones, array by array: what `resampled` says, to the bit.
+"""Finer bars made into coarser ones, array by array: what `resampled` says, to the bit.
 
-A reduction over runs of an array costs half a nanosecond a row, a group-by several.
+A reduction over runs of an array costs half a nanosecond a row, a group-by several. Each block of
+rows is folded by itself, a column after the other, while what was decoded last is still warm.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -17,8 +20,12 @@ from cq.lake.resample import LARGE, SMALLEST, offset
 from cq.utils.time import interval_ns
 
 Array = npt.NDArray[Any]
-Block = Mapping[str, Array]
-"""Columns of as many rows, each as it lies in memory."""
+Block = Callable[[str], Array]
+"""The columns of some rows by name, as many values each, of which none is missing."""
+
+Columns = dict[str, Array] | None
+"""Columns of bars; None where arrays cannot say what they are: no rows, or volumes that floats
+cannot sum without rounding in between."""
 
 
 def _first(column: Array, starts: Array) -> Array:
@@ -35,6 +42,16 @@ WAYS: Final[Mapping[str, Callable[[Array, Array], Array]]] = {
 """What a bar takes from the rows of a bucket; the same again makes one of two halves of it."""
 
 
+@dataclass(frozen=True)
+class Partial:
+    """The bars of one block; what the first and the last lack may be in the blocks beside it."""
+
+    number: Array
+    prices: Mapping[str, Array]
+    volume: Array | None
+    """Sums of what is rounded to a coarse grain, and sums of the rests: both exact."""
+
+
 def blocks_of(rows: pl.DataFrame) -> list[Block]:
     """The rows as they lie in memory; none where a value is missing, which arrays do not tell."""
     if not rows.height or any(rows.null_count().row(0)):
@@ -42,45 +59,65 @@ def blocks_of(rows: pl.DataFrame) -> list[Block]:
     blocks: list[Block] = []
     start = 0
     for length in rows["ts"].chunk_lengths():
-        part = rows.slice(start, length)
-        blocks.append({one.name: one.to_numpy() for one in part.get_columns()})
+        blocks.append(partial(_column, rows.slice(start, length)))
         start += length
     return blocks
 
 
-def fold(blocks: Sequence[Block], interval: str) -> dict[str, Array] | None:
-    """Bars of `interval`, of a fixed length, from finer bars of one symbol that come oldest first.
+def _column(rows: pl.DataFrame, name: str) -> Array:
+    return rows[name].to_numpy()
 
-    None where arrays cannot say what `resampled` does: without rows, or volumes that floats cannot
-    sum without rounding in between.
+
+def partials(
+    blocks: Iterable[Block], measures: Sequence[str], interval: str
+) -> Iterator[Partial | None]:
+    """Of each block, of finer bars that come oldest first, the bars of an interval of fixed length.
+
+    None where floats cannot sum its volumes without rounding in between.
     """
-    if not blocks:
-        return None
     length, grid = interval_ns(interval), offset(interval)
-    room = np.empty(max(one["ts"].size for one in blocks), np.int64)
-    each, runs, counts = [], [], []
-    for one in blocks:
-        starts, number = _runs(one["ts"], length, grid, room)
-        runs.append(starts)
-        each.append(number)
-        counts.append(np.diff(starts, append=one["ts"].size))
-    number = np.concatenate(each)
-    joined = _starts(number)  # a bucket may go on in the next block
-    found = {"ts": number[joined] * length + grid}
-    for name, way in WAYS.items():
-        if name in blocks[0]:
-            halves = [way(one[name], starts) for one, starts in zip(blocks, runs, strict=True)]
-            found[name] = way(np.concatenate(halves), joined)
-    if "volume" in blocks[0]:
-        volumes = [one["volume"] for one in blocks]
-        rows = int(np.add.reduceat(np.concatenate(counts), joined).max())
-        coarse = _coarse([_bounds(one, room) for one in volumes], rows)
-        if coarse is None:
+    room = np.empty(0, np.int64)  # what is used again need not be fetched anew
+    for block in blocks:
+        ts = block("ts")
+        room = room if room.size >= ts.size else np.empty(ts.size, np.int64)
+        starts, number = _runs(ts, length, grid, room)
+        prices = {name: WAYS[name](block(name), starts) for name in measures if name in WAYS}
+        if "volume" not in measures:
+            yield Partial(number, prices, None)
+            continue
+        volume = block("volume")
+        rows = int(np.diff(starts, append=ts.size).max())
+        coarse = _coarse(*_bounds(volume, room), rows)
+        sums = None if coarse is None else _sums(volume, starts, coarse, room)
+        yield None if sums is None else Partial(number, prices, sums)
+
+
+def joined(found: Sequence[Partial | None], interval: str) -> Columns:
+    """The bars of blocks that follow each other."""
+    sure = [one for one in found if one is not None]
+    if not sure or len(sure) < len(found):
+        return None
+    number = np.concatenate([one.number for one in sure])
+    starts = _starts(number)  # a bucket may go on in the next block
+    bars = {"ts": number[starts] * interval_ns(interval) + offset(interval)}
+    for name in sure[0].prices:
+        bars[name] = WAYS[name](np.concatenate([one.prices[name] for one in sure]), starts)
+    sums = [one.volume for one in sure if one.volume is not None]
+    if sums:
+        above, below = np.concatenate(sums, axis=1)
+        volume = (above + below).take(starts)
+        for one in np.flatnonzero(np.diff(starts, append=number.size) > 1):
+            halves = slice(starts[one], starts[one + 1] if one + 1 < starts.size else None)
+            volume[one] = math.fsum((*above[halves], *below[halves]))
+        if volume.max() > LARGE:
             return None
-        sums = [_sums(one, starts, coarse, room) for one, starts in zip(volumes, runs, strict=True)]
-        above, below = (np.add.reduceat(one, joined) for one in np.concatenate(sums, axis=1))
-        found["volume"] = above + below
-    return found
+        bars["volume"] = volume
+    return bars
+
+
+def fold(blocks: Iterable[Block], measures: Sequence[str], interval: str) -> Columns:
+    """Bars of `interval` with these measures."""
+    return joined(list(partials(blocks, measures, interval)), interval)
 
 
 def frame_of(columns: Mapping[str, Array]) -> pl.DataFrame:
@@ -137,17 +174,15 @@ def _bounds(volumes: Array, room: Array) -> tuple[float, float]:
     return float(least.view(np.float64)), float(greatest.view(np.float64))
 
 
-def _coarse(bounds: Sequence[tuple[float, float]], rows: int) -> float | None:
+def _coarse(least: float, greatest: float, rows: int) -> float | None:
     """What rounds each amount so that sums of as many as `rows`, and of the rests, are exact.
 
     Adding 2^c leaves whole multiples of 2^(c−52). With every amount below 2^e and fewer than 2^n of
     them, c = n + e: their sum has 53 bits above that grain; the rests are at most half a grain, and
     have all their bits at or above the last one of the least amount. Adding both rounds once.
     """
-    if not all(greatest < LARGE for _, greatest in bounds):
+    if not greatest < LARGE:
         return None
-    greatest = max(one for _, one in bounds)
-    least = min((one for one, _ in bounds if one), default=greatest)
     above, below, many = math.frexp(greatest)[1], math.frexp(least)[1], rows.bit_length()
     if greatest and (least < SMALLEST or 2**many * greatest > LARGE):
         return None

@@ -167,7 +167,8 @@ class Bars:
             closed = floor(known if now_ns is None else min(known, now_ns), interval)
             until = min(end, closed)
             finer = partial(self._unnamed, series, start, until)
-            plan = MadeBars(finer, interval, partial(self._named, series))
+            within = None if self._unnamed_of(series) else (start, until)
+            plan = MadeBars(finer, interval, partial(self._named, series), within)
             return self.parts(series, start, until), plan
 
         return Strand(named, whole=not lies_in_folders(interval, self.layout.depth))

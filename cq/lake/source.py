@@ -23,7 +23,7 @@ from cq.errors import CqError, DataError, Unreadable
 from cq.lake.damage import BROKEN, problem
 from cq.lake.datasets import Dataset
 from cq.lake.layout import Layout, Part
-from cq.lake.made_bars import MadeBars, folded
+from cq.lake.made_bars import MANY, MadeBars, folded
 from cq.lake.places import readable
 from cq.lake.stillness import still
 
@@ -31,8 +31,8 @@ BATCH_BYTES = 32 * 1024 * 1024
 """Compressed bytes that are read before rows are handed on; folders are not divided."""
 SMALL_BYTES = 16 * 1024 * 1024
 """Compressed bytes that are little to read."""
-FEW = 4
-"""Series that are folded at once, at least: what takes few bytes may have many rows."""
+FINER = 8
+"""How much more is read at once of bars that are made of finer ones."""
 LOOKS = 50
 """How often files may vanish under one question; each time is a compaction."""
 
@@ -75,6 +75,11 @@ class Piece:
     size: int
 
     @property
+    def weight(self) -> int:
+        """What it counts among pieces read side by side: finer bars are not all in memory."""
+        return self.size // FINER if isinstance(self.plan, MadeBars) else self.size
+
+    @property
     def place(self) -> Place:
         """How far one is after it."""
         return Place(self.strand, self.parts[-1].when)
@@ -111,7 +116,8 @@ class Source:
                 for group in together(self._pieces(place), alone=alone):
                     ask = partial(asked, columns=wanted, predicate=predicate, n_rows=left)
                     parts = [part for one in group for part in one.parts]
-                    read = partial(_collected, group, needed, ask)
+                    many = len(self.strands) >= MANY
+                    read = partial(_collected, group, needed, ask, many=many)
                     yield from (found := attempt(read, parts))
                     seen, place = True, group[-1].place
                     left = None if left is None else left - found[0].height
@@ -141,32 +147,33 @@ class Source:
 
 
 def _collected(
-    group: Sequence[Piece], needed: Collection[str], ask: Callable[[pl.LazyFrame], pl.LazyFrame]
+    group: Sequence[Piece],
+    needed: Collection[str],
+    ask: Callable[[pl.LazyFrame], pl.LazyFrame],
+    *,
+    many: bool,
 ) -> list[pl.DataFrame]:
     """What is asked of each piece; little, and many files as they are, faster without streaming."""
     large = sum(one.size for one in group) > SMALL_BYTES
-    frames = [ask(rows) for rows in _plans(group, needed, large=large)]
+    frames = [ask(rows) for rows in _plans(group, needed, large=large, many=many)]
     if len(frames) == 1:
         return [frames[0].collect(engine="streaming" if large else "in-memory")]
     return pl.collect_all(frames, engine="in-memory")
 
 
-def _plans(group: Sequence[Piece], needed: Collection[str], *, large: bool) -> list[pl.LazyFrame]:
+def _plans(
+    group: Sequence[Piece], needed: Collection[str], *, large: bool, many: bool
+) -> list[pl.LazyFrame]:
     """The rows of each piece; bars that are made of finer ones are in memory by then."""
     made = {
-        number: (plan, plan.reads(one.parts, needed))
+        number: (plan, one.parts)
         for number, one in enumerate(group)
         if isinstance(plan := one.plan, MadeBars)
         and one.size <= BATCH_BYTES
         and plan.folds(large=large)
     }
-    found: dict[int, pl.LazyFrame | None] = {}
-    numbers, few = list(made), max(FEW, pl.thread_pool_size())
-    for at in range(0, len(numbers), few):
-        now = numbers[at : at + few]
-        plans, reads = zip(*(made[number] for number in now), strict=True)
-        finer = pl.collect_all(reads, engine="in-memory")
-        found |= zip(now, folded(plans, finer), strict=True)
+    frames = folded(list(made.values()), needed, many=many) if made else []
+    found = dict(zip(made, frames, strict=True))
     rows = [found.get(number) for number in range(len(group))]
     return [
         one.plan(one.parts) if frame is None else frame  # some plans look into files, too
@@ -179,11 +186,11 @@ def together(pieces: Iterator[Piece], *, alone: bool) -> Iterator[list[Piece]]:
     group: list[Piece] = []
     size = 0
     for piece in pieces:
-        if group and (alone or size + piece.size > BATCH_BYTES):
+        if group and (alone or size + piece.weight > BATCH_BYTES):
             yield group
             group, size = [], 0
         group.append(piece)
-        size += piece.size
+        size += piece.weight
     if group:
         yield group
 

@@ -27,8 +27,12 @@ def frame(rows, ends=()):
     return pl.concat(pieces, rechunk=False)
 
 
+def folded(bars, interval):
+    return fold(blocks_of(bars), [name for name in MEASURES if name in bars.columns], interval)
+
+
 def made(bars, interval):
-    found = fold(blocks_of(bars), interval)
+    found = folded(bars, interval)
     assert found is not None
     return frame_of(found)
 
@@ -45,7 +49,7 @@ def finer(draw):
 def test_what_is_folded_is_what_resampling_says(rows, ends, interval):
     bars = frame(rows, ends)
     said = resampled(bars.lazy(), interval, ()).collect()
-    found = fold(blocks_of(bars), interval)
+    found = folded(bars, interval)
     if found is None:  # the volumes are too far apart
         least = min(row[5] for row in rows if row[5])
         assert max(row[5] for row in rows) / least > 2**30
@@ -55,7 +59,7 @@ def test_what_is_folded_is_what_resampling_says(rows, ends, interval):
 
 @given(finer(), st.lists(st.integers(0, 60), max_size=8))
 def test_a_volume_is_rounded_once(rows, ends):
-    found = fold(blocks_of(frame(rows, ends)), "1d")
+    found = folded(frame(rows, ends), "1d")
     if found is not None:
         days = [[row[5] for row in rows if row[0] // (1440 * MINUTE) == day]
                 for day in sorted({row[0] // (1440 * MINUTE) for row in rows})]  # fmt: skip
@@ -79,12 +83,18 @@ def test_a_bucket_that_goes_on_in_the_next_piece_of_memory_is_one():
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -1.0, 1e30, 1e-12])
 def test_volumes_that_floats_cannot_sum_exactly_are_left_to_others(odd):
     rows = [(i * MINUTE, 1.0, 1.0, 1.0, 1.0, volume) for i, volume in enumerate([1.0, odd, 2.0])]
-    assert fold(blocks_of(frame(rows)), "1h") is None
+    assert folded(frame(rows), "1h") is None
 
 
 def test_volumes_too_far_apart_are_left_to_others():
     rows = [(i * MINUTE, 1.0, 1.0, 1.0, 1.0, volume) for i, volume in enumerate([1e9, 1e-8])]
-    assert fold(blocks_of(frame(rows)), "1h") is None
+    assert folded(frame(rows), "1h") is None
+
+
+def test_a_volume_that_is_too_large_only_as_a_whole_is_left_to_others():
+    rows = [(i * MINUTE, 1.0, 1.0, 1.0, 1.0, 3e13) for i in range(3)]
+    assert folded(frame(rows[:2], [1]), "1h") is not None
+    assert folded(frame(rows, [1, 2]), "1h") is None
 
 
 def test_bars_nobody_traded_in_have_no_volume():
@@ -100,12 +110,12 @@ def test_a_price_that_is_no_number_is_passed_over_as_resampling_does():
 def test_missing_values_and_no_rows_make_no_blocks():
     assert blocks_of(frame([])) == []
     assert blocks_of(frame([(0, 1.0, 1.0, 1.0, 1.0, None)])) == []
-    assert fold([], "1h") is None
+    assert fold([], MEASURES, "1h") is None
 
 
 def test_only_the_columns_that_are_there_are_fold():
     rows = [(i * MINUTE, 1.0, 1.0, 1.0, 1.0 + i, 0.0) for i in range(90)]
-    found = fold(blocks_of(frame(rows).select("ts", "close")), "1h")
+    found = folded(frame(rows).select("ts", "close"), "1h")
     assert found is not None
     assert {name: column.tolist() for name, column in found.items()} == {
         "ts": [0, 60 * MINUTE], "close": [60.0, 90.0],
@@ -115,7 +125,7 @@ def test_only_the_columns_that_are_there_are_fold():
 def test_columns_that_lie_in_other_pieces_of_memory_are_read_as_rows():
     ts = pl.concat([pl.Series("ts", [0, 1]), pl.Series("ts", [2])], rechunk=False)
     close = pl.concat([pl.Series("close", [1.0]), pl.Series("close", [2.0, 3.0])], rechunk=False)
-    found = fold(blocks_of(pl.DataFrame([ts * MINUTE, close])), "2m")
+    found = folded(pl.DataFrame([ts * MINUTE, close]), "2m")
     assert found is not None
     assert found["close"].tolist() == [2.0, 3.0]
     assert found["ts"].dtype == np.int64

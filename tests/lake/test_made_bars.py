@@ -1,6 +1,7 @@
 """Bars made of finer ones in memory, through `Lake.bars`: the same as Polars' own plan makes."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,11 +10,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from cq.lake import Lake, made_bars
+from cq.errors import DataError, Unreadable
+from cq.lake import Lake, made_bars, row_groups, source
 from cq.lake.made_bars import MadeBars
 from cq.utils.time import DAY, HOUR, MINUTE
 
 DAYS = 40
+BEGUN = 54 * 365 * DAY
 SYMBOLS = ("AAA-BRL", "BBB-BRL", "CCC-BRL")
 
 
@@ -26,7 +29,7 @@ def lake(tmp_path_factory) -> Lake:
         minutes = np.flatnonzero(random.random(DAYS * 1440) > 0.2)
         close = 100 * np.exp(np.cumsum(random.normal(0, 0.001, minutes.size)))
         rows = pl.DataFrame({
-            "ts": 54 * 365 * DAY + minutes * MINUTE, "open": close, "high": close * 1.01,
+            "ts": BEGUN + minutes * MINUTE, "open": close, "high": close * 1.01,
             "low": close * 0.99, "close": close,
             "volume": random.lognormal(0, 3, minutes.size).round(8),
         })  # fmt: skip
@@ -36,14 +39,15 @@ def lake(tmp_path_factory) -> Lake:
     return lake
 
 
-@pytest.fixture
 def by_plan(monkeypatch):
     """Nothing is folded."""
+    monkeypatch.setattr(MadeBars, "folds", lambda _self, large: False)
 
-    def disable():
-        monkeypatch.setattr(MadeBars, "folds", lambda _self, large: False)
 
-    return disable
+def by_frame(monkeypatch):
+    """What is folded is read by Polars, as where pyarrow is not loaded."""
+    few = type("Modules", (), {"modules": {"numpy": np}})
+    monkeypatch.setattr(made_bars, "sys", few)
 
 
 def questions(lake):
@@ -53,11 +57,14 @@ def questions(lake):
         yield whole.filter(pl.col("high") > 101).select("symbol", "close")
         yield whole.filter(pl.col("exchange") == "x", pl.col("volume") > 3).select("ts").head(7)
         yield lake.bars(SYMBOLS[0], interval, columns=("volume",))
+        yield lake.bars(SYMBOLS[1], interval, BEGUN + 3 * DAY + 7 * MINUTE, BEGUN + 34 * DAY)
+        yield lake.bars(SYMBOLS[1], interval, BEGUN + 5 * HOUR, BEGUN + 5 * HOUR + 1)
 
 
-def test_the_answers_are_those_of_polars_own_plan(lake, by_plan):
+@pytest.mark.parametrize("way", [by_plan, by_frame])
+def test_however_bars_are_made_they_are_the_same(lake, way, monkeypatch):
     folded = [one.collect() for one in questions(lake)]
-    by_plan()
+    way(monkeypatch)
     for found, question in zip(folded, questions(lake), strict=True):
         assert_frame_equal(found, question.collect(), check_exact=True)
     assert folded[0].height > 3 * 2 * 1440
@@ -71,18 +78,97 @@ def test_little_is_not_folded_before_numpy_is_there(monkeypatch):
     assert made.folds(large=True)
 
 
-def test_only_the_columns_asked_for_are_read(lake, monkeypatch):
-    seen = []
-    collect_all = pl.collect_all
+@pytest.fixture
+def read(monkeypatch) -> list[list[str]]:
+    """The columns of what is read from now on: of each row group one by one, of frames at once."""
+    seen: list[list[str]] = []
+    collect_all, column = pl.collect_all, row_groups._Opened.column
 
-    def spied(frames, **keywords):
+    def collected(frames, **keywords):
         found = collect_all(frames, **keywords)
         seen.extend(rows.columns for rows in found)
         return found
 
-    monkeypatch.setattr(pl, "collect_all", spied)
+    def one(self, group, name):
+        seen.append([name])
+        return column(self, group, name)
+
+    monkeypatch.setattr(pl, "collect_all", collected)
+    monkeypatch.setattr(row_groups._Opened, "column", one)
+    return seen
+
+
+def test_only_the_columns_asked_for_are_read(lake, read, monkeypatch):
     lake.bars(SYMBOLS[0], "1h").select("close").collect()
-    assert seen == [["ts", "close"]]
+    files = len(lake.files(SYMBOLS[0], "1h"))
+    assert sorted(read) == [["close"]] * files + [["ts"]] * files
+    by_frame(monkeypatch)
+    read.clear()
+    lake.bars(SYMBOLS[0], "1h").select("close").collect()
+    assert read == [["ts", "close"]]
+
+
+def test_of_many_series_pyarrow_is_worth_its_loading(lake, read, monkeypatch):
+    by_frame(monkeypatch)
+    monkeypatch.setattr(source, "MANY", 3)
+    lake.bars(SYMBOLS, "1h").select("close").collect()
+    assert {tuple(one) for one in read} == {("ts",), ("close",)}
+
+
+def rewritten(lake, folder, change):
+    """A lake like it whose files of one symbol are others, under names of ours."""
+    other = Lake(folder / "lake")
+    shutil.copytree(lake.root, other.root, dirs_exist_ok=True)
+    for path in other.files(SYMBOLS[1], "1m"):
+        change(path)
+    return other
+
+
+def test_volumes_that_arrays_cannot_sum_are_left_to_the_plan(lake, tmp_path, monkeypatch):
+    odd = pl.when(pl.col("ts") % 7 == 0).then(1e-12).otherwise("volume")
+    other = rewritten(
+        lake,
+        tmp_path,
+        lambda path: pl.read_parquet(path).with_columns(volume=odd).write_parquet(path),
+    )
+    found = other.bars(SYMBOLS, "1h").collect()
+    by_plan(monkeypatch)
+    assert_frame_equal(found, other.bars(SYMBOLS, "1h").collect(), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda rows: rows.with_columns(pl.col("high").cast(pl.Float32)),
+        lambda rows: rows.with_columns(close=pl.when(pl.col("ts") % 7 > 0).then("close")),
+        lambda rows: rows.drop("close"),
+    ],
+)
+def test_what_arrays_do_not_tell_is_left_to_the_plan(lake, tmp_path, monkeypatch, odd):
+    def change(path):
+        odd(pl.read_parquet(path)).write_parquet(path)
+
+    def asked():
+        try:
+            return rewritten_lake.bars(SYMBOLS, "1h").collect()
+        except DataError as error:
+            return str(error)
+
+    rewritten_lake = rewritten(lake, tmp_path, change)
+    found = asked()
+    by_plan(monkeypatch)
+    said = asked()
+    assert type(found) is type(said)
+    assert found.equals(said) if isinstance(found, pl.DataFrame) else found == said
+
+
+def test_a_file_cut_in_half_is_named(lake, tmp_path):
+    def change(path):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    other = rewritten(lake, tmp_path, change)
+    with pytest.raises(Unreadable, match=other.files(SYMBOLS[1], "1m")[0].name):
+        other.bars(SYMBOLS, "1h").collect()
 
 
 JOINED = """
