@@ -151,8 +151,9 @@ class Lake:
             apart = (self._bars.of([one], interval, since, until, now_ns) for one in series)
             filled = pl.concat(forward_filled(one, interval) for one in apart)
             return filled.select(*dict.fromkeys((*(columns or COLUMNS), FILLED)))
-        rows = self._bars.of(series, interval, since, until, now_ns)
-        return rows.select(*columns) if columns else rows
+        wanted = [name for name in COLUMNS if name in (columns or COLUMNS)]
+        rows = self._bars.of(series, interval, since, until, now_ns, wanted)
+        return rows.select(*columns) if columns and wanted != [*columns] else rows
 
     def bars_before(
         self,

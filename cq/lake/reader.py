@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -108,14 +108,20 @@ class Bars:
         return self.layouts[OHLCV.name]
 
     def of(
-        self, series: Sequence[Series], interval: str, start: int, end: int, now_ns: int | None
+        self,
+        series: Sequence[Series],
+        interval: str,
+        start: int,
+        end: int,
+        now_ns: int | None,
+        columns: Collection[str] = COLUMNS,
     ) -> pl.LazyFrame:
         """Closed bars of `interval` opening in [start, end), a series after the other, by time.
 
         Which files, and up to when what is in them is known, is looked up when it is collected.
         """
-        rows = self._source(series, interval, start, end, now_ns).frame()
-        return rows.set_sorted("ts") if len(series) == 1 else rows
+        rows = self._source(series, interval, start, end, now_ns, columns).frame()
+        return rows.set_sorted("ts") if len(series) == 1 and "ts" in columns else rows
 
     def before(self, series: Series, interval: str, end: int, count: int) -> pl.LazyFrame:
         """The last `count` bars of `interval` that open before `end`, oldest first."""
@@ -142,36 +148,51 @@ class Bars:
             back *= 4
 
     def _source(
-        self, series: Sequence[Series], interval: str, start: int, end: int, now_ns: int | None
+        self,
+        series: Sequence[Series],
+        interval: str,
+        start: int,
+        end: int,
+        now_ns: int | None,
+        columns: Collection[str] = COLUMNS,
     ) -> Source:
         return Source(
             self.root,
-            [self._strand(one, interval, start, end, now_ns) for one in series],
-            SCHEMA,
+            [self._strand(one, interval, start, end, now_ns, columns) for one in series],
+            pl.Schema({name: kind for name, kind in SCHEMA.items() if name in columns}),
         )
 
     def _strand(
-        self, series: Series, interval: str, start: int, end: int, now_ns: int | None
+        self,
+        series: Series,
+        interval: str,
+        start: int,
+        end: int,
+        now_ns: int | None,
+        columns: Collection[str],
     ) -> Strand:
+        names = {"symbol": series.symbol, "exchange": series.exchange}
+        named = partial(_named, {one: names[one] for one in names if one in columns})
         if series.interval == interval:
             if now_ns is not None:
                 end = min(end, self._closed(interval, now_ns))
-            return Strand(
-                lambda: (self.parts(series, start, end), partial(self._rows, series, start, end))
-            )
+
+            def plan(parts: Sequence[Part]) -> pl.LazyFrame:
+                return named(self._unnamed(series, start, end, parts))
+
+            return Strand(lambda: (self.parts(series, start, end), plan))
         start, end = self.span(series, interval, start, end)
 
-        def named() -> tuple[list[Part], Plan]:
+        def made() -> tuple[list[Part], Plan]:
             # before the files: they hold at least that
             known = self._known_until(series, interval)
             closed = floor(known if now_ns is None else min(known, now_ns), interval)
             until = min(end, closed)
             finer = partial(self._unnamed, series, start, until)
             within = None if self._unnamed_of(series) else (start, until)
-            plan = MadeBars(finer, interval, partial(self._named, series), within)
-            return self.parts(series, start, until), plan
+            return self.parts(series, start, until), MadeBars(finer, interval, named, within)
 
-        return Strand(named, whole=not lies_in_folders(interval, self.layout.depth))
+        return Strand(made, whole=not lies_in_folders(interval, self.layout.depth))
 
     def span(self, series: Series, interval: str, start: int, end: int) -> tuple[int, int]:
         """Where the stored bars lie that bars of `interval` opening in [start, end) are made of."""
@@ -211,18 +232,11 @@ class Bars:
             raise NoBars(series.symbol, f"at {series.interval}", "none")
         return extreme
 
-    def _rows(self, series: Series, start: int, end: int, parts: Sequence[Part]) -> pl.LazyFrame:
-        """Stored bars in [start, end), oldest first."""
-        return self._named(series, self._unnamed(series, start, end, parts))
-
-    def _named(self, series: Series, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Names are constants, not read from files."""
-        return rows.with_columns(
-            pl.lit(series.symbol).alias("symbol"), pl.lit(series.exchange).alias("exchange")
-        )
-
     def _unnamed(self, series: Series, start: int, end: int, parts: Sequence[Part]) -> pl.LazyFrame:
-        """A filter costs as much as reading does; files that lie within the range need none."""
+        """Stored bars in [start, end), oldest first.
+
+        A filter costs as much as reading does; files that lie within the range need none.
+        """
         inside = all(part.is_ours and self._lies_in(part, series, start, end) for part in parts)
 
         def mine(paths: list[Path]) -> pl.LazyFrame:
@@ -272,6 +286,12 @@ class Bars:
             self.root, self.layouts, OHLCV.name, series.exchange, series.symbol, series.interval
         )
         return max(until, known[-1][1]) if known else until
+
+
+def _named(names: Mapping[str, str], rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Names are constants, not read from files."""
+    named = [pl.lit(name).alias(one) for one, name in names.items()]
+    return rows.with_columns(named) if named else rows
 
 
 @lru_cache(maxsize=65_536)

@@ -21,8 +21,11 @@ from cq.lake.source import scan
 
 EVERY: Final = 1024
 """Rows from one time that is remembered to the next."""
-SERIAL: Final = ROW_GROUP // 2
-"""Of a slice one thread decodes what lies in a row group, of a filter all: so many rows at most."""
+SERIAL: Final = 640 * 1024
+"""Of a slice one thread decodes what lies in a row group, of a filter all: so many bytes at most.
+
+That is half a row group of numbers that do not repeat themselves, and all of one whose do.
+"""
 FILES: Final = 4096
 """Files that are remembered; one of a year of minutes takes 40 kB."""
 
@@ -36,6 +39,8 @@ class Index:
     times: list[int]
     steps: list[int | None]
     rows: int
+    size: int
+    """Bytes of the file."""
 
     def between(self, start: int, end: int) -> tuple[int, int, bool]:
         """First row, number of rows, and whether they are just those within [start, end)."""
@@ -65,7 +70,7 @@ def near(rows: pl.LazyFrame, path: Path, start: int, end: int) -> tuple[pl.LazyF
     if index is None:
         return rows, False
     first, count, exact = index.between(start, end)
-    if _largest(first, count) > SERIAL:
+    if _largest(first, count) * index.size > SERIAL * index.rows:
         return rows, False
     return rows.slice(first, count), exact
 
@@ -92,4 +97,5 @@ def _index(path: Path) -> Index | None:
     if not bool((blocks["step"].drop_nulls() > 0).all()):
         return None
     steps = blocks.select(pl.when("same").then("step")).to_series()
-    return Index(blocks["ts"].to_list(), steps.to_list(), int(blocks["rows"].sum()))
+    rows = int(blocks["rows"].sum())
+    return Index(blocks["ts"].to_list(), steps.to_list(), rows, path.stat().st_size)

@@ -227,3 +227,30 @@ def test_batches_keep_order_and_folders_together(found):
     assert [part for batch in made for part in batch] == parts
     folders_of = [{part.when for part in batch} for batch in made]
     assert sum(map(len, folders_of)) == len(set().union(*folders_of))
+
+
+def test_a_file_written_anew_under_its_name_is_read_anew(tmp_path, bars):
+    """What Polars remembers of a file's footer is of that file only."""
+    path = tmp_path / "some.parquet"
+    for hours in (240, 7, 100):
+        rows = bars(hours)
+        rows.write_parquet(path)
+        for _ in range(2):
+            assert_frame_equal(source.scan([path], OHLCV).collect(), rows, check_column_order=False)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        source.scan([path], OHLCV).collect()
+
+
+@pytest.mark.parametrize("columns", [("close",), ("ts", "volume"), ("symbol", "ts"), ("exchange",)])
+def test_the_columns_asked_for_come_in_their_order(days, bars, columns):
+    found = days.bars("BTC-BRL", "1h", columns=columns)
+    assert found.collect_schema().names() == list(columns)
+    assert_frame_equal(found.collect(), bars(240).select(columns))
+    assert_frame_equal(days.bars("BTC-BRL", "1d", columns=columns).collect(),
+                       days.bars("BTC-BRL", "1d").select(columns).collect())  # fmt: skip
+
+
+def test_a_column_that_bars_do_not_have_is_an_error(days):
+    with pytest.raises(pl.exceptions.ColumnNotFoundError, match="bid"):
+        days.bars("BTC-BRL", "1h", columns=("ts", "bid")).collect()
