@@ -25,7 +25,7 @@ from cq.lake.damage import BROKEN, problem
 from cq.lake.datasets import DATASETS, Dataset
 from cq.lake.layout import Layout, Part
 from cq.lake.made_bars import MANY, MadeBars, folded
-from cq.lake.places import readable
+from cq.lake.places import is_remote, readable
 from cq.lake.stillness import still
 
 BATCH_BYTES = 32 * 1024 * 1024
@@ -268,15 +268,18 @@ def restless() -> DataError:
 
 def scan(paths: list[str] | list[Path], contract: Dataset) -> pl.LazyFrame:
     """The rows of these files, typed as the contract says."""
-    if len(paths) == 1 and DATASETS.get(contract.name) is contract:
-        with suppress(OSError):  # of storage, or of a file that is not there
+    alone = len(paths) == 1 and not is_remote(paths[0])
+    if alone and DATASETS.get(contract.name) is contract:
+        with suppress(OSError):  # Polars says what is wrong with the file
             held = os.stat(paths[0])  # noqa: PTH116
-            return _one(str(paths[0]), contract.name, held.st_ino, held.st_size, held.st_mtime_ns)
+            return _remembered(
+                str(paths[0]), contract.name, held.st_ino, held.st_size, held.st_mtime_ns
+            )
     return _scan(paths, contract)
 
 
 @lru_cache(maxsize=512)
-def _one(path: str, name: str, *_stamp: int) -> pl.LazyFrame:
+def _remembered(path: str, name: str, *_stamp: int) -> pl.LazyFrame:
     """The rows of one file; Polars remembers in it what it has read of the footer."""
     return _scan([path], DATASETS[name])
 

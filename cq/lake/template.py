@@ -17,6 +17,7 @@ NOBODY: Final = "none"
 UNKNOWN: Final = "unknown"
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_DIGITS: Final = {"YYYY": r"[0-9]{4}", **dict.fromkeys(TIMES[1:], r"[0-9]+")}
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
@@ -35,12 +36,15 @@ def filled(pattern: str, values: Mapping[str, str]) -> str:
 
 @cache
 def regex(pattern: str) -> re.Pattern[str]:
-    """What names of a pattern look like, with its placeholders as groups."""
+    """What names of a pattern look like, with its placeholders as groups.
+
+    A year has four digits; a month, day or hour may lack its first one, as other programs write it.
+    """
     pieces = _PLACEHOLDER.split(pattern)
     literal, names = pieces[::2], pieces[1::2]
     text = re.escape(literal[0])
     for name, after in zip(names, literal[1:], strict=True):
-        text += f"(?P<{name}>{r'[0-9]+' if name in TIMES else r'.+'}){re.escape(after)}"
+        text += f"(?P<{name}>{_DIGITS.get(name, r'.+')}){re.escape(after)}"
     return re.compile(text)
 
 

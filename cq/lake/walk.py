@@ -42,8 +42,9 @@ class Walk:
 
         With `stop_early` one for each branch of calendar folders is enough.
         """
-
         given = {"dataset": self.dataset, **fixed}
+        if first and last and first[0] == last[0]:
+            given["YYYY"] = f"{first[0]:04d}"
         told = tuple(given.items())
 
         def below(folder: str, level: int, seen: dict[str, str]) -> Iterator[Found]:
@@ -82,11 +83,12 @@ class Walk:
 def _along(
     levels: tuple[str, ...], level: int, told: tuple[tuple[str, str], ...]
 ) -> tuple[str, dict[str, str], int]:
-    """As far as names are given nothing is listed: the way there, whose it is, the next level."""
+    """As far as names are given nothing is listed: the way there, what it tells, the next level."""
     given, way, seen = dict(told), "", dict[str, str]()
     while level < len(levels) and given.keys() >= set(placeholders(levels[level])):
         way += f"{os.sep}{filled(levels[level], given)}"
-        seen |= {name: given[name] for name in placeholders(levels[level]) if name in OWNERS}
+        told_here = placeholders(levels[level])
+        seen |= {name: given[name] for name in told_here if name in OWNERS or name in TIMES}
         level += 1
     return way, seen, level
 

@@ -1,3 +1,4 @@
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -178,3 +179,26 @@ def test_owners_of_one_symbol_need_no_look_at_others(tmp_path):
     touch(tmp_path, one, "2024-05-05", symbol="ETH-BRL")
     assert one.owners(tmp_path, {"symbol": "BTC-BRL"}) == [WHO]
     assert one.owners(tmp_path, {"symbol": "SOL-BRL"}) == []
+
+
+@pytest.mark.parametrize("template", [one for one in TEMPLATES if "{YYYY}" in one])
+def test_the_folder_of_one_year_is_named_and_not_looked_for(tmp_path, template, monkeypatch):
+    one = layout(template)
+    touch(tmp_path, one, "2023-05-05", "2024-05-05", "2024-06-05", "2025-05-05")
+    asked = WHO, parse_time("2024-02-01"), parse_time("2024-12-31")
+    wanted = [part for part in one.files(tmp_path, WHO) if part.when[0] == 2024]
+    looked: list[str] = []
+    listed = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: looked.append(str(path)) or listed(path))
+    assert one.files(tmp_path, *asked) == wanted
+    assert all("2024" in path for path in looked)
+    assert one.files(tmp_path, WHO, parse_time("2022-02-01"), parse_time("2022-12-31")) == []
+
+
+def test_a_month_that_another_program_wrote_without_its_zero_is_found(tmp_path):
+    one = layout(DEFAULT_PARTITIONS["trades"])
+    folder = tmp_path / "trades/exchange=x/symbol=BTC-BRL/year=2024/month=5"
+    folder.mkdir(parents=True)
+    (folder / "theirs.parquet").touch()
+    start, end = parse_time("2024-05-05"), parse_time("2024-05-06")
+    assert [part.when for part in one.files(tmp_path, WHO, start, end)] == [(2024, 5)]
