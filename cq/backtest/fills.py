@@ -120,8 +120,10 @@ def carry_out(
             buying, reference, abs(delta), terms.move, terms.half_ticks, terms.tick, impact
         )
     rate = w.dated[when * terms.each_rate + (1 if resting else 0)]
+    grows = not whole and (delta >= 0.0 or -delta > one.held)
+    others = others_of(s, w) if grows else 0.0  # only then does anybody ask
     signed = allowed(
-        delta, whole, one.held, w.purse[0].cash, equity, others_of(s, w), reference, price, rate,
+        delta, whole, one.held, w.purse[0].cash, equity, others, reference, price, rate,
         w.dated[when * terms.each_rate + 2], terms.scale, terms.max_gross,
         terms.min_notional if first else 0.0,
     )  # fmt: skip
