@@ -49,7 +49,9 @@ class Partial:
     number: Array
     prices: Mapping[str, Array]
     volume: Array | None
-    """Sums of what is rounded to a coarse grain, and sums of the rests: both exact."""
+    """Three rows: sums of what is rounded to a coarse grain, to a finer one, and of the rests.
+
+    Each is exact."""
 
 
 def blocks_of(rows: pl.DataFrame) -> list[Block]:
@@ -76,10 +78,11 @@ def partials(
     None where floats cannot sum its volumes without rounding in between.
     """
     length, grid = interval_ns(interval), offset(interval)
-    room = np.empty(0, np.int64)  # what is used again need not be fetched anew
+    room, rest = np.empty((2, 0), np.int64)  # what is used again need not be fetched anew
     for block in blocks:
         ts = block("ts")
-        room = room if room.size >= ts.size else np.empty(ts.size, np.int64)
+        if room.size < ts.size:
+            room, rest = np.empty((2, ts.size), np.int64)
         starts, number = _runs(ts, length, grid, room)
         prices = {name: WAYS[name](block(name), starts) for name in measures if name in WAYS}
         if "volume" not in measures:
@@ -87,8 +90,8 @@ def partials(
             continue
         volume = block("volume")
         rows = int(np.diff(starts, append=ts.size).max())
-        coarse = _coarse(*_bounds(volume, room), rows)
-        sums = None if coarse is None else _sums(volume, starts, coarse, room)
+        grains = _grains(*_bounds(volume, room), rows)
+        sums = None if grains is None else _sums(volume, starts, grains, room, rest)
         yield None if sums is None else Partial(number, prices, sums)
 
 
@@ -104,11 +107,11 @@ def joined(found: Sequence[Partial | None], interval: str) -> Columns:
         bars[name] = WAYS[name](np.concatenate([one.prices[name] for one in sure]), starts)
     sums = [one.volume for one in sure if one.volume is not None]
     if sums:
-        above, below = np.concatenate(sums, axis=1)
-        volume = (above + below).take(starts)
+        every = np.concatenate(sums, axis=1)
+        volume = _rounded_once(*every.take(starts, axis=1))
         for one in np.flatnonzero(np.diff(starts, append=number.size) > 1):
             halves = slice(starts[one], starts[one + 1] if one + 1 < starts.size else None)
-            volume[one] = math.fsum((*above[halves], *below[halves]))
+            volume[one] = math.fsum(every[:, halves].ravel())
         if volume.max() > LARGE:
             return None
         bars["volume"] = volume
@@ -150,13 +153,41 @@ def _starts(numbers: Array) -> Array:
     return np.concatenate(([0], np.flatnonzero(numbers[1:] != numbers[:-1]) + 1))
 
 
-def _sums(volumes: Array, starts: Array, coarse: float, room: Array) -> Array:
-    """The sums of what is rounded to the coarse grain, and of the rests: exact both."""
-    part = room[: volumes.size].view(np.float64)
-    np.add(volumes, coarse, out=part)
-    part -= coarse
-    above = np.add.reduceat(part, starts)
-    return np.stack((above, np.add.reduceat(np.subtract(volumes, part, out=part), starts)))
+def _sums(
+    volumes: Array, starts: Array, grains: Sequence[float], room: Array, rest: Array
+) -> Array:
+    """Exact sums of what is rounded to each grain, and in the last row of the rests."""
+    sums, left = np.zeros((3, starts.size)), volumes
+    part, rest = (one[: volumes.size].view(np.float64) for one in (room, rest))
+    for row, coarse in zip(sums, grains, strict=False):
+        np.add(left, coarse, out=part)
+        part -= coarse
+        np.add.reduceat(part, starts, out=row)
+        left = np.subtract(left, part, out=rest)
+    np.add.reduceat(left, starts, out=sums[2])
+    return sums
+
+
+def _rounded_once(one: Array, two: Array, three: Array) -> Array:
+    """The sums of three floats, each rounded once: Boldo and Melquiond, 2008.
+
+    What is left behind the first rounding is itself rounded to odd, so that the last one knows on
+    which side of a tie the sum lies.
+    """
+    high, low = _both(two, three)
+    high, middle = _both(one, high)
+    odd, error = _both(middle, low)
+    bits = odd.view(np.int64)
+    away = np.signbit(error) == np.signbit(odd)
+    bits += np.where((error != 0.0) & (bits & 1 == 0), np.where(away, 1, -1), 0)
+    return high + odd
+
+
+def _both(one: Array, two: Array) -> tuple[Array, Array]:
+    """A sum, and what rounding it left behind."""
+    total = one + two
+    back = total - one
+    return total, (one - (total - back)) + (two - back)
 
 
 def _bounds(volumes: Array, room: Array) -> tuple[float, float]:
@@ -174,16 +205,21 @@ def _bounds(volumes: Array, room: Array) -> tuple[float, float]:
     return float(least.view(np.float64)), float(greatest.view(np.float64))
 
 
-def _coarse(least: float, greatest: float, rows: int) -> float | None:
-    """What rounds each amount so that sums of as many as `rows`, and of the rests, are exact.
+def _grains(least: float, greatest: float, rows: int) -> tuple[float, ...] | None:
+    """What rounds each amount, one after the other, so that sums of as many as `rows` are exact.
 
-    Adding 2^c leaves whole multiples of 2^(c−52). With every amount below 2^e and fewer than 2^n of
-    them, c = n + e: their sum has 53 bits above that grain; the rests are at most half a grain, and
-    have all their bits at or above the last one of the least amount. Adding both rounds once.
+    Adding 2^c leaves whole multiples of 2^(c−52), or of half of that below 2^c. With every amount
+    below 2^e and fewer than 2^n of them, c = n + e: their sum has 53 bits above that grain. The
+    rests are below 2^(c−53), and have all their bits at or above the last one of the least amount;
+    where sums of them have more than 53, they are parted once more. None where that is not enough.
     """
     if not greatest < LARGE:
         return None
     above, below, many = math.frexp(greatest)[1], math.frexp(least)[1], rows.bit_length()
     if greatest and (least < SMALLEST or 2**many * greatest > LARGE):
         return None
-    return 2.0 ** (many + above) if 2 * many + above <= 53 + below else None
+    first = many + above
+    second = many + first - 53
+    if many + first <= 53 + below:
+        return (2.0**first,)
+    return (2.0**first, 2.0**second) if many + second <= 53 + below else None

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cq.lake import folding
 from cq.lake.folding import blocks_of, fold, frame_of
 from cq.lake.resample import resampled
 from cq.utils.time import MINUTE
@@ -50,20 +51,15 @@ def test_what_is_folded_is_what_resampling_says(rows, ends, interval):
     bars = frame(rows, ends)
     said = resampled(bars.lazy(), interval, ()).collect()
     found = folded(bars, interval)
-    if found is None:  # the volumes are too far apart
-        least = min(row[5] for row in rows if row[5])
-        assert max(row[5] for row in rows) / least > 2**30
-        return
-    assert made(bars, interval).equals(said)
+    assert found is not None
+    assert frame_of(found).equals(said)
 
 
 @given(finer(), st.lists(st.integers(0, 60), max_size=8))
 def test_a_volume_is_rounded_once(rows, ends):
-    found = folded(frame(rows, ends), "1d")
-    if found is not None:
-        days = [[row[5] for row in rows if row[0] // (1440 * MINUTE) == day]
-                for day in sorted({row[0] // (1440 * MINUTE) for row in rows})]  # fmt: skip
-        assert found["volume"].tolist() == [math.fsum(day) for day in days]
+    days = [[row[5] for row in rows if row[0] // (1440 * MINUTE) == day]
+            for day in sorted({row[0] // (1440 * MINUTE) for row in rows})]  # fmt: skip
+    assert made(frame(rows, ends), "1d")["volume"].to_list() == [math.fsum(day) for day in days]
 
 
 def test_sums_that_floats_would_round_on_the_way_are_exact():
@@ -86,9 +82,34 @@ def test_volumes_that_floats_cannot_sum_exactly_are_left_to_others(odd):
     assert folded(frame(rows), "1h") is None
 
 
-def test_volumes_too_far_apart_are_left_to_others():
-    rows = [(i * MINUTE, 1.0, 1.0, 1.0, 1.0, volume) for i, volume in enumerate([1e9, 1e-8])]
-    assert folded(frame(rows), "1h") is None
+def test_volumes_far_apart_are_parted_twice():
+    amounts = [1e9, 1e-8, 0.1, 123456.789, 1e-7, 3e9, 2.0**-20, 0.3] * 7
+    rows = [(i * MINUTE, 1.0, 1.0, 1.0, 1.0, volume) for i, volume in enumerate(amounts)]
+    for ends in ([], [5, 30]):
+        assert made(frame(rows, ends), "1h")["volume"].to_list() == [math.fsum(amounts)]
+
+
+def test_too_many_volumes_too_far_apart_are_left_to_others():
+    amounts = np.full(140_000, 0.1)
+    amounts[:2] = 2.6e8, 1e-8
+    bars = pl.DataFrame({"ts": np.arange(140_000) * 1_000_000_000, "volume": amounts})
+    assert folded(bars, "1w") is None
+    assert folded(bars.head(100_000), "1w") is not None
+
+
+@given(st.lists(st.tuples(*[st.floats(-1e15, 1e15)] * 3), min_size=1, max_size=20))
+def test_three_floats_are_summed_with_one_rounding(rows):
+    columns = [np.array(one) for one in zip(*rows, strict=True)]
+    assert folding._rounded_once(*columns).tolist() == [math.fsum(row) for row in rows]
+
+
+@given(st.integers(-(2**53), 2**53), st.sampled_from([-1.0, 1.0]), st.integers(-120, -54))
+def test_what_lies_a_hair_beside_a_tie_is_rounded_to_its_own_side(whole, sign, hair):
+    """Half a unit in the last place of the first, and far below it a third."""
+    one = float(whole)
+    three = one, math.ulp(one) / 2, sign * 2.0**hair
+    columns = [np.array([value]) for value in three]
+    assert folding._rounded_once(*columns).tolist() == [math.fsum(three)]
 
 
 def test_a_volume_that_is_too_large_only_as_a_whole_is_left_to_others():
