@@ -236,8 +236,10 @@ class _Folders:
         """Write the rows of the files into the place, and read them again; rows and bytes each."""
         before, after = [0, 0], [0, 0]
 
+        every = [one for found in pieces.values() for one in found]
+
         def windows() -> Iterator[pa.Table]:
-            for window in merge.windows([one for found in pieces.values() for one in found]):
+            for window in merge.windows(every):
                 table = merge.rows(window)
                 _count(before, table)
                 yield table
@@ -245,7 +247,7 @@ class _Folders:
         metadata = _metadata([task.leaf.path / name for name in pieces])
         made = []
         with disk.writing(self.lake.root):
-            for one in merge.write(windows(), place.content, self.limits, metadata):
+            for one in merge.write(windows(), place.content, self.limits, metadata, every):
                 for table in merge.again(one.path):
                     _count(after, table)
                 path = place.content / task.layout.file_name(one.first, one.digest)

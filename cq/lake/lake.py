@@ -146,14 +146,15 @@ class Lake:
         """
         check_fill(fill)
         since, until = moment(start, 0), moment(end, FOREVER)
-        series = self.series(symbols, interval, exchange)
+        series, columns = self.series(symbols, interval, exchange), tuple(columns or COLUMNS)
         if fill == FORWARD:
             apart = (self._bars.of([one], interval, since, until, now_ns) for one in series)
             filled = pl.concat(forward_filled(one, interval) for one in apart)
-            return filled.select(*dict.fromkeys((*(columns or COLUMNS), FILLED)))
-        wanted = [name for name in COLUMNS if name in (columns or COLUMNS)]
+            return filled.select(*dict.fromkeys((*columns, FILLED)))
+        known = set(COLUMNS) >= set(columns)  # of an unknown one Polars says which there are
+        wanted = tuple(name for name in COLUMNS if name in columns or not known)
         rows = self._bars.of(series, interval, since, until, now_ns, wanted)
-        return rows.select(*columns) if columns and wanted != [*columns] else rows
+        return rows if wanted == columns else rows.select(*columns)
 
     def bars_before(
         self,

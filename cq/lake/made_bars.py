@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MEASURES: Final = ("open", "high", "low", "close", "volume")
 FEW: Final = 4
 """Series whose rows are in memory at once, at least: what takes few bytes may have many rows."""
+LEAST_BYTES: Final = 128 * 1024
+"""Bytes of a file, on average, below which Polars reads many at once in less time."""
 MANY: Final = 24
 """Series from which on it pays to load pyarrow, which folds a year of minutes in 5 ms less."""
 
@@ -39,6 +41,8 @@ class MadeBars:
     """Adds the columns that are the same in every row."""
     within: tuple[int, int] | None = None
     """When the finer rows open, where files have nothing else but rows of other times."""
+    many: int = 1
+    """How many finer bars make one."""
 
     def __call__(self, parts: Sequence[Part]) -> pl.LazyFrame:
         """What the bars are, for Polars to carry out however it likes."""
@@ -52,42 +56,52 @@ class MadeBars:
         """Whether folding pays: not for so little that loading numpy would take longer."""
         return self.interval != MONTH and (large or "numpy" in sys.modules)
 
-    def in_order(self, parts: Sequence[Part]) -> bool:
-        """Whether files follow each other in time, and are here to be read row group by group."""
+    def by_row_groups(self, parts: Sequence[Part], size: int, *, many: bool) -> bool:
+        """Whether files of so many bytes are here, in order of time, and worth opening one by one.
+
+        Of `many` series that is worth loading pyarrow, too.
+        """
         whens = [part.when for part in parts]
         return (
             self.within is not None
+            and self.interval != MONTH
+            and (many or "pyarrow.parquet" in sys.modules)
+            and size >= LEAST_BYTES * len(parts)
             and whens == sorted(set(whens))
             and all(part.is_ours and not is_remote(part.path) for part in parts)
         )
 
 
-Made = tuple[MadeBars, Sequence[Part]]
-"""Bars, and the files that they are made of."""
+@dataclass(frozen=True)
+class Made:
+    """Bars, and the files that they are made of."""
+
+    plan: MadeBars
+    parts: Sequence[Part]
+    by_row_groups: bool
 
 
-def folded(pieces: Sequence[Made], columns: Collection[str], *, many: bool) -> list[pl.LazyFrame]:
-    """The bars of each piece, with these columns at least; of `many` series pyarrow is worth it.
+def folded(pieces: Sequence[Made], columns: Collection[str]) -> list[pl.LazyFrame]:
+    """The bars of each piece, with these columns at least.
 
     Threads of their own work on arrays alone: those that Polars works with may all be waiting here.
     What arrays do not tell is left to the plans; few series at a time are in memory.
     """
     from cq.lake.folding import frame_of  # numpy, which most questions do without
 
-    arrow = many or "pyarrow.parquet" in sys.modules
     measures = [name for name in MEASURES if name in columns]
     bars: dict[int, Columns] = {}
     with ThreadPoolExecutor(pl.thread_pool_size(), "fold") as pool:
-        ready = [at for at, (plan, parts) in enumerate(pieces) if arrow and plan.in_order(parts)]
+        ready = [at for at, one in enumerate(pieces) if one.by_row_groups]
         bars |= zip(ready, _of_files([pieces[at] for at in ready], measures, pool), strict=True)
         for few in _few(at for at in range(len(pieces)) if at not in bars):
             bars |= zip(few, _of_frames([pieces[at] for at in few], measures, pool), strict=True)
     found = {at: frame_of(one) for at, one in bars.items() if one is not None}
     for few in _few(at for at in bars if at not in found):
-        plans = [plan.unnamed(parts) for plan, parts in (pieces[at] for at in few)]
+        plans = [one.plan.unnamed(one.parts) for one in (pieces[at] for at in few)]
         asked = [bars.select("ts", *measures) for bars in plans]
         found |= zip(few, pl.collect_all(asked, engine="in-memory"), strict=True)
-    return [plan.named(found[at].lazy()) for at, (plan, _) in enumerate(pieces)]
+    return [one.plan.named(found[at].lazy()) for at, one in enumerate(pieces)]
 
 
 def _few(places: Iterable[int]) -> Iterator[list[int]]:
@@ -103,19 +117,19 @@ def _of_files(
     """From row groups, one after the other; each file in as many shares as give threads work."""
     from cq.lake.folding import joined
 
-    count = sum(len(parts) for _, parts in pieces)
+    count = sum(len(one.parts) for one in pieces)
     shares = max(1, 2 * pl.thread_pool_size() // max(1, count))
     asked = [
         [
-            pool.submit(_partials, part.path, plan, measures, (share, shares))
-            for part in parts
+            pool.submit(_partials, part.path, one.plan, measures, (share, shares))
+            for part in one.parts
             for share in range(shares)
         ]
-        for plan, parts in pieces
+        for one in pieces
     ]
     return [
-        joined([one for future in futures for one in future.result()], plan.interval)
-        for (plan, _), futures in zip(pieces, asked, strict=True)
+        joined([some for future in futures for some in future.result()], one.plan.interval)
+        for one, futures in zip(pieces, asked, strict=True)
     ]
 
 
@@ -139,7 +153,7 @@ def _of_frames(
     """From rows that Polars reads into memory."""
     from cq.lake.folding import blocks_of, fold
 
-    reads = [plan.finer(parts).select("ts", *measures) for plan, parts in pieces]
+    reads = [one.plan.finer(one.parts).select("ts", *measures) for one in pieces]
     blocks = [blocks_of(rows) for rows in pl.collect_all(reads, engine="in-memory")]
-    intervals = [plan.interval for plan, _ in pieces]
+    intervals = [one.plan.interval for one in pieces]
     return list(pool.map(fold, blocks, [measures] * len(pieces), intervals))

@@ -40,6 +40,8 @@ class Piece:
     size: int
     first: int
     last: int
+    required: frozenset[str] = frozenset()
+    """The columns of which its file says that they lack no value."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,12 @@ class Merge:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns of a file; names that hardly change are dictionaries in memory too."""
-        empty, required = self.contract.empty(), self.contract.required
-        read = pq.read_table(pa.BufferReader(parquet.encoded(empty, required=required)))
+        empty = pq.read_table(pa.BufferReader(parquet.encoded(self.contract.empty())))
         return pa.schema(
             one.with_type(pa.dictionary(pa.int32(), pa.string()))
             if one.name in self.contract.owner
             else one
-            for one in read.schema
+            for one in empty.schema
         )
 
     def pieces(self, path: Path) -> list[Piece] | None:
@@ -89,12 +90,13 @@ class Merge:
             )
             if not fits or self.contract.time not in known.names:
                 return None
+            required = frozenset(one.name for one in known if not one.nullable)
             groups = [about.row_group(i) for i in range(about.num_row_groups)]
             found = []
             for i, one in enumerate(groups):
                 if one.num_rows:
                     ends = self._ends(file, i, one)
-                    found.append(Piece(path, i, one.num_rows, one.total_byte_size, *ends))
+                    found.append(Piece(path, i, one.num_rows, one.total_byte_size, *ends, required))
         return found
 
     def _ends(
@@ -185,10 +187,16 @@ class Merge:
         folder: Path,
         limits: tuple[int, int],
         metadata: dict[str, str] | None,
+        pieces: Sequence[Piece],
     ) -> Iterator[Merged]:
-        """Files of up to the larger of the limits, and but for the last not below the smaller."""
+        """Files of up to the larger of the limits, and but for the last not below the smaller.
+
+        A column is required in them where all files say so whose pieces these are rows of.
+        """
         small, large = limits
-        schema, made = self.schema, 0
+        required = self.contract.required.intersection(*(one.required for one in pieces))
+        kinds = [one.with_nullable(one.name not in required) for one in self.schema]
+        schema, made = pa.schema(kinds), 0
         growing: parquet.Growing | None = None
         try:
             for group in _row_groups(tables):

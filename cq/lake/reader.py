@@ -190,7 +190,9 @@ class Bars:
             until = min(end, closed)
             finer = partial(self._unnamed, series, start, until)
             within = None if self._unnamed_of(series) else (start, until)
-            return self.parts(series, start, until), MadeBars(finer, interval, named, within)
+            many = 1 if interval == "1M" else interval_ns(interval) // interval_ns(series.interval)
+            plan = MadeBars(finer, interval, named, within, many)
+            return self.parts(series, start, until), plan
 
         return Strand(made, whole=not lies_in_folders(interval, self.layout.depth))
 

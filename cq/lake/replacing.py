@@ -161,7 +161,7 @@ class _Replacing:
         rest = self._others(pieces, old, before)
         with disk.writing(self.target.root):
             metadata = said.as_metadata() if said else None
-            for one in self.merge.write(rest, to, AS_MANY_AS_BEFORE, metadata):
+            for one in self.merge.write(rest, to, AS_MANY_AS_BEFORE, metadata, pieces):
                 for table in self.merge.again(one.path):
                     _count(after, table)
                 disk.replace(one.path, to / self.target.layout.file_name(one.first, one.digest))

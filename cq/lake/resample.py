@@ -95,7 +95,7 @@ def resampled(
 
     `names` are columns of text that have one value; without them it takes a third less time.
     A volume is an `exact_sum`: the streaming engine starts a sum anew in each piece of a file.
-    This is what a made bar is; `cq.lake.folding` makes the same of rows in memory.
+    This is what a made bar is; `cq.lake.folding` makes the same of arrays.
     """
     return (
         bars.with_columns(ts=_number(pl.col("ts"), interval).set_sorted())

@@ -2,10 +2,14 @@
 
 A thread that decodes and uses up a column before it reads the next finds it in its cache, and waits
 for nobody. Polars hands on whole morsels, which have left the cache by then.
+
+Nothing is taken from statistics, and no file is mapped into memory: over damaged bytes either may
+end the process instead of raising an error.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 Column = npt.NDArray[Any]
-DAMAGED: Final = (OSError, pa.ArrowException)
+DAMAGED: Final = (OSError, pa.ArrowException, ValueError, IndexError, OverflowError)
 """What Arrow raises over bytes that make no sense, and files that are not there."""
 
 
@@ -32,16 +36,15 @@ def row_groups(
 
     `share` says which of how many equal parts of the row groups; rows are in order of `ts`.
     """
-    with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+    with pq.ParquetFile(path, memory_map=False, pre_buffer=False) as file:
         opened = _Opened(file)
         which, of = share
         count = file.num_row_groups
         for group in range(count * which // of, count * (which + 1) // of):
-            first, last = opened.times(group)
-            if last < start or first >= end:
-                continue
             ts, rows = opened.column(group, "ts"), slice(None)
-            if first < start or last >= end:
+            if not ts.size or ts[-1] < start or ts[0] >= end:
+                continue
+            if ts[0] < start or ts[-1] >= end:
                 rows = slice(*np.searchsorted(ts, (start, end)))
             if ts[rows].size:
                 yield partial(opened.rows, group, rows, ts[rows])
@@ -53,18 +56,16 @@ class _Opened:
     def __init__(self, file: pq.ParquetFile) -> None:
         self._reader = file.reader
         self._metadata = file.metadata
-        self._places = {
-            one.name: place
-            for place, one in enumerate(file.schema_arrow)
-            if one.type == (pa.int64() if one.name == "ts" else pa.float64())
+        leaves = [file.schema.column(leaf) for leaf in range(file.metadata.num_columns)]
+        times = Counter(one.path for one in leaves)
+        self._leaves = {
+            one.path: leaf
+            for leaf, one in enumerate(leaves)
+            if one.physical_type == ("INT64" if one.path == "ts" else "DOUBLE")
+            and one.logical_type.type == "NONE"
+            and one.max_repetition_level == 0
+            and times[one.path] == 1
         }
-
-    def times(self, group: int) -> tuple[int, int]:
-        """The first and the last time of a row group, as its statistics say."""
-        found = self._metadata.row_group(group).column(self._place("ts")).statistics
-        if found is None or not found.has_min_max:
-            raise NotArrays
-        return found.min, found.max
 
     def rows(self, group: int, rows: slice, ts: Column, name: str) -> Column:
         """The values of some rows of a row group, of which the times are known."""
@@ -72,14 +73,14 @@ class _Opened:
 
     def column(self, group: int, name: str) -> Column:
         """The values of a row group."""
-        read = self._reader.read_row_group
-        (found,) = read(group, column_indices=[self._place(name)], use_threads=False).columns
-        if found.null_count or found.num_chunks != 1:
+        if name not in self._leaves:
+            raise NotArrays
+        leaves = [self._leaves[name]]
+        (found,) = self._reader.read_row_group(
+            group, column_indices=leaves, use_threads=False
+        ).columns
+        whole = len(found) == self._metadata.row_group(group).num_rows
+        if not whole or found.null_count or found.num_chunks != 1:
             raise NotArrays
         values: Column = found.chunk(0).to_numpy()
         return values
-
-    def _place(self, name: str) -> int:
-        if name not in self._places:
-            raise NotArrays
-        return self._places[name]

@@ -24,7 +24,7 @@ from cq.errors import CqError, DataError, Unreadable
 from cq.lake.damage import BROKEN, problem
 from cq.lake.datasets import DATASETS, Dataset
 from cq.lake.layout import Layout, Part
-from cq.lake.made_bars import MANY, MadeBars, folded
+from cq.lake.made_bars import MANY, Made, MadeBars, folded
 from cq.lake.places import is_remote, readable
 from cq.lake.stillness import still
 
@@ -74,11 +74,16 @@ class Piece:
     parts: Sequence[Part]
     plan: Plan
     size: int
+    """Compressed bytes of its files."""
+    by_row_groups: bool = False
+    """Whether finer bars are read a row group at a time, so that few are in memory."""
 
     @property
     def weight(self) -> int:
-        """What it counts among pieces read side by side: finer bars are not all in memory."""
-        return self.size // FINER if isinstance(self.plan, MadeBars) else self.size
+        """What it counts among pieces that are read side by side."""
+        if self.by_row_groups and isinstance(self.plan, MadeBars):
+            return self.size // min(FINER, self.plan.many)
+        return self.size
 
     @property
     def place(self) -> Place:
@@ -117,8 +122,7 @@ class Source:
                 for group in together(self._pieces(place), alone=alone):
                     ask = partial(asked, columns=wanted, predicate=predicate, n_rows=left)
                     parts = [part for one in group for part in one.parts]
-                    many = len(self.strands) >= MANY
-                    read = partial(_collected, group, needed, ask, many=many)
+                    read = partial(_collected, group, needed, ask)
                     yield from (found := attempt(read, parts))
                     seen, place = True, group[-1].place
                     left = None if left is None else left - found[0].height
@@ -142,38 +146,41 @@ class Source:
                 continue
             if self.strands[number].whole or not all(part.is_ours for part in parts):
                 # files of somebody else may hold rows of any time
-                yield Piece(number, parts, plan, _weight(parts))
+                some = iter([(parts, _weight(parts))])
             else:
-                yield from (Piece(number, few, plan, size) for few, size in batches(parts))
+                some = batches(parts)
+            for few, size in some:
+                yield Piece(number, few, plan, size, self._by_row_groups(plan, few, size))
+
+    def _by_row_groups(self, plan: Plan, parts: Sequence[Part], size: int) -> bool:
+        many = len(self.strands) >= MANY
+        return (
+            isinstance(plan, MadeBars)
+            and size <= BATCH_BYTES
+            and plan.by_row_groups(parts, size, many=many)
+        )
 
 
 def _collected(
-    group: Sequence[Piece],
-    needed: Collection[str],
-    ask: Callable[[pl.LazyFrame], pl.LazyFrame],
-    *,
-    many: bool,
+    group: Sequence[Piece], needed: Collection[str], ask: Callable[[pl.LazyFrame], pl.LazyFrame]
 ) -> list[pl.DataFrame]:
     """What is asked of each piece; little, and many files as they are, faster without streaming."""
     large = sum(one.size for one in group) > SMALL_BYTES
-    frames = [ask(rows) for rows in _plans(group, needed, large=large, many=many)]
+    frames = [ask(rows) for rows in _plans(group, needed, large=large)]
     if len(frames) == 1:
         return [frames[0].collect(engine="streaming" if large else "in-memory")]
     return pl.collect_all(frames, engine="in-memory")
 
 
-def _plans(
-    group: Sequence[Piece], needed: Collection[str], *, large: bool, many: bool
-) -> list[pl.LazyFrame]:
+def _plans(group: Sequence[Piece], needed: Collection[str], *, large: bool) -> list[pl.LazyFrame]:
     """The rows of each piece; bars that are made of finer ones are in memory by then."""
     made = {
-        number: (plan, one.parts)
+        number: Made(plan, one.parts, one.by_row_groups)
         for number, one in enumerate(group)
         if isinstance(plan := one.plan, MadeBars)
-        and one.size <= BATCH_BYTES
-        and plan.folds(large=large)
+        and (one.by_row_groups or (one.size <= BATCH_BYTES and plan.folds(large=large)))
     }
-    frames = folded(list(made.values()), needed, many=many) if made else []
+    frames = folded(list(made.values()), needed) if made else []
     found = dict(zip(made, frames, strict=True))
     rows = [found.get(number) for number in range(len(group))]
     return [
@@ -280,7 +287,7 @@ def scan(paths: list[str] | list[Path], contract: Dataset) -> pl.LazyFrame:
 
 @lru_cache(maxsize=512)
 def _remembered(path: str, name: str, *_stamp: int) -> pl.LazyFrame:
-    """The rows of one file; Polars remembers in it what it has read of the footer."""
+    """The rows of one file: the plan of them is made once."""
     return _scan([path], DATASETS[name])
 
 

@@ -287,6 +287,30 @@ def test_a_file_without_a_newer_column_gets_it_as_null(tmp_path):
     assert_frame_equal(known, wanted)
 
 
+def test_a_value_that_an_older_file_lacks_is_lacking_in_the_merged_one(tmp_path):
+    """What a dataset requires is required of a merged file only where all others say so."""
+    lake = Lake(tmp_path / "lake")
+    whole = trades(0, 10)
+    lake.write("trades", whole.gather_every(2), source="t", now_ns=1)
+    folder = lake.layouts["trades"].leaves(lake.root)[0].path
+    older = whole.gather_every(2, 1).with_columns(
+        size=pl.when(pl.col("ts") > whole["ts"][4]).then("size")
+    )
+    content = parquet.encoded(older, required={"ts", "price"})
+    parquet.place(content, folder, f"file-000000-{parquet.digest(content)}.parquet")
+    compaction.compact(lake)
+    (merged,) = folder.iterdir()
+    lacking = [ts for ts in older["ts"] if ts <= whole["ts"][4]]
+    assert lacking
+    known = pl.read_parquet(merged, hive_partitioning=False)
+    assert known.filter(pl.col("size").is_null())["ts"].to_list() == lacking
+    lake.write("trades", trades(10, 5), source="t", now_ns=1)
+    compaction.compact(lake)
+    (merged,) = folder.iterdir()
+    assert pq.read_schema(merged).field("size").nullable
+    assert not pq.read_schema(merged).field("price").nullable
+
+
 def test_a_file_of_our_name_with_columns_of_its_own_is_left_alone(tmp_path):
     lake = Lake(tmp_path / "lake")
     for first in (0, 10):

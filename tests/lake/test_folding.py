@@ -113,7 +113,7 @@ def test_what_lies_a_hair_beside_a_tie_is_rounded_to_its_own_side(whole, sign, h
 
 
 def test_a_volume_that_is_too_large_only_as_a_whole_is_left_to_others():
-    rows = [(i * MINUTE, 1.0, 1.0, 1.0, 1.0, 3e13) for i in range(3)]
+    rows = [(i * MINUTE, 1.0, 1.0, 1.0, 1.0, 1.5e13) for i in range(3)]
     assert folded(frame(rows[:2], [1]), "1h") is not None
     assert folded(frame(rows, [1, 2]), "1h") is None
 

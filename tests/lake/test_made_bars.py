@@ -7,11 +7,13 @@ import sys
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
 from cq.errors import DataError, Unreadable
-from cq.lake import Lake, made_bars, row_groups, source
+from cq.lake import Lake, made_bars, parquet, row_groups, source
 from cq.lake.made_bars import MadeBars
 from cq.utils.time import DAY, HOUR, MINUTE
 
@@ -22,8 +24,13 @@ SYMBOLS = ("AAA-BRL", "BBB-BRL", "CCC-BRL")
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory) -> Lake:
-    """Forty days of minutes of three symbols, over two months, with holes."""
-    lake = Lake(tmp_path_factory.mktemp("made") / "lake")
+    """Forty days of minutes of three symbols, over two years, with holes, in many row groups."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(parquet, "ROW_GROUP", 7001)
+        return filled(Lake(tmp_path_factory.mktemp("made") / "lake"))
+
+
+def filled(lake: Lake) -> Lake:
     for seed, symbol in enumerate(SYMBOLS):
         random = np.random.default_rng(seed)
         minutes = np.flatnonzero(random.random(DAYS * 1440) > 0.2)
@@ -100,8 +107,9 @@ def read(monkeypatch) -> list[list[str]]:
 
 def test_only_the_columns_asked_for_are_read(lake, read, monkeypatch):
     lake.bars(SYMBOLS[0], "1h").select("close").collect()
-    files = len(lake.files(SYMBOLS[0], "1h"))
-    assert sorted(read) == [["close"]] * files + [["ts"]] * files
+    groups = sum(pq.read_metadata(path).num_row_groups for path in lake.files(SYMBOLS[0], "1h"))
+    assert groups > 5
+    assert sorted(read) == [["close"]] * groups + [["ts"]] * groups
     by_frame(monkeypatch)
     read.clear()
     lake.bars(SYMBOLS[0], "1h").select("close").collect()
@@ -142,6 +150,7 @@ def test_volumes_that_arrays_cannot_sum_are_left_to_the_plan(lake, tmp_path, mon
         lambda rows: rows.with_columns(pl.col("high").cast(pl.Float32)),
         lambda rows: rows.with_columns(close=pl.when(pl.col("ts") % 7 > 0).then("close")),
         lambda rows: rows.drop("close"),
+        lambda rows: rows.with_columns(close=pl.concat_list("close")),
     ],
 )
 def test_what_arrays_do_not_tell_is_left_to_the_plan(lake, tmp_path, monkeypatch, odd):
@@ -160,6 +169,52 @@ def test_what_arrays_do_not_tell_is_left_to_the_plan(lake, tmp_path, monkeypatch
     said = asked()
     assert type(found) is type(said)
     assert found.equals(said) if isinstance(found, pl.DataFrame) else found == said
+
+
+def test_columns_are_told_apart_behind_one_that_has_parts(lake, tmp_path, read):
+    def change(path):
+        table = pq.read_table(path)
+        parts = pa.array([{"a": 1.0, "b": 2.0}] * table.num_rows)
+        pq.write_table(table.add_column(1, "info", parts), path)
+
+    other = rewritten(lake, tmp_path, change)
+    read.clear()
+    found = other.bars(SYMBOLS, "1h", columns=("ts", "high", "volume")).collect()
+    assert ["high"] in read
+    assert_frame_equal(
+        found, lake.bars(SYMBOLS, "1h").select("ts", "high", "volume").collect(), check_exact=True
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_bytes_are_an_error_or_no_matter_but_never_the_end_of_the_process(
+    lake, tmp_path, seed
+):
+    """Arrow ends the process over some footers' statistics, which nobody asks for."""
+    chance = np.random.default_rng(seed)
+    (path,) = rewritten(lake, tmp_path, lambda path: None).files(SYMBOLS[1], "1m")[:1]
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little") + 8
+    for at in chance.integers(len(whole) - footer, len(whole) - 8, 150):
+        spoilt = bytearray(whole)
+        spoilt[at] = chance.integers(0, 256)
+        path.write_bytes(spoilt)
+        plan = MadeBars(lambda parts: pl.LazyFrame(), "1h", lambda rows: rows, (0, 2**62))
+        found = made_bars._partials(path, plan, ["high", "volume"], (0, 1))
+        assert isinstance(found, list)
+
+
+def test_small_files_are_read_many_at_once(lake, read, monkeypatch):
+    monkeypatch.setattr(made_bars, "LEAST_BYTES", 2**30)
+    lake.bars(SYMBOLS[0], "1h").select("close").collect()
+    assert read == [["ts", "close"]]
+
+
+def test_months_are_not_folded_and_weigh_what_they_are(lake):
+    for interval, few in (("1M", False), ("1h", True)):
+        pieces = list(lake._bars._source(lake.series(SYMBOLS[0], "1m"), interval, 0, 2**62, None)
+                      ._pieces(source.Place()))  # fmt: skip
+        assert [one.weight < one.size for one in pieces] == [few] * len(pieces)
 
 
 def test_a_file_cut_in_half_is_named(lake, tmp_path):
