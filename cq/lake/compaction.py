@@ -235,7 +235,6 @@ class _Folders:
     ) -> list[tuple[int, int]]:
         """Write the rows of the files into the place, and read them again; rows and bytes each."""
         before, after = [0, 0], [0, 0]
-
         every = [one for found in pieces.values() for one in found]
 
         def windows() -> Iterator[pa.Table]:

@@ -17,7 +17,7 @@ from cq.lake.filling import FILLED, FORWARD, check_fill, forward_filled
 from cq.lake.judging import Target
 from cq.lake.layout import Layout
 from cq.lake.origin import Origin
-from cq.lake.reader import COLUMNS, FOREVER, Bars, Owner, Series, owners, series_of, stored
+from cq.lake.reader import COLUMNS, FOREVER, Bars, Owner, Series, Wanted, owners, series_of, stored
 from cq.lake.writer import WriteReport, write
 from cq.utils.time import interval_ns, parse_time, to_ns
 
@@ -129,7 +129,7 @@ class Lake:
         end: Moment = None,
         *,
         exchange: str | None = None,
-        columns: Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
         fill: str = "none",
         now_ns: int | None = None,
     ) -> pl.LazyFrame:
@@ -146,15 +146,17 @@ class Lake:
         """
         check_fill(fill)
         since, until = moment(start, 0), moment(end, FOREVER)
-        series, columns = self.series(symbols, interval, exchange), tuple(columns or COLUMNS)
+        series = self.series(symbols, interval, exchange)
+        columns = (columns,) if isinstance(columns, str) else tuple(columns or COLUMNS)
         if fill == FORWARD:
-            apart = (self._bars.of([one], interval, since, until, now_ns) for one in series)
+            every = Wanted(interval, since, until, now_ns)
+            apart = (self._bars.of([one], every) for one in series)
             filled = pl.concat(forward_filled(one, interval) for one in apart)
             return filled.select(*dict.fromkeys((*columns, FILLED)))
         known = set(COLUMNS) >= set(columns)  # of an unknown one Polars says which there are
-        wanted = tuple(name for name in COLUMNS if name in columns or not known)
-        rows = self._bars.of(series, interval, since, until, now_ns, wanted)
-        return rows if wanted == columns else rows.select(*columns)
+        read = tuple(name for name in COLUMNS if name in columns or not known)
+        rows = self._bars.of(series, Wanted(interval, since, until, now_ns, read))
+        return rows if read == columns else rows.select(*columns)
 
     def bars_before(
         self,

@@ -96,6 +96,17 @@ def series_of(
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which bars: of `interval`, opening in [start, end), closed at `now_ns` if that is given."""
+
+    interval: str
+    start: int
+    end: int
+    now_ns: int | None = None
+    columns: Collection[str] = COLUMNS
+
+
+@dataclass(frozen=True)
 class Bars:
     """Reads the bars of one lake."""
 
@@ -107,21 +118,13 @@ class Bars:
         """Where bars lie."""
         return self.layouts[OHLCV.name]
 
-    def of(
-        self,
-        series: Sequence[Series],
-        interval: str,
-        start: int,
-        end: int,
-        now_ns: int | None,
-        columns: Collection[str] = COLUMNS,
-    ) -> pl.LazyFrame:
-        """Closed bars of `interval` opening in [start, end), a series after the other, by time.
+    def of(self, series: Sequence[Series], wanted: Wanted) -> pl.LazyFrame:
+        """The closed bars that are wanted, a series after the other, by time.
 
         Which files, and up to when what is in them is known, is looked up when it is collected.
         """
-        rows = self._source(series, interval, start, end, now_ns, columns).frame()
-        return rows.set_sorted("ts") if len(series) == 1 and "ts" in columns else rows
+        rows = self._source(series, wanted).frame()
+        return rows.set_sorted("ts") if len(series) == 1 and "ts" in wanted.columns else rows
 
     def before(self, series: Series, interval: str, end: int, count: int) -> pl.LazyFrame:
         """The last `count` bars of `interval` that open before `end`, oldest first."""
@@ -142,37 +145,22 @@ class Bars:
         back = 2 * (count + 1) * interval_ns(interval)
         while True:
             start = max(end - back, 0)
-            found = pl.concat(self._source([series], interval, start, end, None).read())
+            found = pl.concat(self._source([series], Wanted(interval, start, end)).read())
             if found.height >= count or start <= self.first_ts(series):
                 return found.tail(count)
             back *= 4
 
-    def _source(
-        self,
-        series: Sequence[Series],
-        interval: str,
-        start: int,
-        end: int,
-        now_ns: int | None,
-        columns: Collection[str] = COLUMNS,
-    ) -> Source:
+    def _source(self, series: Sequence[Series], wanted: Wanted) -> Source:
         return Source(
             self.root,
-            [self._strand(one, interval, start, end, now_ns, columns) for one in series],
-            pl.Schema({name: kind for name, kind in SCHEMA.items() if name in columns}),
+            [self._strand(one, wanted) for one in series],
+            pl.Schema({name: kind for name, kind in SCHEMA.items() if name in wanted.columns}),
         )
 
-    def _strand(
-        self,
-        series: Series,
-        interval: str,
-        start: int,
-        end: int,
-        now_ns: int | None,
-        columns: Collection[str],
-    ) -> Strand:
+    def _strand(self, series: Series, wanted: Wanted) -> Strand:
+        interval, start, end, now_ns = wanted.interval, wanted.start, wanted.end, wanted.now_ns
         names = {"symbol": series.symbol, "exchange": series.exchange}
-        named = partial(_named, {one: names[one] for one in names if one in columns})
+        named = partial(_named, {one: names[one] for one in names if one in wanted.columns})
         if series.interval == interval:
             if now_ns is not None:
                 end = min(end, self._closed(interval, now_ns))

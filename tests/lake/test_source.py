@@ -251,6 +251,12 @@ def test_the_columns_asked_for_come_in_their_order(days, bars, columns):
                        days.bars("BTC-BRL", "1d").select(columns).collect())  # fmt: skip
 
 
+def test_one_column_may_be_said_as_it_is_and_several_come_from_anything(days, bars):
+    for columns in ("close", ["close"], iter(["close"])):
+        assert_frame_equal(days.bars("BTC-BRL", "1h", columns=columns).collect(),
+                           bars(240).select("close"))  # fmt: skip
+
+
 def test_a_column_that_bars_do_not_have_is_an_error(days):
     with pytest.raises(pl.exceptions.ColumnNotFoundError, match="bid"):
         days.bars("BTC-BRL", "1h", columns=("ts", "bid")).collect()
