@@ -14,34 +14,29 @@ from cq.lake.damage import BROKEN
 from cq.lake.datasets import Dataset
 from cq.lake.layout import Layout
 from cq.lake.source import scan
+from cq.lake.spans import opened, spans
 from cq.lake.template import safe
-from cq.lake.verified import extremes
 
 TORN: Final = (pa.ArrowException, OSError, ValueError, OverflowError)
 """What pyarrow raises over bytes that make no sense."""
 
 
 def misplaced(root: Path, layout: Layout, contract: Dataset, path: Path) -> str:
-    """What a footer says that does not fit the folder; also that there is none."""
+    """What a file holds that does not fit its folder; also that it is none."""
     try:
-        return _misplaced(root, layout, contract, path, pq.read_metadata(path))
+        with opened(path, contract.owner) as file:
+            held = spans(file, [*contract.owner, contract.time])
     except FileNotFoundError:
         raise
     except TORN as error:
         return said(error)
-
-
-def _misplaced(
-    root: Path, layout: Layout, contract: Dataset, path: Path, found: pq.FileMetaData
-) -> str:
-    owner = {name: extremes(found, name, str) for name in contract.owner}
     here = layout.told(path.parent.relative_to(root))
-    for name, ends in owner.items():
-        for value in ends:
-            if name in here and value is not None and safe(value) != here[name]:
+    for name in contract.owner:
+        for value in held.get(name, ()):
+            if name in here and isinstance(value, str) and safe(value) != here[name]:
                 return f"it holds {name} {value}, its folder is of {here[name]}"
-    for ts in extremes(found, contract.time, int):
-        if ts is not None and root / layout.folder(here, ts) != path.parent:
+    for ts in held.get(contract.time, ()):
+        if isinstance(ts, int) and root / layout.folder(here, ts) != path.parent:
             return (
                 f"it holds rows of {layout.folder(here, ts).name}, its folder is {path.parent.name}"
             )

@@ -73,34 +73,7 @@ def _of(root: Path, contract: Dataset, owner: Mapping[str, Any]) -> dict[str, Ra
 
 
 def _read(root: Path, contract: Dataset, paths: list[str]) -> dict[str, Ranges]:
-    """What the keys of files lie between, by the files' own word: footers tell of numbers."""
-    key = contract.own_key[-1]
-    if contract.schema[key] == pl.Int64:
-        told = {path: _footer(path, key) for path in paths}
-        silent = [path for path, ranges in told.items() if ranges is None]
-        found = {path: ranges for path, ranges in told.items() if ranges is not None}
-        return found | (_scanned(root, contract, silent) if silent else {})
-    return _scanned(root, contract, paths)
-
-
-def _footer(path: str, key: str) -> Ranges | None:
-    """What the footer of a file says of a column of numbers; None where it does not say."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        found = pq.read_metadata(path)
-        at = next(i for i in range(found.num_columns) if found.schema.column(i).path == key)
-    except (pa.ArrowException, OSError, StopIteration):
-        return None  # reading it will say what is wrong
-    told = [found.row_group(i).column(at).statistics for i in range(found.num_row_groups)]
-    if not all(one is not None and one.has_min_max for one in told):
-        return None
-    return ((0, min(one.min for one in told), max(one.max for one in told)),) if told else ()
-
-
-def _scanned(root: Path, contract: Dataset, paths: list[str]) -> dict[str, Ranges]:
-    """The same by reading the keys themselves."""
+    """What the keys of files lie between: the keys themselves, since a footer may be damaged."""
     key = contract.own_key[-1]
     rows = pl.scan_parquet(
         paths,

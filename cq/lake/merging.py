@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from cq.lake import parquet
 from cq.lake.datasets import Dataset
+from cq.lake.spans import spans
 
 WINDOW_ROWS = 4 * parquet.ROW_GROUP
 WINDOW_BYTES = 128 << 20
@@ -95,20 +96,11 @@ class Merge:
             found = []
             for i, one in enumerate(groups):
                 if one.num_rows:
-                    ends = self._ends(file, i, one)
+                    ends = spans(file, [self.contract.time], [i]).get(self.contract.time)
+                    if ends is None:
+                        return None
                     found.append(Piece(path, i, one.num_rows, one.total_byte_size, *ends, required))
         return found
-
-    def _ends(
-        self, file: pq.ParquetFile, number: int, group: pq.RowGroupMetaData
-    ) -> tuple[int, int]:
-        """The least and the greatest time in a row group."""
-        at = [group.column(i).path_in_schema for i in range(group.num_columns)]
-        said = group.column(at.index(self.contract.time)).statistics
-        if said is not None and said.has_min_max:
-            return int(said.min), int(said.max)
-        times = file.read_row_group(number, columns=[self.contract.time])[0].to_numpy()
-        return int(times.min()), int(times.max())
 
     def windows(self, pieces: Sequence[Piece]) -> Iterator[Window]:
         """Windows that together hold each row once, oldest first, none with too many."""

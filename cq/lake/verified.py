@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cq.lake import disk
+from cq.lake.spans import opened, spans
 
 STATE: Final = ".verified.json"
 
@@ -33,25 +33,14 @@ def facts_of(path: Path, time: str) -> Facts | None:
     """What a file says of itself now; None where it is no whole Parquet file."""
     stat = path.stat()
     try:
-        found = pq.read_metadata(path)
-        first, last = extremes(found, time, int)
+        with opened(path) as file:
+            rows = file.metadata.num_rows
+            first, last = spans(file, [time]).get(time, (None, None))
     except (pa.ArrowException, OSError, ValueError):
         return None
-    return Facts(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, found.num_rows, first, last)
-
-
-def extremes(metadata: pq.FileMetaData, column: str, kind: type) -> tuple[Any, Any]:
-    """Least and greatest value of a column, by the statistics in a file's footer."""
-    names = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
-    if column not in names:
-        return None, None
-    at = names.index(column)
-    said = [metadata.row_group(i).column(at).statistics for i in range(metadata.num_row_groups)]
-    ranges = [(one.min, one.max) for one in said if one is not None and one.has_min_max]
-    ranges = [(low, high) for low, high in ranges if isinstance(low, kind)]
-    if not ranges:
-        return None, None
-    return min(low for low, _ in ranges), max(high for _, high in ranges)
+    if not isinstance(first, int):
+        first = last = None
+    return Facts(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, rows, first, last)
 
 
 class Verified:
