@@ -17,6 +17,12 @@ MODULES: Final = (arithmetic, fills, levels, resting, kernel, pairing, tiles)
 EACH_MOMENT: Final = ("borrow", "at_open", "all_levels", "at_close", "write_down")
 """What `walk` calls at every moment: written out there, which is faster."""
 
+EACH_ORDER: Final = (
+    *("take_up", "note", "arises", "enqueue", "worth_of", "carry_out", "others_of", "execute"),
+    *("desired", "allowed", "payable", "priced", "fee_of", "cut", "tidied"),
+)
+"""What every order goes through: to call with all of World takes longer than what is done there."""
+
 Walk = Callable[[int, int, World], int]
 
 
@@ -46,4 +52,5 @@ def _how(name: str) -> dict[str, Any]:
         "inline": "always" if name in EACH_MOMENT else "never",
         "fastmath": tiles.ANY_ORDER if name in tiles.ORDERLESS else False,
         "_nrt": False,
+        "forceinline": name in EACH_ORDER,
     }
