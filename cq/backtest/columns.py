@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import polars as pl
 
 from cq.backtest.frames import Part
 from cq.backtest.intents import Floats
-from cq.backtest.market import LEVELS, Bounds, bounds_of
+from cq.backtest.market import LEVELS, Bounds, bounds_of, bounds_of_each
 from cq.indicators.arrays import in_place
 
 PRICES: Final = ("open", "high", "low", "close")
@@ -62,8 +63,15 @@ def _counted(column: pl.Series, each: float) -> Floats:
     return found
 
 
-def wanted_of(part: Part, target: Floats) -> Bounds:
-    """What the targets of a part lie between."""
+def wanted_of(parts: Sequence[Part], target: Floats) -> list[Bounds]:
+    """What the targets of each part lie between; `target` is that of their frame."""
+    adjoin = all(one.end == other.begin for one, other in pairwise(parts))
+    if adjoin and parts and parts[0].each is None:
+        return bounds_of_each(target, [parts[0].begin, *(one.end for one in parts)])
+    return [_wanted_of(one, target[one.begin : one.end]) for one in parts]
+
+
+def _wanted_of(part: Part, target: Floats) -> Bounds:
     if part.each is None:
         return bounds_of(target)
     said: Any = part.rows["target"]

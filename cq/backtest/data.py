@@ -21,7 +21,7 @@ from cq.backtest.columns import (
     wanted_of,
 )
 from cq.backtest.frames import Part
-from cq.backtest.intents import Floats, Ints
+from cq.backtest.intents import Ints
 from cq.backtest.market import LEVELS, Bounds, Market
 from cq.errors import DataError, StrategyError
 from cq.lake.evidence import BARS, Question, blocks_of, described
@@ -50,9 +50,10 @@ def markets_of(
     found: list[Market] = []
     whole = arrays_of(parts[0].whole, parts[0].each) if parts else {}
     sound = bool(whole) and are_sound(whole)
-    for part in parts:
+    lie_between = wanted_of(parts, whole["target"]) if parts else []
+    _check_targets(parts, lie_between, strategy)
+    for part, wanted in zip(parts, lie_between, strict=True):
         columns = of_part(whole, part)
-        wanted = _checked(part, columns["target"], strategy)
         _check_levels(part, strategy)
         kept = part if sound else _priced(part, columns, say)
         if kept is not part:
@@ -128,18 +129,21 @@ def _volume(symbol: str, volume: Any, say: Callable[[str], None]) -> Any:
     return np.where(good, volume, 0.0)
 
 
-def _checked(part: Part, target: Floats, strategy: Strategy) -> Bounds:
-    """What the targets lie between; StrategyError where one of them is no number."""
-    said, found = part.rows["target"], wanted_of(part, target)
-    finite = math.isfinite(found.least) and math.isfinite(found.most)
-    if found.missing == said.null_count() and (finite or found.missing == target.size):
-        return found
-    ts, target = part.rows.filter(~said.is_finite()).select("ts", "target").row(0)
-    raise StrategyError(
-        str(strategy.code or strategy.name),
-        f"the target of {part.symbol} at {iso(ts)} is {target}; "
-        "expected a fraction of equity, or null",
-    )
+def _check_targets(parts: Sequence[Part], found: Sequence[Bounds], strategy: Strategy) -> None:
+    """StrategyError where a target is no number."""
+    for part, one in zip(parts, found, strict=True):
+        finite = math.isfinite(one.least) and math.isfinite(one.most)
+        if finite and not one.missing:
+            continue
+        said = part.rows["target"]
+        if one.missing == said.null_count() and (finite or one.missing == said.len()):
+            continue
+        ts, target = part.rows.filter(~said.is_finite()).select("ts", "target").row(0)
+        raise StrategyError(
+            str(strategy.code or strategy.name),
+            f"the target of {part.symbol} at {iso(ts)} is {target}; "
+            "expected a fraction of equity, or null",
+        )
 
 
 def _check_levels(part: Part, strategy: Strategy) -> None:

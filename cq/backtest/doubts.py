@@ -82,9 +82,12 @@ def _together(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iter
     if sum(_highest(one, rules) for one in markets) <= gross * (1 + HAIR):
         return
     at = _deciding(markets, made.ts)
-    moments, together = made.ts[at], np.zeros(at.size)
-    for one in markets:
-        together += _wanted(one, at if one.ts is made.ts else one.at_or_before(moments), rules)
+    moments = made.ts[at]
+    if all(one.ts is made.ts for one in markets):  # what they decide, they decide at these
+        together = _capped(_carried(np.array([one.target[at] for one in markets])), rules).sum(0)
+    else:
+        wanted = (_wanted(one, one.at_or_before(moments), rules) for one in markets)
+        together = sum(wanted, np.zeros(at.size))
     over = together > gross * (1 + HAIR)
     if over.any():
         first, lasts = int(over.argmax()), np.diff(at, append=made.ts.size)
@@ -139,10 +142,10 @@ def _capped(target: Floats, rules: Rules) -> Floats:
 
 
 def _carried(target: Floats) -> Floats:
-    """Each bar's target, or the last one before it; 0 before the first."""
-    rows = np.where(np.isnan(target), -1, np.arange(target.size))
-    rows = np.maximum.accumulate(rows)
-    return np.where(rows >= 0, target[rows], 0.0)
+    """Each bar's target, or the last one before it; 0 before the first. A row a market."""
+    rows = np.where(np.isnan(target), -1, np.arange(target.shape[-1]))
+    rows = np.maximum.accumulate(rows, axis=-1)
+    return np.where(rows >= 0, np.take_along_axis(target, np.maximum(rows, 0), -1), 0.0)
 
 
 def _beyond(markets: Sequence[Market], rules: Rules) -> Iterator[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -35,6 +36,27 @@ def bounds_of(numbers: Floats) -> Bounds:
         missing += int(np.count_nonzero(np.isnan(block)))
         least, most = np.fmin(least, np.fmin.reduce(block)), np.fmax(most, np.fmax.reduce(block))
     return Bounds(float(least), float(most), missing)
+
+
+def bounds_of_each(numbers: Floats, edges: Sequence[int]) -> list[Bounds]:
+    """The same of the numbers from each edge to the next; short stretches are looked at together.
+
+    They are as many as there are edges, but the last.
+    """
+    lengths = np.diff(edges)
+    if lengths.size < 2 or lengths.min() == 0 or lengths.mean() > BLOCK:
+        return [bounds_of(numbers[a:b]) for a, b in pairwise(edges)]
+    whole, starts = numbers[: edges[-1]], list(edges[:-1])
+    none = np.isnan(whole)
+    return [
+        Bounds(least, most, int(np.count_nonzero(none[a:b])))
+        for least, most, (a, b) in zip(
+            np.fmin.reduceat(whole, starts).tolist(),
+            np.fmax.reduceat(whole, starts).tolist(),
+            pairwise(edges),
+            strict=True,
+        )
+    ]
 
 
 @dataclass(frozen=True)
@@ -111,7 +133,10 @@ def last_closes(markets: Iterable[Market], moments: Ints) -> Iterator[Floats]:
             continue
         if one.ts is not ts:  # markets often share theirs
             ts, rows = one.ts, one.at_or_before(moments)
-        yield np.where(rows >= 0, one.close[rows], 0.0)
+            before = rows < 0
+            begins = bool(before.any())
+        closes = one.close[rows]
+        yield np.where(before, 0.0, closes) if begins else closes
 
 
 class Level(NamedTuple):

@@ -57,7 +57,7 @@ def test_what_targets_lie_between_is_known_of_their_signals(values, each):
     rows = pl.DataFrame({"target": pl.Series(values, dtype=pl.Int8)})
     part = Part.alone("A-B", rows, each)
     target = columns.array(rows["target"], each)
-    np.testing.assert_array_equal(columns.wanted_of(part, target), bounds_of(target))
+    np.testing.assert_array_equal(columns.wanted_of([part], target), [bounds_of(target)])
 
 
 def test_the_rows_of_a_symbol_are_a_view_of_the_whole():

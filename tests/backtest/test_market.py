@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cq.backtest.market import Bounds, Market, bounds_of, last_closes
+from cq.backtest.market import Bounds, Market, bounds_of, bounds_of_each, last_closes
 
 NUMBERS = st.lists(st.one_of(st.just(math.nan), st.floats(allow_nan=False)), max_size=40)
 
@@ -26,6 +27,14 @@ def test_bounds_are_those_of_the_numbers_that_are_there(numbers, block):
     else:
         assert math.isnan(found.least)
         assert math.isnan(found.most)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=5), st.integers(0, 3))
+def test_bounds_of_many_markets_are_those_of_each(markets, before):
+    numbers = np.array([7.0] * before + [one for each in markets for one in each], dtype=float)
+    edges = [before + sum(map(len, markets[:k])) for k in range(len(markets) + 1)]
+    expected = [bounds_of(numbers[a:b]) for a, b in pairwise(edges)]
+    np.testing.assert_array_equal(bounds_of_each(numbers, edges), expected)
 
 
 def test_what_is_known_of_a_market_is_not_looked_for_again():
