@@ -1,10 +1,10 @@
 """Warm runs in one process each: one crossover, one with stops, a portfolio of fifty; and peers.
 
 2.6 million generated minutes (SMA 240/1440, fee 10 bps, slippage 5 bps), fifty markets of 8,760
-hours weighed by inverse volatility each day. Turns alternate between the engines, since a machine's
-speed drifts; medians and ratios are of the same minutes. What takes peers many seconds they do
-once. CQ_PEERS_PYTHON names a Python that has vectorbt with its Rust engine, raptorbt,
-backtesting.py and bt; without it only our own times are printed.
+hours weighed by inverse volatility each day, from a lazy frame of targets. Turns alternate between
+the engines, since a machine's speed drifts; medians and ratios are of the same minutes. What takes
+peers many seconds they do once. CQ_PEERS_PYTHON names a Python that has vectorbt with its Rust
+engine, raptorbt, backtesting.py and bt; without it only our own times are printed.
 
 Returns are checked to be equal before a time is believed: of the crossover to 1e-3 (each engine's
 moving average rounds otherwise, and a tie may trade), of the portfolio to 2e-3 (each has its own
@@ -69,7 +69,8 @@ class Ours:
         names = [f"M{i:02}-BRL" for i in range(MARKETS)]
         hours = np.tile(np.arange(HOURS, dtype=np.int64) * HOUR, MARKETS)
         many = pl.DataFrame({"ts": hours, "open": close, "close": close})
-        self.many = many.with_columns(symbol=pl.Series(np.repeat(names, HOURS)))
+        symbols = pl.Series(np.repeat(names, HOURS), dtype=pl.Enum(names))  # grouped faster
+        self.many = many.with_columns(symbol=symbols)
         (folder / "cross.yaml").write_text(STRATEGY)
         self.plain = load(folder / "cross.yaml")
         self.stops = load(folder / "cross.yaml", ["orders.trailing_stop=0.008"])
@@ -81,17 +82,12 @@ class Ours:
         return cq.backtest(self.one, self.stops, **COSTS)
 
     def weights(self) -> cq.backtest.BacktestResult:
-        change = pl.col("close").pct_change()
-        inverse = (1 / change.rolling_std(168)).over("symbol")
-        each = pl.col("ts") // HOUR % 24 == 0
-        weighed = (
-            self.many.lazy()
-            .with_columns(inverse=inverse)
-            .with_columns(total=pl.col("inverse").sum().over("ts"))
-            .with_columns(target=pl.when(each).then(pl.col("inverse") / pl.col("total")))
-            .select("ts", "symbol", "open", "close", "target")
-        )
-        return cq.backtest(weighed, fill="next_close", **COSTS)
+        inverse = (1 / pl.col("close").pct_change().rolling_std(168)).over("symbol")
+        midnight = pl.col("ts") // HOUR % 24 == 0
+        decided = self.many.lazy().select("ts", "symbol", inverse=inverse).filter(midnight)
+        share = pl.col("inverse") / pl.col("inverse").sum().over("ts")
+        weighed = decided.select("ts", "symbol", target=share)
+        return cq.backtest(self.many, targets=weighed, fill="next_close", **COSTS)
 
 
 class Peers:

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import polars as pl
 from pydantic import BaseModel, ValidationError
 
-from cq.backtest.bars import Period
+from cq.backtest.bars import Background, Period
+from cq.backtest.decided import beside, decisions
 from cq.backtest.frames import Ordered
 from cq.backtest.given import Given, floats, interval_of, tidied
 from cq.backtest.kept import flattened
@@ -48,6 +49,7 @@ def backtest(
     start: str | int | None = None,
     end: str | int | None = None,
     quote: str = "BRL",
+    targets: pl.LazyFrame | pl.DataFrame | None = None,
     interval: str | None = None,
     orders: dict[str, Any] | None = None,
     strict: bool = False,
@@ -58,11 +60,18 @@ def backtest(
 
     With a lake, `strategy` is one, or the path of its file. A frame of bars (ts, symbol, open,
     close; high, low and volume where the rules look at them) is traded by a strategy, or has a
-    column `target` of its own: a fraction of equity, null for no decision. `orders` are then those
-    of a strategy's file. With `strict` a lake's bars that break a rule are refused. Other keywords
-    are settings of `backtest:`, such as `cash=5_000` or `fees={"taker": 0.001}`; they win over a
-    strategy's file, and what neither says is as in the shipped configs/default.yaml.
+    column `target` of its own: a fraction of equity, null for no decision. Where decisions are
+    few, `targets` is a frame of them alone (ts, symbol, target), each at a bar of `source`.
+    `orders` are then those of a strategy's file. With `strict` a lake's bars that break a rule are
+    refused. Other keywords are settings of `backtest:`, such as `cash=5_000` or
+    `fees={"taker": 0.001}`; they win over a strategy's file, and what neither says is as in the
+    shipped configs/default.yaml.
     """
+    if targets is not None and (strategy is not None or isinstance(source, Lake)):
+        raise UsageError(
+            "targets are traded over a frame of bars without a strategy; those of a lake are "
+            "lake.bars(symbols, '1h')"
+        )
     strategy = _strategy(strategy)
     if strategy is not None and not (orders is None and interval is None):
         raise UsageError(
@@ -78,8 +87,13 @@ def backtest(
         return run(source, strategy, said, start, end, quote=quote, strict=strict, say=say)
     if strict:
         raise UsageError("strict asks the checks of a lake, and a frame has none; leave it out")
+    decided = None if targets is None else Background(lambda: decisions(targets))
     bars = tidied(source)
-    if strategy is None:
+    if decided is not None:
+        bars = beside(bars, decided.result())
+    if strategy is not None:
+        bars = bars.with_text()
+    else:
         strategy = _of_targets(bars, interval, orders or {})
         bars = _numbers(bars, strategy)
     period = Period(*(parse_time(one) if isinstance(one, str) else one for one in (start, end)))

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from cq.backtest.steps import least_and_most
+from cq.backtest.steps import least_and_most_of_each
 from cq.errors import DataError
 
 Steps = tuple[int, int]
@@ -58,7 +58,7 @@ class Ordered:
         """
         found = cls._symbol_by_symbol(bars)
         if found is None or found._goes_back:
-            found = cls._symbol_by_symbol(bars.sort("symbol", "ts"))
+            found = cls._symbol_by_symbol(bars.sort(pl.col("symbol").cast(pl.String), "ts"))
             assert found is not None
             if found._goes_back:  # such a step wraps round
                 raise DataError(
@@ -77,12 +77,17 @@ class Ordered:
         if starts is None:
             return None
         ts, edges = bars["ts"].to_numpy(), (*starts.values(), bars.height)
-        steps = tuple(least_and_most(ts[a:b]) for a, b in pairwise(edges))
-        return cls(bars, tuple(starts), edges, steps)
+        return cls(bars, tuple(starts), edges, tuple(least_and_most_of_each(ts, edges)))
 
     def with_rows(self, rows: pl.DataFrame) -> Ordered:
         """Other columns of the same bars."""
         return replace(self, rows=rows)
+
+    def with_text(self) -> Ordered:
+        """The same with symbols as text, where they are categories."""
+        if self.rows.schema["symbol"] == pl.String:
+            return self
+        return self.with_rows(self.rows.with_columns(pl.col("symbol").cast(pl.String)))
 
     def parts(self, each: float | None = None) -> list[Part]:
         """One part a symbol; where a target is `each` of its signal, signals are the targets."""

@@ -29,22 +29,25 @@ SHORTER: Final = 0.9
 to 31."""
 
 
-def tidied(source: Any) -> Ordered:
-    """A frame's bars in order: `ts` as whole nanoseconds, prices as floats, a symbol each.
+def tidied(
+    source: Any, least: Sequence[str] = LEAST, what: str = "the frame", of: str = "bars"
+) -> Ordered:
+    """A frame's rows in order: `ts` as whole nanoseconds, numbers as floats, a symbol each.
 
-    DataError says which column is not what it has to be.
+    DataError says which column is not what it has to be, or which of the `least` is not there.
     """
     if isinstance(source, Ordered):
         return source
     if not isinstance(source, (pl.DataFrame, pl.LazyFrame)):
         raise UsageError(
-            f"found {type(source).__name__}, expected a Lake or a Polars frame of bars; "
+            f"found {type(source).__name__}, expected "
+            f"{'a Lake or ' if of == 'bars' else ''}a Polars frame of {of}; "
             "pl.from_pandas(…) makes one of a pandas frame"
         )
     bars = source.lazy().collect()
-    lacking(bars, LEAST)
+    lacking(bars, least, what)
     if bars.is_empty():
-        raise DataError("the frame holds no bars")
+        raise DataError(f"{what} holds no {of}")
     made = {"ts": _nanoseconds, "symbol": _names}
     others = [name for name, kind in bars.schema.items() if KINDS.get(name, kind) != kind]
     bars = bars.with_columns(made.get(name, floats)(bars[name]) for name in others)
@@ -52,14 +55,14 @@ def tidied(source: Any) -> Ordered:
         bars.select(pl.col("ts", "symbol").null_count()).row(0, named=True).items()
     ):
         if missing:
-            raise DataError(f"{missing} of {bars.height} rows of the frame have no {name}")
+            raise DataError(f"{missing} of {bars.height} rows of {what} have no {name}")
     return Ordered.of(bars)
 
 
-def lacking(bars: pl.DataFrame, columns: Sequence[str]) -> None:
+def lacking(bars: pl.DataFrame, columns: Sequence[str], what: str = "the frame") -> None:
     """DataError where one of `columns` is not there."""
     if missing := [one for one in dict.fromkeys(columns) if one not in bars.columns]:
-        raise DataError(f"the frame lacks {', '.join(missing)}; it has {', '.join(bars.columns)}")
+        raise DataError(f"{what} lacks {', '.join(missing)}; it has {', '.join(bars.columns)}")
 
 
 def _nanoseconds(ts: pl.Series) -> pl.Series:
@@ -76,8 +79,8 @@ def _nanoseconds(ts: pl.Series) -> pl.Series:
 
 
 def _names(symbol: pl.Series) -> pl.Series:
-    if symbol.dtype in (pl.String, pl.Categorical, pl.Enum):
-        return symbol.cast(pl.String)
+    if symbol.dtype in (pl.Categorical, pl.Enum):
+        return symbol
     raise DataError(f"symbol is of type {symbol.dtype}; expected text such as BTC-BRL")
 
 

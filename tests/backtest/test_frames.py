@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cq.backtest.frames import Ordered
-from cq.backtest.steps import least_and_most
+from cq.backtest.steps import least_and_most, least_and_most_of_each
 from cq.errors import DataError
 
 ROWS = st.lists(
@@ -64,3 +64,19 @@ def test_moments_further_apart_than_nanoseconds_count_are_refused(order):
     moments = [-9 * 10**18, 9 * 10**18 - 1, 9 * 10**18]
     with pytest.raises(DataError, match="more than 292 years apart"):
         Ordered.of(frame([("A-X", moments[i]) for i in order]))
+
+
+@given(st.lists(st.lists(st.integers(-100, 100), max_size=9), min_size=1, max_size=6))
+def test_steps_of_many_symbols_are_those_of_each(symbols):
+    ts = pl.Series([one for each in symbols for one in each], dtype=pl.Int64).to_numpy()
+    edges = [sum(map(len, symbols[:k])) for k in range(len(symbols) + 1)]
+    expected = [least_and_most(ts[a:b]) for a, b in pairwise(edges)]
+    assert least_and_most_of_each(ts, edges) == expected
+
+
+def test_categories_are_put_in_the_order_of_their_names():
+    kind = pl.Enum(["B-X", "A-X"])
+    bars = frame([("B-X", 1), ("A-X", 2), ("A-X", 1)]).with_columns(pl.col("symbol").cast(kind))
+    found = Ordered.of(bars)
+    assert found.names == ("A-X", "B-X")
+    assert found.with_text().rows.rows() == [("A-X", 1), ("A-X", 2), ("B-X", 1)]

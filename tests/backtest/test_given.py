@@ -157,6 +157,18 @@ def test_a_configuration_is_a_strategy():
     assert found.trades.height == 2
 
 
+def test_a_strategy_sees_symbols_as_text_though_they_came_as_categories():
+    def of_a(frame, _):
+        return frame.with_columns(signal=pl.col("symbol").str.starts_with("A").cast(pl.Int8))
+
+    made = crossover(fast=1, slow=2)
+    strategy = Strategy(made.config, of_a, made.size_positions)
+    kind = pl.col("symbol").cast(pl.Enum(["A-B"]))
+    found = cq.backtest(BARS.with_columns(kind), strategy, **FREE)
+    assert found.trades.height == 1
+    assert found.trades.equals(cq.backtest(BARS, strategy, **FREE).trades)
+
+
 @pytest.mark.parametrize("keywords", [{"orders": {"stop_loss": 0.1}}, {"interval": "1d"}])
 def test_what_only_a_frame_with_targets_takes_is_not_passed_over(keywords):
     with pytest.raises(UsageError, match="orders and interval are those of crossover"):
