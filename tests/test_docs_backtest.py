@@ -33,7 +33,7 @@ def project(tmp_path_factory):
     create(folder)
     lake = Lake(folder / "lake")
     first = 1_601_510_400 * 10**9
-    for symbol in ("BTC-BRL", "BTC-USDT", "ETH-USDT"):
+    for symbol in ("BTC-BRL", "ETH-BRL", "BTC-USDT", "ETH-USDT"):
         closes = [100 * math.exp(math.sin(i / 200) / 3 + i / 9e4) for i in range(9_000)]
         bars = makers.hourly(symbol, closes, start=first).with_columns(interval=pl.lit("1h"))
         lake.write("ohlcv", bars, source="test", now_ns=2 * 10**18)
