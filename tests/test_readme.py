@@ -66,23 +66,24 @@ def test_the_readme_opens_with_a_strategy_of_a_dozen_lines():
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
 
 
-@pytest.mark.parametrize(
-    "block", [b for b in BLOCKS if b.mark.startswith("run") and b.kind == "console"],
-    ids=lambda b: b.text.splitlines()[0][2:50],
-)  # fmt: skip
-def test_a_command_in_the_readme_does_what_it_says(project, loopback, block):
-    may_fail = {0, 1} if "may exit 1" in block.mark else {0}
+def test_the_commands_in_the_readme_do_what_they_say_one_after_the_other(project, loopback):
+    """In its order: what one of them made is there for the next."""
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "CQ_INGESTION__REST_BASE_URL": loopback.url,
     }
-    for line in block.text.splitlines():
-        if line.startswith("$ "):
-            done = subprocess.run(
-                line[2:], shell=True, cwd=project, env=environment, capture_output=True, text=True
-            )
-            assert done.returncode in may_fail, done.stderr
-            assert done.stdout
+    for block in BLOCKS:
+        if not (block.mark.startswith("run") and block.kind == "console"):
+            continue
+        may_fail = {0, 1} if "may exit 1" in block.mark else {0}
+        for line in block.text.splitlines():
+            if line.startswith("$ "):
+                done = subprocess.run(
+                    line[2:], shell=True, cwd=project, env=environment, capture_output=True,
+                    text=True,
+                )  # fmt: skip
+                assert done.returncode in may_fail, f"{line}: {done.stderr}"
+                assert done.stdout, line
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.mark == "run" and b.kind == "python"])
