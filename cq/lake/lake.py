@@ -168,10 +168,11 @@ class Lake:
         exchange: str | None = None,
     ) -> pl.LazyFrame:
         """The last `count` bars of each symbol that open before `start_ns`, by (symbol, ts)."""
-        return pl.concat(
+        each = [
             self._bars.before(series, interval, start_ns, count)
             for series in self.series(symbols, interval, exchange)
-        )
+        ]
+        return each[0] if len(each) == 1 else pl.concat(each)
 
     def files(
         self,

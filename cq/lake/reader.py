@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -14,6 +13,7 @@ from polars.io.plugins import register_io_source
 from cq.errors import DataError, NoBars, UnknownSymbol
 from cq.lake import rowindex
 from cq.lake.datasets import COVERAGE, OHLCV
+from cq.lake.direct import Direct
 from cq.lake.known import covered
 from cq.lake.layout import Layout, Part, is_ours
 from cq.lake.made_bars import MadeBars
@@ -123,14 +123,18 @@ class Bars:
 
         Which files, and up to when what is in them is known, is looked up when it is collected.
         """
-        rows = self._source(series, wanted).frame()
-        return rows.set_sorted("ts") if len(series) == 1 and "ts" in wanted.columns else rows
+        source = self._source(series, wanted)
+        in_order = len(series) == 1 and "ts" in wanted.columns
+        return Direct.of(source.frame(), source.read, "ts" if in_order else None)
 
     def before(self, series: Series, interval: str, end: int, count: int) -> pl.LazyFrame:
         """The last `count` bars of `interval` that open before `end`, oldest first."""
 
         def read(
-            columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _size: Any
+            columns: list[str] | None = None,
+            predicate: pl.Expr | None = None,
+            n_rows: int | None = None,
+            _size: int | None = None,
         ) -> Iterator[pl.DataFrame]:
             rows = self._tail(series, interval, end, count)
             rows = rows if predicate is None else rows.filter(predicate)
@@ -138,7 +142,7 @@ class Bars:
                 rows.height if n_rows is None else n_rows
             )
 
-        return register_io_source(read, schema=SCHEMA, is_pure=True).set_sorted("ts")
+        return Direct.of(register_io_source(read, schema=SCHEMA, is_pure=True), read, "ts")
 
     def _tail(self, series: Series, interval: str, end: int, count: int) -> pl.DataFrame:
         """Look back twice as far as gapless bars would need, then ever further."""
