@@ -33,7 +33,9 @@ def _first(column: Array, starts: Array) -> Array:
 
 
 def _last(column: Array, starts: Array) -> Array:
-    return column.take(np.append(starts[1:], column.size) - 1)
+    found = np.empty(starts.size, column.dtype)
+    found[:-1], found[-1] = column[starts[1:] - 1], column[-1]
+    return found
 
 
 WAYS: Final[Mapping[str, Callable[[Array, Array], Array]]] = {
@@ -83,13 +85,12 @@ def partials(
         ts = block("ts")
         if room.size < ts.size:
             room, rest = np.empty((2, ts.size), np.int64)
-        starts, number = _runs(ts, length, grid, room)
+        starts, number, rows = _runs(ts, length, grid, room)
         prices = {name: WAYS[name](block(name), starts) for name in measures if name in WAYS}
         if "volume" not in measures:
             yield Partial(number, prices, None)
             continue
         volume = block("volume")
-        rows = int(np.diff(starts, append=ts.size).max())
         grains = _grains(*_bounds(volume, room), rows)
         sums = None if grains is None else _sums(volume, starts, grains, room, rest)
         yield None if sums is None else Partial(number, prices, sums)
@@ -128,24 +129,40 @@ def frame_of(columns: Mapping[str, Array]) -> pl.DataFrame:
     return pl.DataFrame([pl.Series(name, column) for name, column in columns.items()])
 
 
-def _runs(ts: Array, length: int, grid: int, room: Array) -> tuple[Array, Array]:
-    """Where another bucket begins, and the number of each of those buckets."""
-    if (steady := _step(ts, room)) and length % steady == 0:
-        first = (length - (int(ts[0]) - grid) % length + steady - 1) // steady
-        starts = np.append(0, np.arange(first, ts.size, length // steady))
-        return starts, (ts[starts] - grid) // length
+def _runs(ts: Array, length: int, grid: int, room: Array) -> tuple[Array, Array, int]:
+    """Where another bucket begins, the number of each of those buckets, and the most rows of one.
+
+    `ts` are in order.
+    """
+    if (steady := _steady(ts, length, grid)) is not None:
+        return steady
     numbers = np.subtract(ts, grid, out=room[: ts.size])
     np.floor_divide(numbers, length, out=numbers)
     starts = _starts(numbers)
-    return starts, numbers[starts]
+    return starts, numbers[starts], int(np.diff(starts, append=ts.size).max())
 
 
-def _step(ts: Array, room: Array) -> int:
-    """The time from each row to the next where it is always the same, else 0."""
-    if ts.size < 2:
-        return 0
-    steps = np.subtract(ts[1:], ts[:-1], out=room[: ts.size - 1])
-    return int(steps[0]) if steps[0] > 0 and (steps == steps[0]).all() else 0
+def _steady(ts: Array, length: int, grid: int) -> tuple[Array, Array, int] | None:
+    """The same where rows lie as far apart as the first two, or buckets begin as if they did.
+
+    That is so where each place is the first of its bucket and the one before the last of the one
+    before: nothing else has to be looked at.
+    """
+    step = int(ts[1] - ts[0]) if ts.size > 1 else 0
+    if step <= 0 or length % step:
+        return None
+    each, number = length // step, (int(ts[0]) - grid) // length
+    begins = (number + 1) * length + grid  # the second bucket
+    first = (begins - int(ts[0]) + step - 1) // step
+    starts = np.arange(first - each, ts.size, each)
+    edges = np.arange(starts.size) * length + (begins - length)
+    starts[0], others = 0, starts[1:]
+    if (
+        int(ts[-1]) >= int(edges[-1]) + length
+        or not ((ts[others - 1] < edges[1:]) & (ts[others] >= edges[1:])).all()
+    ):
+        return None
+    return starts, np.arange(number, number + starts.size), min(each, ts.size)
 
 
 def _starts(numbers: Array) -> Array:
@@ -158,12 +175,13 @@ def _sums(
 ) -> Array:
     """Exact sums of what is rounded to each grain, and in the last row of the rests."""
     sums, left = np.zeros((3, starts.size)), volumes
-    part, rest = (one[: volumes.size].view(np.float64) for one in (room, rest))
+    part, other = (one[: volumes.size].view(np.float64) for one in (room, rest))
     for row, coarse in zip(sums, grains, strict=False):
         np.add(left, coarse, out=part)
         part -= coarse
         np.add.reduceat(part, starts, out=row)
-        left = np.subtract(left, part, out=rest)
+        left = np.subtract(left, part, out=part)  # in place: what is used leaves the cache
+        part, other = other, part
     np.add.reduceat(left, starts, out=sums[2])
     return sums
 
@@ -195,6 +213,9 @@ def _bounds(volumes: Array, room: Array) -> tuple[float, float]:
 
     A float that is not negative is the greater, the greater its bits are as a whole number.
     """
+    lowest, highest = float(volumes.min()), float(volumes.max())
+    if lowest > 0.0:
+        return lowest, highest
     bits = volumes.view(np.int64)
     least, greatest = bits.min(), bits.max()
     if least < 0:

@@ -32,8 +32,8 @@ BATCH_BYTES = 32 * 1024 * 1024
 """Compressed bytes that are read before rows are handed on; folders are not divided."""
 SMALL_BYTES = 16 * 1024 * 1024
 """Compressed bytes that are little to read."""
-FINER = 8
-"""How much more is read at once of bars that are made of finer ones."""
+FINER = 32
+"""How much more is read at once of bars that are made of finer ones, if they are so much finer."""
 LOOKS = 50
 """How often files may vanish under one question; each time is a compaction."""
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cq.lake import folding
 from cq.lake.folding import blocks_of, fold, frame_of
-from cq.lake.resample import resampled
-from cq.utils.time import MINUTE
+from cq.lake.resample import offset, resampled
+from cq.utils.time import DAY, MINUTE, interval_ns
 
 MEASURES = ("open", "high", "low", "close", "volume")
 prices = st.floats(0.01, 1e6)
@@ -87,6 +87,27 @@ def test_volumes_far_apart_are_parted_twice():
     rows = [(i * MINUTE, 1.0, 1.0, 1.0, 1.0, volume) for i, volume in enumerate(amounts)]
     for ends in ([], [5, 30]):
         assert made(frame(rows, ends), "1h")["volume"].to_list() == [math.fsum(amounts)]
+
+
+@given(
+    st.lists(st.integers(0, 400), min_size=1, max_size=60, unique=True),
+    st.sampled_from(["5m", "1h", "1w"]), st.integers(-3, 3), st.integers(0, 59),
+)  # fmt: skip
+def test_buckets_begin_where_their_numbers_change_whatever_lies_between(minutes, size, weeks, off):
+    length, grid = interval_ns(size), offset(size)
+    ts = np.sort(np.array(minutes)) * MINUTE + weeks * 7 * DAY + off * 1_000_000_000
+    starts, number, rows = folding._runs(ts, length, grid, np.empty(ts.size, np.int64))
+    expected = (ts - grid) // length
+    assert number.tolist() == sorted(set(expected.tolist()))
+    assert starts.tolist() == [expected.tolist().index(one) for one in number.tolist()]
+    most = max(np.bincount(expected - expected[0]))
+    assert most <= rows <= ts.size
+
+
+def test_regular_rows_are_told_apart_without_a_look_at_each():
+    ts = np.arange(7, 700) * MINUTE
+    assert folding._steady(ts, interval_ns("1h"), 0) is not None
+    assert folding._steady(np.delete(ts, 300), interval_ns("1h"), 0) is None
 
 
 def test_too_many_volumes_too_far_apart_are_left_to_others():
