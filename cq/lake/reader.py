@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from cq.errors import DataError, NoBars, UnknownSymbol
+from cq.errors import DataError, NoBars, UnknownSymbol, Unreadable
 from cq.lake import rowindex
 from cq.lake.datasets import COVERAGE, OHLCV
 from cq.lake.direct import Direct
@@ -296,4 +296,6 @@ def _end(path: Path, named: tuple[tuple[str, str | None], ...], newest: bool) ->
         rows = rows.filter(pl.col(name) == value)
     rows = rows.select("ts")
     found = (rows.tail(1) if newest else rows.head(1)).collect()
+    if found.height and found.item() is None:
+        raise Unreadable(path, "a row has no ts")
     return int(found.item()) if found.height else None

@@ -1,4 +1,4 @@
-"""What the lake holds, read from the footers of its files."""
+"""What the lake holds, read from the ends of its files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ import pyarrow.parquet as pq
 
 from cq.errors import NoBars, UnknownSymbol, Unreadable
 from cq.lake.damage import problem
-from cq.lake.datasets import DATASETS, dataset
+from cq.lake.datasets import DATASETS, Dataset, dataset
+from cq.lake.footer import TORN
 from cq.lake.lake import Lake
-from cq.lake.layout import Part
+from cq.lake.layout import Part, is_ours
 from cq.lake.origin import Origin
 from cq.lake.places import is_remote, relative
 from cq.lake.source import look
+from cq.lake.spans import opened, spans
+from cq.lake.template import OWNERS
 from cq.utils.time import SECOND, bar_end, interval_ns
 
 STREAMS = ("ohlcv", "trades", "orderbook_l2")
@@ -100,7 +103,8 @@ def files(
     lake: Lake, name: str, symbols: Sequence[str] = (), interval: str | None = None
 ) -> list[FileStatus]:
     """Every file of a dataset (of these symbols, at this interval), by path."""
-    layout, time = lake.layouts[dataset(name).name], _time(name)
+    contract = dataset(name)
+    layout = lake.layouts[contract.name]
     owners: list[dict[str, str | None]] = [{"symbol": one} for one in symbols] or [{}]
 
     def named() -> list[Part]:
@@ -109,7 +113,7 @@ def files(
 
     return [
         one
-        for one in look(named, lambda parts: [footer(part.path, time) for part in parts])
+        for one in look(named, lambda parts: [about(part.path, contract) for part in parts])
         if (not symbols or one.owner[1] in symbols) and interval in (None, one.owner[2])
     ]
 
@@ -120,10 +124,8 @@ def status(lake: Lake, now_ns: int) -> list[SeriesStatus]:
 
 
 def _of_dataset(lake: Lake, name: str, now_ns: int) -> Iterator[SeriesStatus]:
-    time = _time(name)
-
     def read(parts: Sequence[Part]) -> list[FileStatus]:
-        return [footer(part.path, time) for part in parts]
+        return [about(part.path, DATASETS[name]) for part in parts]
 
     groups: dict[tuple[str | None, str | None, str | None], list[FileStatus]] = {}
     for one in look(partial(lake.layouts[name].files, lake.root), read):
@@ -148,47 +150,44 @@ def _lag(name: str, interval: str | None, newest: int | None, now_ns: int) -> fl
     return (now_ns - (bar_end(newest, interval) if interval else newest)) / SECOND
 
 
-def _time(name: str) -> str:
-    return "ts" if "ts" in DATASETS[name].schema else DATASETS[name].time
+def _time(contract: Dataset) -> str:
+    return "ts" if "ts" in contract.schema else contract.time
 
 
-def footer(path: Path, time: str) -> FileStatus:
-    """What one file says about itself; each file has one owner."""
-    found = _metadata(path)
-    columns = {found.schema.column(i).path: i for i in range(found.num_columns)}
+def about(path: Path, contract: Dataset) -> FileStatus:
+    """What one file holds; each file has one owner.
 
-    def extreme(name: str, which: str) -> Any:
-        if name not in columns:
-            return None
-        seen = [found.row_group(i).column(columns[name]) for i in range(found.num_row_groups)]
-        values = [
-            getattr(one.statistics, which)
-            for one in seen
-            if one.statistics is not None and one.statistics.has_min_max
-        ]
-        return (min if which == "min" else max)(values, default=None)
-
-    return FileStatus(
-        path,
-        (extreme("exchange", "min"), extreme("symbol", "min"), extreme("interval", "min")),
-        extreme(time, "min"),
-        extreme(time, "max"),
-        found.num_rows,
-        path.stat().st_size,
-        Origin.said(found.metadata or {}),
-    )
+    Of a file of ours, whose rows are in order, the first and the last row group tell it.
+    """
+    time = _time(contract)
+    try:
+        with opened(path, contract.owner) as file:
+            last = file.num_row_groups - 1
+            ours = is_ours(path.name) and time == contract.time and last >= 0
+            held = spans(file, contract.owner, [0] if ours else None)
+            held |= spans(file, [time], {0, last} if ours else None)
+            rows, said = file.metadata.num_rows, Origin.said(file.metadata.metadata or {})
+    except TORN as error:
+        raise _unreadable(path, error) from error
+    for name, ends in held.items():
+        if not all(isinstance(one, int if name == time else str) for one in ends):
+            raise Unreadable(path, f"its {name} is {ends[0]!r}")
+    exchange, symbol, interval = (held[one][0] if one in held else None for one in OWNERS)
+    first, newest = held.get(time, (None, None))
+    owner = exchange, symbol, interval
+    return FileStatus(path, owner, first, newest, rows, path.stat().st_size, said)
 
 
 def rows_of(path: Path) -> int:
     """How many rows a file holds."""
-    return int(_metadata(path).num_rows)
-
-
-def _metadata(path: Path) -> pq.FileMetaData:
     try:
         if is_remote(path):
             with path.open("rb") as file:
-                return pq.read_metadata(file)
-        return pq.read_metadata(path)
+                return int(pq.read_metadata(file).num_rows)
+        return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowException, OSError) as error:
-        raise Unreadable(path, problem(path) or str(error)) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> Unreadable:
+    return Unreadable(path, problem(path) or str(error))

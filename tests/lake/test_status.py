@@ -1,3 +1,4 @@
+import numpy as np
 import polars as pl
 import pytest
 
@@ -43,3 +44,40 @@ def test_a_spoilt_file_is_named(lake, bars):
     path.write_bytes(b"no Parquet")
     with pytest.raises(DataError, match=path.name):
         status(lake, 1)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_damaged_footer_is_named_and_never_ends_the_process(lake, bars, seed):
+    """Statistics of a footer whose types do not fit end it, in Arrow, without an error."""
+    chance = np.random.default_rng(seed)
+    lake.write("ohlcv", bars(300), source="test", now_ns=10**19)
+    (path,) = lake.files("BTC-BRL", "1h")
+    whole, named = path.read_bytes(), 0
+    footer = int.from_bytes(whole[-8:-4], "little") + 8
+    for at in chance.integers(len(whole) - footer, len(whole) - 8, 300):
+        spoilt = bytearray(whole)
+        spoilt[at] = chance.integers(0, 256)
+        path.write_bytes(spoilt)
+        found = said(lake, path)
+        named += path.name in found
+        assert found == "1" or path.name in found
+    assert named > 30
+
+
+def said(lake, path):
+    """How many series there are, or the error."""
+    try:
+        return str(len(status(lake, JANUARY)))
+    except DataError as error:
+        return str(error)
+
+
+def test_files_of_many_row_groups_say_their_whole_range(lake, bars, monkeypatch):
+    monkeypatch.setattr("cq.lake.parquet.ROW_GROUP", 30)
+    rows = bars(100)
+    lake.write("ohlcv", rows, source="test", now_ns=1)
+    (one,) = status(lake, JANUARY)
+    assert (one.first_ts, one.newest_ts) == (rows["ts"].min(), rows["ts"].max())
+    (path,) = lake.files("BTC-BRL", "1h")
+    path.rename(path.with_name("theirs.parquet"))
+    assert status(lake, JANUARY)[0].newest_ts == rows["ts"].max()
