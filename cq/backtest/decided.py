@@ -44,11 +44,17 @@ def beside(bars: Ordered, decided: Ordered) -> Ordered:
         )
     rows, height = _rows(bars, decided), bars.rows.height
     return bars.with_rows(
-        bars.rows.with_columns(
-            pl.repeat(None, height, dtype=one.dtype, eager=True).scatter(rows, one).alias(one.name)
-            for one in decided.rows.select(made).iter_columns()
-        )
+        bars.rows.with_columns(_spread(decided.rows[name], rows, height) for name in made)
     )
+
+
+def _spread(column: pl.Series, rows: Any, height: int) -> pl.Series:
+    """The values at these rows of so many; null at the others."""
+    if column.dtype == pl.Float64:
+        found = pl.repeat(None, height, dtype=pl.Float64, eager=True).scatter(rows, column)
+        return found.alias(column.name)
+    places = pl.repeat(None, height, dtype=pl.UInt32, eager=True)
+    return column.gather(places.scatter(rows, np.arange(column.len(), dtype=np.uint32)))
 
 
 def _rows(bars: Ordered, decided: Ordered) -> Any:

@@ -162,7 +162,10 @@ def _of_targets(bars: Ordered, interval: str | None, orders: dict[str, Any]) -> 
         raise UsageError("the frame has no column `target`; add one, or give a strategy")
     if rows["target"].null_count() == rows.height:
         raise DataError("the frame's `target` is null on every bar; expected fractions of equity")
-    kind = ActingTargets if "act" in rows.columns else Targets
+    act = rows.schema.get("act")
+    if not (act is None or act.is_numeric() or act in (pl.Boolean, pl.Null)):
+        raise DataError(f"act is of type {act}; expected true or false")
+    kind = Targets if act is None else ActingTargets
     said = {"name": "targets", "interval": interval or interval_of(bars), "orders": orders}
     try:
         config = kind.model_validate(said)

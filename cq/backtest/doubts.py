@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 HAIR: Final = 1e-9
 """Sums of fractions differ by less."""
+FEW: Final = 100_000
+"""Targets of several markets that are looked at together."""
 
 
 def doubts(
@@ -83,11 +85,13 @@ def _together(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iter
         return
     at = _deciding(markets, made.ts)
     moments = made.ts[at]
-    if all(one.ts is made.ts for one in markets):  # what they decide, they decide at these
+    shared = all(one.ts is made.ts for one in markets)  # what they decide, they decide at these
+    if shared and len(markets) * at.size <= FEW:
         together = _capped(_carried(np.array([one.target[at] for one in markets])), rules).sum(0)
     else:
-        wanted = (_wanted(one, one.at_or_before(moments), rules) for one in markets)
-        together = sum(wanted, np.zeros(at.size))
+        together = np.zeros(at.size)
+        for one in markets:
+            together += _wanted(one, at if shared else one.at_or_before(moments), rules)
     over = together > gross * (1 + HAIR)
     if over.any():
         first, lasts = int(over.argmax()), np.diff(at, append=made.ts.size)

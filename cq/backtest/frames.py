@@ -62,8 +62,8 @@ class Ordered:
             assert found is not None
             if found._goes_back:  # such a step wraps round
                 raise DataError(
-                    "two bars lie more than 292 years apart; ts is counted in nanoseconds since "
-                    "1970 (UTC)"
+                    "two rows of a symbol lie more than 292 years apart; ts is counted in "
+                    "nanoseconds since 1970 (UTC)"
                 )
         return found
 

@@ -24,6 +24,8 @@ LEAST: Final = ("ts", "symbol", "open", "close")
 NUMBERS: Final = ("open", "high", "low", "close", "volume", "target")
 KINDS: Final = {"ts": pl.Int64, "symbol": pl.String, **dict.fromkeys(NUMBERS, pl.Float64)}
 UNITS: Final = {DAY: "d", HOUR: "h", MINUTE: "m"}
+TICKS: Final = {"ms": 1_000_000, "us": 1_000}
+"""Nanoseconds in what datetimes are counted in."""
 SHORTER: Final = 0.9
 """Bars that lie this much closer than their interval are not of that interval; months are 28 days
 to 31."""
@@ -50,7 +52,10 @@ def tidied(
         raise DataError(f"{what} holds no {of}")
     made = {"ts": _nanoseconds, "symbol": _names}
     others = [name for name, kind in bars.schema.items() if KINDS.get(name, kind) != kind]
-    bars = bars.with_columns(made.get(name, floats)(bars[name]) for name in others)
+    try:
+        bars = bars.with_columns(made.get(name, floats)(bars[name]) for name in others)
+    except DataError as error:
+        raise error if of == "bars" else DataError(f"{what}: {error}") from None
     for name, missing in (
         bars.select(pl.col("ts", "symbol").null_count()).row(0, named=True).items()
     ):
@@ -67,15 +72,19 @@ def lacking(bars: pl.DataFrame, columns: Sequence[str], what: str = "the frame")
 
 def _nanoseconds(ts: pl.Series) -> pl.Series:
     """Moments as whole nanoseconds; those without a zone are UTC."""
-    if ts.dtype.is_integer():
-        return ts.cast(pl.Int64)
-    if ts.dtype == pl.Date:
-        ts = ts.cast(pl.Datetime("ns"))
-    if isinstance(ts.dtype, pl.Datetime):
-        return ts.dt.epoch("ns")
-    raise DataError(
-        f"ts is of type {ts.dtype}; expected whole nanoseconds since 1970 (UTC), or datetimes"
-    )
+    if not (ts.dtype.is_integer() or ts.dtype == pl.Date or isinstance(ts.dtype, pl.Datetime)):
+        raise DataError(
+            f"ts is of type {ts.dtype}; expected whole nanoseconds since 1970 (UTC), or datetimes"
+        )
+    unit = DAY if ts.dtype == pl.Date else TICKS.get(getattr(ts.dtype, "time_unit", "ns"), 1)
+    counted = ts.to_physical().cast(pl.Int128) * pl.Series([unit], dtype=pl.Int128)
+    found = counted.cast(pl.Int64, strict=False)
+    if (lost := found.null_count() - ts.null_count()) > 0:
+        raise DataError(
+            f"{lost} of {ts.len()} ts lie before 1677 or after 2262, which nanoseconds since 1970 "
+            "do not reach"
+        )
+    return found
 
 
 def _names(symbol: pl.Series) -> pl.Series:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from cq.backtest.account import Costs
 from cq.backtest.intents import Floats, Ints
-from cq.backtest.steps import BLOCK, least_and_most
+from cq.backtest.steps import BLOCK, MANY, least_and_most
 
 LEVELS: Final = ("limit", "trigger", "stop", "take", "trail")
 """What may be said at each bar beside the target, where it is not the same for all."""
@@ -44,7 +44,7 @@ def bounds_of_each(numbers: Floats, edges: Sequence[int]) -> list[Bounds]:
     They are as many as there are edges, but the last.
     """
     lengths = np.diff(edges)
-    if lengths.size < 2 or lengths.min() == 0 or lengths.mean() > BLOCK:
+    if lengths.size < 2 or lengths.min() == 0 or lengths.sum() > MANY:
         return [bounds_of(numbers[a:b]) for a, b in pairwise(edges)]
     whole, starts = numbers[: edges[-1]], list(edges[:-1])
     none = np.isnan(whole)

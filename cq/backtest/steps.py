@@ -1,4 +1,4 @@
-"""How far moments lie apart, a block at a time: nothing as long as they are is made of them."""
+"""How far moments lie apart, a block at a time: nothing is made of them that is as long as many."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 BLOCK: Final = 65_536
+MANY: Final = 16 * BLOCK
+"""Numbers of which another column may be made."""
 
 
 def least_and_most(ts: Any) -> tuple[int, int]:
@@ -27,7 +29,7 @@ def least_and_most_of_each(ts: Any, edges: Sequence[int]) -> list[tuple[int, int
     They are as many as there are edges, but the last.
     """
     lengths = np.diff(edges)
-    if lengths.size < 2 or lengths.min() < 2 or lengths.mean() > BLOCK:
+    if lengths.size < 2 or lengths.min() < 2 or lengths.sum() > MANY:
         return [least_and_most(ts[a:b]) for a, b in pairwise(edges)]
     steps = ts[edges[0] + 1 : edges[-1]] - ts[edges[0] : edges[-1] - 1]
     within = np.subtract([edges[:-1], edges[1:]], edges[0])

@@ -49,13 +49,31 @@ def test_a_decision_says_the_prices_of_its_orders():
     assert found.trades.equals(expected.trades)
 
 
+def test_columns_of_any_type_may_stand_beside_the_decisions():
+    none = pl.lit(None)
+    more = TARGETS.with_columns(
+        note=none, tags=pl.lit(["x"]), both=pl.struct("ts"), act=none, floor=none
+    )
+    expected = cq.backtest(BARS, targets=TARGETS, interval="1h", **FREE)
+    orders = {"stop_loss": {"column": "floor"}}
+    found = cq.backtest(BARS, targets=more, orders=orders, interval="1h", **FREE)
+    assert found.trades.equals(expected.trades)
+    tags = TARGETS.with_columns(note=pl.lit([1.0]))
+    with pytest.raises(CqError, match="note is of type List"):
+        cq.backtest(BARS, targets=tags, orders={"stop_loss": {"column": "note"}}, **FREE)
+
+
 @pytest.mark.parametrize(
     ("targets", "said"),
     [
         ([1], "found list, expected a Polars frame of targets"),
         (TARGETS.drop("target"), "the frame of targets lacks target; it has ts, symbol"),
         (TARGETS.clear(), "the frame of targets holds no targets"),
-        (TARGETS.with_columns(target=pl.lit("x")), "target is of type String; expected numbers"),
+        (TARGETS.with_columns(target=pl.lit("x")), "the frame of targets: target is of type Strin"),
+        (TARGETS.with_columns(ts=pl.lit("x")), "the frame of targets: ts is of type String"),
+        (TARGETS.with_columns(act=pl.lit("yes")), "act is of type String; expected true or false"),
+        (TARGETS.with_columns(act=pl.lit([True])), "act is of type List(Boolean); expected true"),
+        (TARGETS.with_columns(ts=pl.lit(2**64 - 1, pl.UInt64)), "2 of 2 ts lie before 1677 or af"),
         (TARGETS.with_columns(ts=pl.lit(None, pl.Int64)), "2 of 2 rows of the frame of targets"),
         (TARGETS.with_columns(symbol=pl.lit("E-F")), "two of E-F at 1970-01-01T03:00:00Z"),
         (TARGETS[:1].with_columns(symbol=pl.lit("E-F")), "there are targets of E-F, and no bars"),

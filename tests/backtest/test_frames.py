@@ -72,6 +72,9 @@ def test_steps_of_many_symbols_are_those_of_each(symbols):
     edges = [sum(map(len, symbols[:k])) for k in range(len(symbols) + 1)]
     expected = [least_and_most(ts[a:b]) for a, b in pairwise(edges)]
     assert least_and_most_of_each(ts, edges) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cq.backtest.steps.MANY", 0)
+        assert least_and_most_of_each(ts, edges) == expected
 
 
 def test_categories_are_put_in_the_order_of_their_names():

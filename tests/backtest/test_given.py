@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date, datetime
 
 import makers
 import polars as pl
@@ -55,6 +56,8 @@ def test_moments_and_numbers_may_come_in_any_type(same):
         (HELD.clear(), {}, "the frame holds no bars"),
         (HELD.with_columns(ts=at(1, None)("ts")), {}, "1 of 5 rows of the frame have no ts"),
         (HELD.with_columns(at(1, None)("symbol")), {}, "1 of 5 rows of the frame have no symbol"),
+        (HELD.with_columns(ts=pl.lit(date(9999, 1, 1))), {}, "5 of 5 ts lie before 1677 or after"),
+        (HELD.with_columns(ts=pl.lit(datetime(1500, 1, 1))), {}, "5 of 5 ts lie before 1677 or a"),
         (HELD.with_columns(ts=pl.lit("now")), {}, "ts is of type String; expected whole nano"),
         (HELD.with_columns(symbol=pl.lit(1)), {}, "symbol is of type Int32; expected text"),
         (HELD.with_columns(open=pl.lit("x")), {}, "open is of type String; expected numbers"),
