@@ -47,6 +47,9 @@ where not internal order by schema_name, table_name, column_index"""
 NO_LOOPS = "asof_loop_join_threshold=0"
 """DuckDB makes an as-of join a loop over all pairs where it expects few rows, and often errs."""
 
+TEXT_AS_VIEWS = "set session arrow_output_version = '1.4'"
+"""Text goes to Polars in its own form, not copied twice."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -94,7 +97,9 @@ class Catalog:
         made = self._made()
 
         def opened() -> duckdb.DuckDBPyRelation:
-            return plain(self._opened(made.connection).sql(query))
+            cursor = self._opened(made.connection)
+            cursor.execute(TEXT_AS_VIEWS)
+            return plain(cursor.sql(query))
 
         def told(error: BaseException) -> CqError:
             return self.told(error, UsageError(f"{view}: {first_line(error)}"))
