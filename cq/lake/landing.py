@@ -6,15 +6,12 @@ waits for the disk then waits at the same time. An owner with many rows is a gro
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -22,11 +19,11 @@ from cq.errors import LakeBusy
 from cq.lake import keys, locks, places, stillness
 from cq.lake.judging import Landing, Owned, Settling, Target, judged
 from cq.lake.origin import Origin
+from cq.lake.workers import WORKERS, together
 
 if TYPE_CHECKING:
     from cq.lake import parquet
 
-WORKERS = min(4, os.cpu_count() or 1)
 WAITING = 8
 """Workers where there is little to compute, and the time goes into waiting for the disk."""
 LITTLE = 10_000
@@ -35,9 +32,6 @@ MANY = 50
 """Owners of a group at most: each lock is an open file, and others wait for all of them."""
 AT_ONCE_S = 2.0
 """How long rows of several folders wait for questions that list them."""
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def land(
@@ -173,31 +167,3 @@ def _at_once(root: Path, *, several: bool) -> Iterator[None]:
             with suppress(LakeBusy):
                 held.enter_context(stillness.changing(root, str(root), AT_ONCE_S))
         yield
-
-
-def together(work: Callable[[T], R], items: Sequence[T], workers: int = WORKERS) -> list[R]:
-    """`work` on every item, a few at a time; the first error stops what has not begun.
-
-    Workers take items themselves, the caller among them: to hand over each costs as much as to
-    write a small file.
-    """
-    done: dict[int, R] = {}
-    failed: dict[int, BaseException] = {}
-    waiting = iter(range(len(items)))
-
-    def share() -> None:
-        which = 0
-        try:
-            for which in waiting:
-                done[which] = work(items[which])
-        except BaseException as error:
-            failed[which] = error
-            deque(waiting, maxlen=0)
-
-    with ThreadPoolExecutor(workers) as others:
-        for _ in range(min(workers, len(items)) - 1):
-            others.submit(share)
-        share()
-    if failed:
-        raise failed[min(failed)]
-    return [done[which] for which in range(len(items))]

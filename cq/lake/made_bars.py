@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ import polars as pl
 from cq.lake.layout import Part
 from cq.lake.places import is_remote
 from cq.lake.resample import MONTH, resampled
+from cq.lake.workers import together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,18 +84,17 @@ class Made:
 def folded(pieces: Sequence[Made], columns: Collection[str]) -> list[pl.LazyFrame]:
     """The bars of each piece, with these columns at least.
 
-    Threads of their own work on arrays alone: those that Polars works with may all be waiting here.
+    Threads beside this one work on arrays alone: those of Polars may all be waiting here.
     What arrays do not tell is left to the plans; few series at a time are in memory.
     """
     from cq.lake.folding import frame_of  # numpy, which most questions do without
 
     measures = [name for name in MEASURES if name in columns]
     bars: dict[int, Columns] = {}
-    with ThreadPoolExecutor(pl.thread_pool_size(), "fold") as pool:
-        ready = [at for at, one in enumerate(pieces) if one.by_row_groups]
-        bars |= zip(ready, _of_files([pieces[at] for at in ready], measures, pool), strict=True)
-        for few in _few(at for at in range(len(pieces)) if at not in bars):
-            bars |= zip(few, _of_frames([pieces[at] for at in few], measures, pool), strict=True)
+    ready = [at for at, one in enumerate(pieces) if one.by_row_groups]
+    bars |= zip(ready, _of_files([pieces[at] for at in ready], measures), strict=True)
+    for few in _few(at for at in range(len(pieces)) if at not in bars):
+        bars |= zip(few, _of_frames([pieces[at] for at in few], measures), strict=True)
     found = {at: frame_of(one) for at, one in bars.items() if one is not None}
     for few in _few(at for at in bars if at not in found):
         plans = [one.plan.unnamed(one.parts) for one in (pieces[at] for at in few)]
@@ -111,26 +110,24 @@ def _few(places: Iterable[int]) -> Iterator[list[int]]:
     return (left[at : at + size] for at in range(0, len(left), size))
 
 
-def _of_files(
-    pieces: Sequence[Made], measures: Sequence[str], pool: ThreadPoolExecutor
-) -> list[Columns]:
+def _of_files(pieces: Sequence[Made], measures: Sequence[str]) -> list[Columns]:
     """From row groups, one after the other; each file in as many shares as give threads work."""
     from cq.lake.folding import joined
 
-    count = sum(len(one.parts) for one in pieces)
-    shares = max(1, 2 * pl.thread_pool_size() // max(1, count))
-    asked = [
-        [
-            pool.submit(_partials, part.path, one.plan, measures, (share, shares))
-            for part in one.parts
-            for share in range(shares)
-        ]
-        for one in pieces
-    ]
-    return [
-        joined([some for future in futures for some in future.result()], one.plan.interval)
-        for one, futures in zip(pieces, asked, strict=True)
-    ]
+    threads = pl.thread_pool_size()
+    files = [(at, part.path) for at, one in enumerate(pieces) for part in one.parts]
+    shares = max(1, 2 * threads // max(1, len(files)))
+    asked = [(at, path, (share, shares)) for at, path in files for share in range(shares)]
+
+    def work(task: tuple[int, Path, tuple[int, int]]) -> list[Partial | None]:
+        at, path, share = task
+        return _partials(path, pieces[at].plan, measures, share)
+
+    found: list[list[Partial | None]] = [[] for _ in pieces]
+    for (at, *_), some in zip(asked, together(work, asked, threads), strict=True):
+        found[at] += some
+    intervals = [one.plan.interval for one in pieces]
+    return together(lambda at: joined(found[at], intervals[at]), range(len(pieces)), threads)
 
 
 def _partials(
@@ -147,13 +144,15 @@ def _partials(
         return [None]
 
 
-def _of_frames(
-    pieces: Sequence[Made], measures: Sequence[str], pool: ThreadPoolExecutor
-) -> list[Columns]:
+def _of_frames(pieces: Sequence[Made], measures: Sequence[str]) -> list[Columns]:
     """From rows that Polars reads into memory."""
     from cq.lake.folding import blocks_of, fold
 
     reads = [one.plan.finer(one.parts).select("ts", *measures) for one in pieces]
     blocks = [blocks_of(rows) for rows in pl.collect_all(reads, engine="in-memory")]
     intervals = [one.plan.interval for one in pieces]
-    return list(pool.map(fold, blocks, [measures] * len(pieces), intervals))
+    return together(
+        lambda at: fold(blocks[at], measures, intervals[at]),
+        range(len(pieces)),
+        pl.thread_pool_size(),
+    )

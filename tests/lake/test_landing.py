@@ -3,7 +3,6 @@ import os
 import resource
 import sys
 import threading
-import time
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +14,7 @@ from polars.testing import assert_frame_equal
 from cq.errors import LakeBusy, LakeUnwritable
 from cq.lake import Lake, disk, landing
 from cq.lake.judging import Owned
-from cq.lake.landing import LITTLE, MANY, together
+from cq.lake.landing import LITTLE, MANY
 from cq.lake.locks import held
 
 SYMBOLS = [f"{name}-BRL" for name in ("BTC", "ETH", "XRP", "SOL", "ADA")]
@@ -81,37 +80,6 @@ def test_what_is_refused_for_the_fifth_of_fifty_folders_is_told_and_every_other_
     assert stored(lake)["symbol"].to_list() == symbols[:landed]
     assert put(lake, rows).landed == 50 - landed
     assert_frame_equal(stored(lake).drop("year"), rows)
-
-
-@pytest.mark.parametrize("workers", [1, 4, 100])
-def test_what_is_done_together_is_done_once_each_and_answered_in_order(workers):
-    seen: list[int] = []
-
-    def work(number: int) -> int:
-        seen.append(number)
-        return -number
-
-    assert together(work, range(40), workers) == [-number for number in range(40)]
-    assert sorted(seen) == list(range(40))
-    assert together(work, (), workers) == []
-
-
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-@pytest.mark.parametrize("workers", [1, 4])
-def test_the_first_error_is_raised_once_all_that_had_begun_has_ended(workers, error):
-    begun, ended = [], []
-
-    def work(number: int) -> None:
-        begun.append(number)
-        time.sleep(0.002)
-        if number in (5, 6):
-            raise error(number)
-        ended.append(number)
-
-    with pytest.raises(error, match=r"^5$"):
-        together(work, range(1000), workers)
-    assert set(begun) - set(ended) <= {5, 6}
-    assert len(begun) < 1000
 
 
 def test_a_batch_waits_no_longer_in_all_than_it_may(lake, bars):
