@@ -17,6 +17,7 @@ from cq.backtest.frames import Ordered, Part
 from cq.errors import DataError, EmptyDataset, NoBars, StrategyError, UnknownSymbol, UsageError
 from cq.indicators import one_market
 from cq.lake import reading
+from cq.lake.lake import Moment, moment
 from cq.signals import acting, collected, with_targets
 from cq.strategies import Strategy, resolve
 from cq.utils.time import interval_ns, iso
@@ -43,6 +44,11 @@ class Period:
 
     start: int | None = None
     end: int | None = None
+
+    @classmethod
+    def of(cls, start: Moment, end: Moment) -> Period:
+        """From moments in any form that a lake takes; UsageError where one is none."""
+        return cls(*(None if one is None else moment(one, 0) for one in (start, end)))
 
     def __post_init__(self) -> None:
         if self.start is not None and self.end is not None and self.start >= self.end:

@@ -20,12 +20,12 @@ from cq.backtest.result import BacktestResult
 from cq.backtest.single import run, traded
 from cq.errors import DataError, UsageError
 from cq.lake import Lake
+from cq.lake.lake import Moment
 from cq.strategies import KINDS, Strategy, StrategyConfig, load, variants_of
 from cq.strategies.problems import one_line
 from cq.utils.config import defaults
 from cq.utils.resources import resource_root
 from cq.utils.settings import Backtest
-from cq.utils.time import parse_time
 
 
 class Targets(StrategyConfig):
@@ -46,8 +46,8 @@ def backtest(
     source: Lake | pl.LazyFrame | pl.DataFrame,
     strategy: Strategy | StrategyConfig | str | Path | None = None,
     *,
-    start: str | int | None = None,
-    end: str | int | None = None,
+    start: Moment = None,
+    end: Moment = None,
     quote: str = "BRL",
     targets: pl.LazyFrame | pl.DataFrame | None = None,
     interval: str | None = None,
@@ -96,8 +96,7 @@ def backtest(
     else:
         strategy = _of_targets(bars, interval, orders or {})
         bars = _numbers(bars, strategy)
-    period = Period(*(parse_time(one) if isinstance(one, str) else one for one in (start, end)))
-    return traded(Given(bars, strategy, said, period, say))
+    return traded(Given(bars, strategy, said, Period.of(start, end), say))
 
 
 def _strategy(said: Strategy | StrategyConfig | str | Path | None) -> Strategy | None:

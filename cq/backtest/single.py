@@ -23,11 +23,12 @@ from cq.backtest.result import BacktestResult
 from cq.backtest.warnings import known_faults, missed, refuse_faults, spent, unheard
 from cq.errors import DataError, UsageError
 from cq.strategies import Strategy
-from cq.utils.time import iso, parse_time
+from cq.utils.time import iso
 
 if TYPE_CHECKING:
     from cq.backtest.given import Given
     from cq.lake import Lake
+    from cq.lake.lake import Moment
     from cq.strategies.orders import OrdersConfig
     from cq.utils.settings import Backtest
 
@@ -40,8 +41,8 @@ def run(
     lake: Lake,
     strategy: Strategy,
     settings: Backtest,
-    start: str | int | None = None,
-    end: str | int | None = None,
+    start: Moment = None,
+    end: Moment = None,
     *,
     quote: str = "BRL",
     strict: bool = False,
@@ -53,7 +54,7 @@ def run(
     symbols is traded against `quote`; what `say` is told are notes for the user. With `strict`
     bars that break a rule are refused.
     """
-    period = Period(_ns(start), _ns(end))
+    period = Period.of(start, end)
     reading = Reading(lake, strategy, settings, period, quote=quote, say=say)
     if strict:
         refuse_faults(lake, reading.series, period)
@@ -173,7 +174,3 @@ def configuration(
         },
         "code": made_by,
     }
-
-
-def _ns(moment: str | int | None) -> int | None:
-    return parse_time(moment) if isinstance(moment, str) else moment

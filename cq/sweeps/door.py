@@ -20,6 +20,7 @@ from cq.backtest.door import settings_of, texts_of, told
 from cq.backtest.given import Given
 from cq.errors import CqError, UsageError
 from cq.lake import Lake
+from cq.lake.lake import Moment
 from cq.lake.raw import FIGURES
 from cq.strategies import Strategy
 from cq.sweeps.alone import run_of
@@ -32,7 +33,7 @@ from cq.sweeps.space import Axis, Point, axes_of, drawn
 from cq.sweeps.space import grid as grid_of
 from cq.sweeps.unfinished import Unfinished, digest_of
 from cq.utils.settings import Backtest
-from cq.utils.time import iso, parse_time
+from cq.utils.time import iso
 
 BATCH: Final = 1_024
 """Points that are worked on at a time."""
@@ -88,8 +89,8 @@ def sweep(
     seed: int = 0,
     sort: str = "sharpe",
     top: int = TOP,
-    start: str | int | None = None,
-    end: str | int | None = None,
+    start: Moment = None,
+    end: Moment = None,
     quote: str = "BRL",
     overrides: Sequence[str] = (),
     engine: str | None = None,
@@ -113,7 +114,7 @@ def sweep(
         overrides = [*(f"backtest.{one}" for one in texts_of(settings)), *overrides]
     setting = Setting(
         source, recipe_of(strategy, overrides), known,
-        Period(*(parse_time(one) if isinstance(one, str) else one for one in (start, end))),
+        Period.of(start, end),
         quote, say,
     )  # fmt: skip
     how = How(random, optuna, seed, sort, top, engine, workers)

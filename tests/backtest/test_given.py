@@ -160,6 +160,18 @@ def test_a_configuration_is_a_strategy():
     assert found.trades.height == 2
 
 
+@pytest.mark.parametrize("day", [date(1970, 1, 1), datetime(1970, 1, 1), "1970-01-01", 0])
+def test_a_period_begins_at_a_moment_in_any_form(day):
+    found = cq.backtest(HELD, start=day, end=date(1970, 1, 2), **FREE)
+    assert found.trades.equals(cq.backtest(HELD, **FREE).trades)
+
+
+@pytest.mark.parametrize("odd", [1.5, True, [1]])
+def test_what_is_no_moment_is_refused_in_a_line(odd):
+    with pytest.raises(UsageError, match="is no moment; expected a date, a datetime, nanoseco"):
+        cq.backtest(HELD, start=odd)
+
+
 def test_a_strategy_sees_symbols_as_text_though_they_came_as_categories():
     def of_a(frame, _):
         return frame.with_columns(signal=pl.col("symbol").str.starts_with("A").cast(pl.Int8))
