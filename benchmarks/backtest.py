@@ -1,7 +1,8 @@
 """A whole cold `cq backtest` against vectorbt and raptorbt: Parquet in, results on disk.
 
-Bitcoin's 520,499 minutes of 2018, SMA 240/1440, fee 10 bps, slippage 5 bps, filled at the next
-open, all in or all out. Processes run in turn; results are first checked to be equal.
+Bitcoin's 520,499 minutes of 2018, and the first 20,000 of them, SMA 240/1440, fee 10 bps, slippage
+5 bps, filled at the next open, all in or all out. Processes run in turn; results are first checked
+to be equal.
 CQ_PEERS_PYTHON names a Python that has vectorbt with its Rust engine, raptorbt and pyarrow.
 """
 
@@ -20,6 +21,7 @@ import cq
 
 HERE = Path(__file__).resolve().parent
 DATA = "market/ohlcv/m1_bitfinex_usd_2018.parquet"
+BARS = (520_499, 20_000)
 FAST, SLOW, FEE, BPS = 240, 1440, 0.001, 5.0
 EQUAL = ("trades", "total_return", "max_dd", "fees", "hit_rate")
 STRATEGY = f"""\
@@ -43,17 +45,18 @@ from cq.lake import Lake
 from cq.project import create
 folder = Path(sys.argv[2])
 create(folder)
-rows = pl.read_parquet(sys.argv[1]).filter(pl.col("symbol") == "BTCUSD")
+rows = pl.read_parquet(sys.argv[1]).filter(pl.col("symbol") == "BTCUSD").head(int(sys.argv[3]))
+rows.write_parquet(folder / "given.parquet")
 rows = rows.with_columns(symbol=pl.lit("BTC-USD"), interval=pl.lit("1m"))
 Lake(folder / "lake").write("ohlcv", rows, source="benchmark", now_ns=time.time_ns())
 """
 """Run apart: a process starts with the peak memory of the one that made it."""
 
 
-def project(folder: Path) -> Path:
+def project(folder: Path, bars: int) -> Path:
     """A project whose lake holds the minutes; cq compiled, as pip compiles what it installs."""
     compileall.compile_dir(cq.__path__[0], quiet=1)
-    one_run([sys.executable, "-c", FILL, str(shared(DATA)), str(folder)])
+    one_run([sys.executable, "-c", FILL, str(shared(DATA)), str(folder), str(bars)])
     (folder / "cross.yaml").write_text(STRATEGY)
     return folder
 
@@ -75,14 +78,20 @@ def peers(python: str, folder: Path) -> dict[str, list[str]]:
     for name, more in (("vectorbt", ["rust"]), ("raptorbt", [])):
         made[name] = [
             python, "-W", "ignore", str(HERE / f"peers/{name}_backtest.py"),
-            str(shared(DATA)), "BTCUSD", str(folder / name), *more, *rest,
+            str(folder / "given.parquet"), "BTCUSD", str(folder / name), *more, *rest,
         ]  # fmt: skip
     return made
 
 
 def main() -> None:
+    for bars in BARS:
+        compare(bars)
+
+
+def compare(bars: int) -> None:
+    """Whole processes over so many bars, each into a folder of its own."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder = project(Path(temporary) / "project")
+        folder = project(Path(temporary) / "project", bars)
         ours = [
             sys.executable, "-m", "cq", "--project", str(folder), "backtest",
             str(folder / "cross.yaml"), "--out", str(folder / "ours"),
@@ -95,7 +104,7 @@ def main() -> None:
             check_equal(name, folder / "ours", folder / name)
         made = in_turn(commands | others, times=7)
         for base in others or ["cq --no-report"]:
-            report(f"520,499 minutes, Parquet to results, held against {base}", made, base)
+            report(f"{bars:,} minutes, Parquet to results, held against {base}", made, base)
 
 
 if __name__ == "__main__":
