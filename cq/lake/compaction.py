@@ -7,7 +7,6 @@ changed meanwhile. Files that cq did not write, and damaged ones, are left alone
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -25,6 +24,7 @@ from cq.lake.lake import Lake
 from cq.lake.layout import Layout, Leaf, is_ours
 from cq.lake.merging import Merge, Piece, fingerprint
 from cq.lake.origin import Origin, origin_of
+from cq.lake.workers import WORKERS
 
 SMALL_MB = 50
 LARGE_MB = 200
@@ -35,7 +35,6 @@ ASKED_S = 60.0
 """How long to wait for questions that are being answered."""
 TURN_S = 0.3
 """How long at a time, with the writers of the folder waiting too."""
-WORKERS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
