@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cq.ingest.recording import Recorder
     from cq.ingest.resume import Resumed
     from cq.ingest.rolling import Landed
+    from cq.ingest.tidying import Tidying
     from cq.lake import WriteReport
 
 
@@ -40,7 +41,7 @@ def stream(app: App, /, **options: Any) -> None:
 
     Goes on after the newest trade in the lake: what was missed is fetched first. Runs until Ctrl-C
     or SIGTERM, e.g. `cq lake stream BTC-BRL ETH-BRL --book`, or for as long as --for says once it
-    streams.
+    streams. Its small files are merged every hour (setting ingestion.stream.compact_minutes).
     """
     from cq.cli.lake_ingest import choose
     from cq.cli.lake_sql import refresh
@@ -140,6 +141,7 @@ class _Run:
                 rolling,
                 now_ns,
                 recorder=recorder,
+                tidying=self._tidying(),
                 on_landed=self.teller,
                 tally=self.tally,
             )
@@ -148,6 +150,16 @@ class _Run:
             if options["seconds"] is not None:
                 asyncio.get_running_loop().call_later(options["seconds"], self.stop.set)
             await self.streaming.run(self.stop)
+
+    def _tidying(self) -> Tidying | None:
+        """What merges small files meanwhile; nothing can on object storage."""
+        from cq.ingest.tidying import Tidying
+        from cq.lake.places import is_remote
+
+        minutes, lake = self.app.settings.ingestion.stream.compact_minutes, self.app.lake
+        if minutes is None or is_remote(lake.root):
+            return None
+        return Tidying(lake, self.symbols, round(minutes * 60 * SECOND), now_ns())
 
     def _catch_up(self, market: Any, source: str) -> list[Resumed]:
         """Each market's place to go on from, once what was missed has landed."""

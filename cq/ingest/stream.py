@@ -16,6 +16,7 @@ from cq.errors import DataError
 from cq.exchanges.feed import Batch, Hole
 from cq.ingest.recording import Recorder
 from cq.ingest.rolling import Landed, Load, Rolling
+from cq.ingest.tidying import Tidying
 from cq.utils.time import SECOND
 
 PATIENCE_S: Final = 10.0
@@ -73,17 +74,20 @@ class Streaming:
     """Batches of a live stream into a rolling writer.
 
     Rotations happen beside the stream, one at a time. Where the disk is slower than the market for
-    long, the stream is not read on, and whoever sends has to wait: nothing is dropped.
+    long, the stream is not read on, and whoever sends has to wait: nothing is dropped. Tidying goes
+    on beside both.
     """
 
     live: Live
     rolling: Rolling
     clock: Callable[[], int]
     recorder: Recorder | None = None
+    tidying: Tidying | None = None
     on_landed: Callable[[Landed, Tally], None] = lambda *_: None
     tally: Tally = field(default_factory=Tally)
     _coming: asyncio.Task[Batch] | None = field(default=None, init=False)
     _writing: asyncio.Task[None] | None = field(default=None, init=False)
+    _merging: asyncio.Task[int] | None = field(default=None, init=False)
 
     async def run(self, stop: Event) -> None:
         """Stream until `stop` is set or the stream ends; then land what is held and its coverage.
@@ -124,10 +128,20 @@ class Streaming:
                 if self._writing is not None:
                     await self._writing
                 self._writing = asyncio.ensure_future(self._rotate(self._load()))
+            self._tidy()
             if stop.is_set():
                 told_ns = told_ns or self.clock()
                 if self.clock() - told_ns > PATIENCE_S * SECOND:
                     return
+
+    def _tidy(self) -> None:
+        """Begin to merge small files where it is time, and it is not being done."""
+        if self._merging is not None and self._merging.done():
+            self._merging.result()
+            self._merging = None
+        if self._merging is None and self.tidying is not None and self.tidying.due(self.clock()):
+            work = asyncio.to_thread(self.tidying.run, self.clock())
+            self._merging = asyncio.ensure_future(work)
 
     async def _finish(self) -> None:
         """Land what is held, after what is being written."""
@@ -158,10 +172,13 @@ class Streaming:
     async def _end(self, batches: AsyncIterator[Batch]) -> None:
         """Leave no task, no socket and no open file behind."""
         writing, coming = self._writing, self._coming
+        if self.tidying is not None:
+            self.tidying.stopping.set()
         try:
-            if writing is not None:
-                with suppress(Exception):
-                    await asyncio.wait_for(asyncio.shield(writing), PATIENCE_S)
+            for one in (writing, self._merging):
+                if one is not None:
+                    with suppress(Exception):
+                        await asyncio.wait_for(asyncio.shield(one), PATIENCE_S)
             if coming is not None:
                 coming.cancel()
                 with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):

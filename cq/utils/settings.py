@@ -81,6 +81,7 @@ class Stream(_Frozen):
     book_depth: Literal[10, 20, 50, 100, 200] = 20
     rotate_seconds: float = Field(300.0, gt=0)
     rotate_rows: int = Field(250_000, ge=1)
+    compact_minutes: float | None = Field(60.0, gt=0)
     catch_up_trades: int = Field(100_000, ge=1)
     backoff: Backoff = Backoff()
 

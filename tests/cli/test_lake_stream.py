@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +23,8 @@ from cq.cli.main import run
 from cq.ingest.built_bars import bars_of
 from cq.ingest.coverage import covered
 from cq.lake import Lake
+from cq.lake.layout import Part
+from cq.lake.source import look
 from cq.project import create
 from cq.sim.clock import SimClock
 from cq.sim.server import running
@@ -58,13 +61,15 @@ def project(tmp_path, monkeypatch, sim) -> Iterator[Path]:
 
 def trades(project: Path, symbol: str = "BTC-BRL") -> pl.DataFrame:
     lake = Lake(project / "lake")
-    paths = lake.layouts["trades"].paths(
-        lake.root, {"exchange": "mercadobitcoin", "symbol": symbol}
-    )
-    frames = [pl.read_parquet(path, hive_partitioning=False) for path in paths]
-    if not frames:
-        return pl.DataFrame(schema={"trade_id": pl.String, "ts": pl.Int64})
-    return pl.concat(frames).sort(pl.col("trade_id").cast(pl.Int64))
+    owner = {"exchange": "mercadobitcoin", "symbol": symbol}
+
+    def read(parts: Sequence[Part]) -> pl.DataFrame:
+        frames = [pl.read_parquet(part.path, hive_partitioning=False) for part in parts]
+        if not frames:
+            return pl.DataFrame(schema={"trade_id": pl.String, "ts": pl.Int64})
+        return pl.concat(frames).sort(pl.col("trade_id").cast(pl.Int64))
+
+    return look(partial(lake.layouts["trades"].files, lake.root, owner), read)
 
 
 def ids(rows: pl.DataFrame) -> list[int]:
@@ -86,6 +91,14 @@ def assert_bars_are_those_of_the_trades(project: Path) -> None:
     inside = pl.col("ts").is_between(made["ts"].min(), made["ts"].max() + MINUTE, closed="left")
     expected = bars_of(rows.filter(inside), "1m").drop("interval")
     assert_frame_equal(made, expected, check_column_order=False)
+
+
+def merging(project: Path, minutes: float | None) -> None:
+    """Let streams merge their small files so often."""
+    local = project / "configs" / "local.yaml"
+    said = "null" if minutes is None else f"{minutes}"
+    text = local.read_text().replace("stream: {", f"stream: {{compact_minutes: {said}, ")
+    local.write_text(text)
 
 
 @contextmanager
@@ -176,7 +189,35 @@ def test_sigterm_lands_all_and_ends_with_0(project):
     assert dense(trades(project))
 
 
-def test_killed_at_any_moment_and_begun_again_nothing_lacks_and_nothing_is_there_twice(project):
+def test_small_files_are_merged_while_it_runs(project):
+    merging(project, minutes=0.01)
+    lake = Lake(project / "lake")
+
+    seen: set[str] = set()
+
+    def merged() -> bool:
+        """Three names have gone that were there."""
+        now = set(lake.layouts["trades"].paths(lake.root))
+        seen.update(now)
+        return len(seen - now) >= 3
+
+    with streaming(project) as process:
+        wait_for(merged)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert "compact" not in err
+    assert dense(trades(project))
+    assert_bars_are_those_of_the_trades(project)
+    assert not list((lake.root / ".work").glob("*"))
+
+
+@pytest.mark.parametrize("minutes", [None, 0.003])
+def test_killed_at_any_moment_and_begun_again_nothing_lacks_and_nothing_is_there_twice(
+    project, minutes
+):
+    merging(project, minutes)
     chance = random.Random(7)
     for _ in range(4):
         seen = trades(project).height

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from threading import Event
+from time import sleep
 
 import polars as pl
 import pytest
@@ -10,14 +11,16 @@ from trade_market import trades
 
 from cq.errors import LakeUnwritable, NoSuchMarket
 from cq.exchanges.feed import Batch, Frame, Hole
-from cq.ingest import stream
+from cq.ingest import stream, tidying
 from cq.ingest.built_bars import bars_of
 from cq.ingest.closing import Closing
 from cq.ingest.coverage import covered
 from cq.ingest.recording import Recorder, arrivals_in
 from cq.ingest.rolling import Rolling, Rotation
 from cq.ingest.stream import Streaming
+from cq.ingest.tidying import Tidying
 from cq.lake import Lake
+from cq.lake.compaction import Compacted
 from cq.lake.datasets import ORDERBOOK_L2, TRADES
 from cq.utils.clock import now_ns
 from cq.utils.time import HOUR, SECOND
@@ -46,6 +49,15 @@ class Live:
                 await asyncio.sleep(0.005)
         finally:
             self.closed = True
+
+
+class Slow(Live):
+    """The same, with a moment between."""
+
+    async def batches(self, stop: Event) -> AsyncIterator[Batch]:
+        async for one in super().batches(stop):
+            yield one
+            await asyncio.sleep(0.02)
 
 
 def made(folder: Path, live: Live, *, every_ns: int = HOUR, rows: int = 10**9, **more) -> Streaming:
@@ -104,6 +116,44 @@ def test_enough_rows_are_written_at_once_while_more_come_in(tmp_path):
     assert stored(one) == 1000
     assert one.rolling.landed.trades.landed == 1000
     assert one.rolling.landed.rotations >= 5
+
+
+def test_small_files_are_merged_while_more_come_in(tmp_path):
+    stop = Event()
+    rows = trades([START + 20 * n for n in range(300)])
+    live = Slow(*(batch(rows[n : n + 5]) for n in range(0, 300, 5)), then=stop.set)
+    one = made(tmp_path / "lake", live, rows=5)
+    lake = one.rolling.lake
+    one.tidying = Tidying(lake, ["BTC-BRL"], SECOND // 20, now_ns())
+    run(one, stop)
+    files = [len(lake.layouts[name].paths(lake.root)) for name in ("trades", "ohlcv")]
+    assert one.rolling.landed.rotations > 40
+    assert max(files) < 20
+    assert stored(one) == 300
+    assert one.rolling.landed.trades.landed == 300
+    bars = lake.bars("BTC-BRL", "1m").collect()
+    assert_frame_equal(bars, bars_of(rows[:297], "1m").drop("interval"), check_column_order=False)
+
+
+def test_a_stream_that_ends_while_files_are_merged_does_not_wait_for_all_of_them(
+    tmp_path, monkeypatch
+):
+    stop, begun = Event(), Event()
+    rows = trades([START + 20 * n for n in range(10)])
+    one = made(tmp_path / "lake", Live(batch(rows)))
+    one.tidying = Tidying(one.rolling.lake, ["BTC-BRL"], SECOND // 100, now_ns())
+
+    def long(*_: object, progress: Callable[..., None], **__: object) -> list[Compacted]:
+        begun.set()
+        stop.set()
+        while True:  # a folder after the other
+            sleep(0.01)
+            progress()
+
+    monkeypatch.setattr(tidying, "compact", long)
+    run(one, stop)
+    assert begun.is_set()
+    assert stored(one) == 10
 
 
 def test_a_slow_disk_makes_the_stream_wait_and_nothing_is_dropped(tmp_path, monkeypatch):

@@ -1,0 +1,68 @@
+"""The small files of a stream, merged now and then while it runs.
+
+A file a market every few minutes is thousands in a week, and each costs every question and every
+write beside it. So a stream that runs for long keeps its own house: it merges what it wrote lately,
+as `cq lake compact` would, and leaves larger files to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Final
+
+from cq.errors import CqError, LakeBusy
+from cq.lake import Lake
+from cq.lake.compaction import compact
+from cq.lake.datasets import COVERAGE, OHLCV, ORDERBOOK_L2, REJECTED, TRADES
+from cq.utils import log
+
+DATASETS: Final = tuple(one.name for one in (TRADES, OHLCV, ORDERBOOK_L2, COVERAGE, REJECTED))
+"""What a stream writes."""
+
+LITTLE_MB: Final = 1.0
+"""Files of a stream's last days; to write more anew each time would be more than it wrote."""
+
+
+class _Stopped(Exception):
+    """It was told to end."""
+
+
+@dataclass
+class Tidying:
+    """Merges small files of a stream's symbols every `every_ns`."""
+
+    lake: Lake
+    symbols: Sequence[str]
+    every_ns: int
+    began_ns: int
+    stopping: Event = field(default_factory=Event)
+
+    def due(self, now_ns: int) -> bool:
+        """Whether it is time."""
+        return now_ns >= self.began_ns + self.every_ns and not self.stopping.is_set()
+
+    def run(self, now_ns: int) -> int:
+        """Merge; how many files fewer there are. The next time is counted from `now_ns`.
+
+        Told to stop, it ends after the folders that it is at. What goes wrong is a warning: the
+        stream goes on, and whoever else compacts the lake does the same work.
+        """
+        self.began_ns = now_ns
+        fewer = 0
+
+        def look(*_: object) -> None:
+            if self.stopping.is_set():
+                raise _Stopped
+
+        try:
+            done = compact(
+                self.lake, DATASETS, self.symbols, small_mb=LITTLE_MB, wait_s=1, progress=look
+            )
+            fewer = sum(one.files_before - one.files_after for one in done)
+        except (LakeBusy, _Stopped):
+            pass
+        except CqError as error:
+            log.event("lake", "compact", level="WARNING", status="failed", reason=str(error))
+        return fewer

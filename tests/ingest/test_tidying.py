@@ -1,0 +1,107 @@
+from threading import Event
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from cq.errors import CannotExchange
+from cq.ingest import tidying
+from cq.ingest.tidying import LITTLE_MB, Tidying
+from cq.lake import Lake, locks
+from cq.utils import log
+from cq.utils.time import HOUR, MINUTE
+
+START = 1_704_067_200_000_000_000
+
+
+def bars(count: int, symbol: str = "BTC-BRL") -> pl.DataFrame:
+    price = 100.0 + pl.int_range(count, eager=True).cast(pl.Float64)
+    return pl.DataFrame({
+        "ts": START + pl.int_range(count, eager=True) * MINUTE,
+        "open": price, "high": price + 2, "low": price - 2, "close": price + 1, "volume": price,
+        "symbol": symbol, "exchange": "test", "interval": "1m",
+    })  # fmt: skip
+
+
+def put(lake: Lake, rows: pl.DataFrame, pieces: int) -> None:
+    size = rows.height // pieces
+    for number in range(pieces):
+        lake.write("ohlcv", rows.slice(number * size, size), source="test", now_ns=1)
+
+
+def files(lake: Lake, symbol: str) -> list[str]:
+    return lake.layouts["ohlcv"].paths(lake.root, {"symbol": symbol})
+
+
+def rows_of(lake: Lake) -> pl.DataFrame:
+    return lake.sql("from raw.ohlcv order by exchange, symbol, ts")
+
+
+@pytest.fixture
+def streamed(lake) -> Lake:
+    for symbol in ("BTC-BRL", "ETH-BRL"):
+        put(lake, bars(60, symbol), 6)
+    return lake
+
+
+def test_the_files_of_its_symbols_become_one_and_their_rows_stay_what_they_are(streamed):
+    before = rows_of(streamed)
+    assert Tidying(streamed, ["BTC-BRL"], HOUR, 0).run(HOUR) == 5
+    assert [len(files(streamed, one)) for one in ("BTC-BRL", "ETH-BRL")] == [1, 6]
+    assert_frame_equal(rows_of(streamed), before)
+
+
+def test_larger_files_are_left_to_whoever_compacts_the_lake(lake):
+    many = bars(200_000)
+    noise = pl.int_range(pl.len()).hash(1) % 1_000_003 / 7
+    put(lake, many.with_columns(volume=noise), 1)
+    (large,) = files(lake, "BTC-BRL")
+    assert (lake.root / large).stat().st_size > LITTLE_MB * 1e6
+    later = many.tail(6).with_columns(pl.col("ts") + MINUTE * 6)
+    put(lake, later, 6)
+    assert Tidying(lake, ["BTC-BRL"], HOUR, 0).run(HOUR) == 5
+    assert large in files(lake, "BTC-BRL")
+    assert len(files(lake, "BTC-BRL")) == 2
+
+
+def test_it_is_due_an_hour_after_the_last_time_and_never_once_it_is_told_to_stop(streamed):
+    one = Tidying(streamed, ["BTC-BRL"], HOUR, began_ns=5 * HOUR)
+    assert [one.due(at * HOUR) for at in (5, 6)] == [False, True]
+    one.run(6 * HOUR)
+    assert [one.due(at * HOUR) for at in (6, 7)] == [False, True]
+    one.stopping.set()
+    assert not one.due(8 * HOUR)
+
+
+def test_told_to_stop_it_ends_after_the_folders_it_is_at(streamed):
+    for number in range(20):
+        put(streamed, bars(4, f"A{number:02d}-BRL"), 2)
+    one = Tidying(streamed, [f"A{number:02d}-BRL" for number in range(20)], HOUR, 0, Event())
+    before = rows_of(streamed)
+    one.stopping.set()
+    assert one.run(HOUR) == 0
+    left = [len(files(streamed, symbol)) for symbol in one.symbols]
+    assert 1 in left
+    assert 2 in left
+    assert_frame_equal(rows_of(streamed), before)
+    assert not list((streamed.root / ".work").glob("*"))
+
+
+def test_while_somebody_else_compacts_the_lake_nothing_is_done(streamed):
+    with locks.held(streamed.root / locks.LOCKS / "compaction.lock", "the lake", 0):
+        assert Tidying(streamed, ["BTC-BRL"], HOUR, 0).run(HOUR) == 0
+    assert len(files(streamed, "BTC-BRL")) == 6
+
+
+def test_where_folders_cannot_be_exchanged_it_warns_and_the_stream_goes_on(streamed, monkeypatch):
+    told = []
+
+    def unable(*_: object, **__: object) -> None:
+        raise CannotExchange(streamed.root)
+
+    monkeypatch.setattr(tidying, "compact", unable)
+    monkeypatch.setattr(log, "event", lambda *what, **more: told.append((*what, more)))
+    assert Tidying(streamed, ["BTC-BRL"], HOUR, 0).run(HOUR) == 0
+    ((component, action, more),) = told
+    assert (component, action, more["level"]) == ("lake", "compact", "WARNING")
+    assert str(streamed.root) in more["reason"]
