@@ -73,12 +73,12 @@ class Merge:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns of a file; names that hardly change are dictionaries in memory too."""
-        empty = pq.read_table(pa.BufferReader(parquet.encoded(self.contract.empty())))
+        empty = pa.BufferReader(parquet.encoded(self.contract.empty()))
         return pa.schema(
             one.with_type(pa.dictionary(pa.int32(), pa.string()))
             if one.name in self.contract.owner
             else one
-            for one in empty.schema
+            for one in pq.read_schema(empty)
         )
 
     def pieces(self, path: Path) -> list[Piece] | None:
