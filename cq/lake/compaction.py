@@ -24,6 +24,7 @@ from cq.lake.lake import Lake
 from cq.lake.layout import Layout, Leaf, is_ours
 from cq.lake.merging import Merge, Piece, fingerprint
 from cq.lake.origin import Origin, origin_of
+from cq.lake.template import safe
 from cq.lake.workers import WORKERS
 
 SMALL_MB = 50
@@ -89,8 +90,10 @@ def compact(
 ) -> list[Compacted]:
     """Merge the files below `small_mb` of each folder into files of up to `large_mb`.
 
-    A second run finds nothing to do. With `dry_run` nothing is changed, and the sizes afterwards
-    are guesses. LakeBusy while another process compacts the same lake.
+    With `symbols`, of the folders that may hold rows of one of them: those that do not tell whose
+    rows they have are among them. A second run finds nothing to do. With `dry_run` nothing is
+    changed, and the sizes afterwards are guesses. LakeBusy while another process compacts the same
+    lake.
     """
     swap.refuse_storage(lake.root)
     limits = int(small_mb * MEGABYTE), int(large_mb * MEGABYTE)
@@ -126,8 +129,9 @@ def _tasks(
     lake: Lake, name: str, symbols: Sequence[str], limits: tuple[int, int]
 ) -> Iterator[_Task]:
     layout = lake.layouts[dataset(name).name]
+    named = {safe(one) for one in symbols}
     for leaf in layout.leaves(lake.root):
-        if not symbols or leaf.values.get("symbol") in symbols:
+        if not named or leaf.values.get("symbol") in {None, *named}:
             task = _task(layout, leaf, limits)
             if len(task.small) > 1:
                 yield task

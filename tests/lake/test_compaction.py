@@ -165,6 +165,16 @@ def test_only_what_is_asked_for_is_merged(small):
     assert {one.owner["symbol"] for one in done} == {"ETH-BRL"}
 
 
+def test_a_folder_that_does_not_tell_its_symbol_is_merged_for_each(tmp_path):
+    lake = Lake(tmp_path / "lake", partitions={"ohlcv": "ohlcv/year={YYYY}/file-{HHmmss}.parquet"})
+    for first in (0, 100):
+        lake.write("ohlcv", bars(first, 50), source="t", now_ns=1)
+    before = rows(lake)
+    (one,) = compaction.compact(lake, ["ohlcv"], ["ETH-BRL"])
+    assert (one.files_before, one.files_after) == (2, 1)
+    assert_frame_equal(rows(lake), before)
+
+
 def test_a_damaged_file_is_left_alone_and_named(small):
     path = min(folders(small)[1].iterdir())
     content = bytearray(path.read_bytes())
