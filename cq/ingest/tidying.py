@@ -22,7 +22,7 @@ DATASETS: Final = tuple(one.name for one in (TRADES, OHLCV, ORDERBOOK_L2, COVERA
 """What a stream writes."""
 
 LITTLE_MB: Final = 1.0
-"""Files of a stream's last days; to write more anew each time would be more than it wrote."""
+"""Smaller files are merged; to write larger ones anew every time would be most of the writing."""
 
 
 class _Stopped(Exception):
@@ -46,23 +46,24 @@ class Tidying:
     def run(self, now_ns: int) -> int:
         """Merge; how many files fewer there are. The next time is counted from `now_ns`.
 
-        Told to stop, it ends after the folders that it is at. What goes wrong is a warning: the
-        stream goes on, and whoever else compacts the lake does the same work.
+        Told to stop, it ends after the folders that it is at. What the lake refuses is a warning:
+        the stream goes on. While somebody else compacts the lake there is nothing to do.
         """
         self.began_ns = now_ns
-        fewer = 0
-
-        def look(*_: object) -> None:
-            if self.stopping.is_set():
-                raise _Stopped
-
         try:
             done = compact(
-                self.lake, DATASETS, self.symbols, small_mb=LITTLE_MB, wait_s=1, progress=look
+                self.lake, DATASETS, self.symbols, small_mb=LITTLE_MB, wait_s=1, progress=self._look
             )
-            fewer = sum(one.files_before - one.files_after for one in done)
         except (LakeBusy, _Stopped):
-            pass
+            return 0
         except CqError as error:
             log.event("lake", "compact", level="WARNING", status="failed", reason=str(error))
+            return 0
+        fewer = sum(one.files_before - one.files_after for one in done)
+        left = [f"{one.folder}: {one.left}" for one in done if one.left]
+        log.event("lake", "compact", status="done", files_fewer=fewer, left=left)
         return fewer
+
+    def _look(self, *_: object) -> None:
+        if self.stopping.is_set():
+            raise _Stopped

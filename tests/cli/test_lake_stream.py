@@ -191,9 +191,7 @@ def test_sigterm_lands_all_and_ends_with_0(project):
 
 def test_small_files_are_merged_while_it_runs(project):
     merging(project, minutes=0.01)
-    lake = Lake(project / "lake")
-
-    seen: set[str] = set()
+    lake, seen = Lake(project / "lake"), set[str]()
 
     def merged() -> bool:
         """Three names have gone that were there."""
@@ -207,7 +205,8 @@ def test_small_files_are_merged_while_it_runs(project):
         _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, err
     assert "Traceback" not in err
-    assert "compact" not in err
+    assert '"action": "compact", "status": "done"' in err
+    assert '"status": "failed"' not in err
     assert dense(trades(project))
     assert_bars_are_those_of_the_trades(project)
     assert not list((lake.root / ".work").glob("*"))

@@ -1,13 +1,12 @@
-from threading import Event
+from pathlib import Path
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from cq.errors import CannotExchange
-from cq.ingest import tidying
 from cq.ingest.tidying import LITTLE_MB, Tidying
-from cq.lake import Lake, locks
+from cq.lake import Lake, disk, locks
 from cq.utils import log
 from cq.utils.time import HOUR, MINUTE
 
@@ -76,7 +75,7 @@ def test_it_is_due_an_hour_after_the_last_time_and_never_once_it_is_told_to_stop
 def test_told_to_stop_it_ends_after_the_folders_it_is_at(streamed):
     for number in range(20):
         put(streamed, bars(4, f"A{number:02d}-BRL"), 2)
-    one = Tidying(streamed, [f"A{number:02d}-BRL" for number in range(20)], HOUR, 0, Event())
+    one = Tidying(streamed, [f"A{number:02d}-BRL" for number in range(20)], HOUR, 0)
     before = rows_of(streamed)
     one.stopping.set()
     assert one.run(HOUR) == 0
@@ -93,15 +92,38 @@ def test_while_somebody_else_compacts_the_lake_nothing_is_done(streamed):
     assert len(files(streamed, "BTC-BRL")) == 6
 
 
-def test_where_folders_cannot_be_exchanged_it_warns_and_the_stream_goes_on(streamed, monkeypatch):
-    told = []
+@pytest.fixture
+def told(monkeypatch) -> list[tuple]:
+    """What goes to the log."""
+    found = []
+    monkeypatch.setattr(log, "event", lambda *what, **more: found.append((*what, more)))
+    return found
 
+
+def test_what_it_did_is_in_the_log_with_what_it_left_and_why(streamed, told):
+    path = Path(files(streamed, "BTC-BRL")[2])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert Tidying(streamed, ["BTC-BRL", "ETH-BRL"], HOUR, 0).run(HOUR) == 9
+    ((component, action, more),) = told
+    assert (component, action, more["status"]) == ("lake", "compact", "done")
+    assert more["files_fewer"] == 9
+    (left,) = more["left"]
+    assert path.name in left
+    assert path.exists()
+
+
+def test_where_folders_cannot_be_exchanged_it_warns_and_the_stream_goes_on(
+    streamed, told, monkeypatch
+):
     def unable(*_: object, **__: object) -> None:
         raise CannotExchange(streamed.root)
 
-    monkeypatch.setattr(tidying, "compact", unable)
-    monkeypatch.setattr(log, "event", lambda *what, **more: told.append((*what, more)))
+    monkeypatch.setattr(disk, "exchange", unable)
+    before = rows_of(streamed)
     assert Tidying(streamed, ["BTC-BRL"], HOUR, 0).run(HOUR) == 0
     ((component, action, more),) = told
     assert (component, action, more["level"]) == ("lake", "compact", "WARNING")
     assert str(streamed.root) in more["reason"]
+    assert_frame_equal(rows_of(streamed), before)
