@@ -1,8 +1,8 @@
 """A whole cold `cq backtest` against vectorbt and raptorbt: Parquet in, results on disk.
 
-Bitcoin's 520,499 minutes of 2018, and the first 20,000 of them, SMA 240/1440, fee 10 bps, slippage
-5 bps, filled at the next open, all in or all out. Processes run in turn; results are first checked
-to be equal.
+2.6 million generated minutes, Bitcoin's 520,499 of 2018 and the first 20,000 of those, SMA
+240/1440, fee 10 bps, slippage 5 bps, filled at the next open, all in or all out. Processes run in
+turn; results are first checked to be equal.
 CQ_PEERS_PYTHON names a Python that has vectorbt with its Rust engine, raptorbt and pyarrow.
 """
 
@@ -21,7 +21,7 @@ import cq
 
 HERE = Path(__file__).resolve().parent
 DATA = "market/ohlcv/m1_bitfinex_usd_2018.parquet"
-BARS = (520_499, 20_000)
+BARS = (2_600_000, 520_499, 20_000)
 FAST, SLOW, FEE, BPS = 240, 1440, 0.001, 5.0
 EQUAL = ("trades", "total_return", "max_dd", "fees", "hit_rate")
 STRATEGY = f"""\
@@ -43,9 +43,15 @@ import sys, time, polars as pl
 from pathlib import Path
 from cq.lake import Lake
 from cq.project import create
-folder = Path(sys.argv[2])
+sys.path.append(sys.argv[4])
+from generated import minutes
+folder, bars = Path(sys.argv[2]), int(sys.argv[3])
 create(folder)
-rows = pl.read_parquet(sys.argv[1]).filter(pl.col("symbol") == "BTCUSD").head(int(sys.argv[3]))
+rows = pl.read_parquet(sys.argv[1]).filter(pl.col("symbol") == "BTCUSD").head(bars)
+if rows.height < bars:
+    rows = pl.DataFrame(minutes(decimals=6, bars=bars)).with_columns(
+        symbol=pl.lit("BTCUSD"), exchange=pl.lit("generated")
+    )
 rows.write_parquet(folder / "given.parquet")
 rows = rows.with_columns(symbol=pl.lit("BTC-USD"), interval=pl.lit("1m"))
 Lake(folder / "lake").write("ohlcv", rows, source="benchmark", now_ns=time.time_ns())
@@ -56,7 +62,7 @@ Lake(folder / "lake").write("ohlcv", rows, source="benchmark", now_ns=time.time_
 def project(folder: Path, bars: int) -> Path:
     """A project whose lake holds the minutes; cq compiled, as pip compiles what it installs."""
     compileall.compile_dir(cq.__path__[0], quiet=1)
-    one_run([sys.executable, "-c", FILL, str(shared(DATA)), str(folder), str(bars)])
+    one_run([sys.executable, "-c", FILL, str(shared(DATA)), str(folder), str(bars), str(HERE)])
     (folder / "cross.yaml").write_text(STRATEGY)
     return folder
 

@@ -24,38 +24,28 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from generated import minutes
 from measure import COSTS
 
 import cq
 from cq.strategies import load
 
 HERE = Path(__file__).resolve().parent
-MINUTE, HOUR = 60 * 10**9, 3_600 * 10**9
+HOUR = 3_600 * 10**9
 CROSSOVERS = ("vectorbt crossover", "vectorbt numba crossover", "raptorbt crossover",
               "bare loop crossover", "backtesting.py crossover")  # fmt: skip
 STOPS = ("vectorbt stops", "vectorbt numba stops", "raptorbt stops")
 WEIGHTS = ("vectorbt weights", "vectorbt numba weights", "bt weights")
 ONCE = ("backtesting.py crossover", "bt weights")
-BARS, MARKETS, HOURS, TURNS = 2_600_000, 50, 8_760, 7
+MARKETS, HOURS, TURNS = 50, 8_760, 7
 STRATEGY = "kind: crossover\nsymbols: [BTC-BRL]\ninterval: 1m\nfast: 240\nslow: 1440\n"
 
 
 def generated() -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(1)
-    close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 0.0004, BARS))), 2)
-    opened = np.concatenate(([100.0], close[:-1])) * np.exp(rng.normal(0, 0.0001, BARS))
-    opened = np.round(opened, 2)
-    wick = 1 + np.abs(rng.normal(0, 0.0002, BARS))
+    """A market's minutes, and the closes of fifty by the hour."""
+    rng = np.random.default_rng(2)
     moves = rng.normal(0, 0.006, (MARKETS, HOURS)) * rng.uniform(0.5, 2.0, (MARKETS, 1))
-    return {
-        "ts": np.arange(BARS, dtype=np.int64) * MINUTE,
-        "open": opened,
-        "high": np.round(np.maximum(opened, close) * wick, 2),
-        "low": np.round(np.minimum(opened, close) / wick, 2),
-        "close": close,
-        "volume": np.ones(BARS),
-        "closes": 100 * np.exp(np.cumsum(moves, axis=1)),
-    }
+    return {**minutes(), "closes": 100 * np.exp(np.cumsum(moves, axis=1))}
 
 
 class Ours:
