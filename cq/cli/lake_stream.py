@@ -159,7 +159,7 @@ class _Run:
         minutes, lake = self.app.settings.ingestion.stream.compact_minutes, self.app.lake
         if minutes is None or is_remote(lake.root):
             return None
-        return Tidying(lake, self.symbols, round(minutes * 60 * SECOND), now_ns())
+        return Tidying.of(lake, self.symbols, round(minutes * 60 * SECOND), now_ns())
 
     def _catch_up(self, market: Any, source: str) -> list[Resumed]:
         """Each market's place to go on from, once what was missed has landed."""

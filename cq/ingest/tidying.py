@@ -25,23 +25,32 @@ LITTLE_MB: Final = 1.0
 """Smaller files are merged; to write larger ones anew every time would be most of the writing."""
 
 
+SOONER: Final = 10
+"""The first merging of a stream comes so much sooner: one that is begun anew often has its own."""
+
+
 class _Stopped(Exception):
     """It was told to end."""
 
 
 @dataclass
 class Tidying:
-    """Merges small files of a stream's symbols every `every_ns`."""
+    """Merges small files of a stream's symbols every `every_ns`, next at `due_ns`."""
 
     lake: Lake
     symbols: Sequence[str]
     every_ns: int
-    began_ns: int
+    due_ns: int
     stopping: Event = field(default_factory=Event)
+
+    @classmethod
+    def of(cls, lake: Lake, symbols: Sequence[str], every_ns: int, now_ns: int) -> Tidying:
+        """Of a stream that begins now."""
+        return cls(lake, symbols, every_ns, now_ns + every_ns // SOONER)
 
     def due(self, now_ns: int) -> bool:
         """Whether it is time."""
-        return now_ns >= self.began_ns + self.every_ns and not self.stopping.is_set()
+        return now_ns >= self.due_ns and not self.stopping.is_set()
 
     def run(self, now_ns: int) -> int:
         """Merge; how many files fewer there are. The next time is counted from `now_ns`.
@@ -49,7 +58,7 @@ class Tidying:
         Told to stop, it ends after the folders that it is at. What the lake refuses is a warning:
         the stream goes on. While somebody else compacts the lake there is nothing to do.
         """
-        self.began_ns = now_ns
+        self.due_ns = now_ns + self.every_ns
         try:
             done = compact(
                 self.lake, DATASETS, self.symbols, small_mb=LITTLE_MB, wait_s=1, progress=self._look

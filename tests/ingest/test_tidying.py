@@ -63,11 +63,13 @@ def test_larger_files_are_left_to_whoever_compacts_the_lake(lake):
     assert len(files(lake, "BTC-BRL")) == 2
 
 
-def test_it_is_due_an_hour_after_the_last_time_and_never_once_it_is_told_to_stop(streamed):
-    one = Tidying(streamed, ["BTC-BRL"], HOUR, began_ns=5 * HOUR)
-    assert [one.due(at * HOUR) for at in (5, 6)] == [False, True]
+def test_it_is_due_early_once_then_an_hour_after_the_last_and_never_once_it_is_told_to_stop(
+    streamed,
+):
+    one = Tidying.of(streamed, ["BTC-BRL"], HOUR, 5 * HOUR)
+    assert [one.due(5 * HOUR + HOUR // 10 - late) for late in (1, 0)] == [False, True]
     one.run(6 * HOUR)
-    assert [one.due(at * HOUR) for at in (6, 7)] == [False, True]
+    assert [one.due(7 * HOUR - early) for early in (1, 0)] == [False, True]
     one.stopping.set()
     assert not one.due(8 * HOUR)
 
