@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Final
 
-from cq.errors import CqError, LakeBusy
+from cq.errors import LakeBusy
 from cq.lake import Lake
 from cq.lake.compaction import compact
 from cq.lake.datasets import COVERAGE, OHLCV, ORDERBOOK_L2, REJECTED, TRADES
@@ -55,8 +55,9 @@ class Tidying:
     def run(self, now_ns: int) -> int:
         """Merge; how many files fewer there are. The next time is counted from `now_ns`.
 
-        Told to stop, it ends after the folders that it is at. What the lake refuses is a warning:
-        the stream goes on. While somebody else compacts the lake there is nothing to do.
+        Told to stop, it ends after the folders that it is at. Whatever goes wrong is a warning, and
+        may go right the next time: books that a stream missed nobody can fetch. While somebody else
+        compacts the lake there is nothing to do.
         """
         self.due_ns = now_ns + self.every_ns
         try:
@@ -65,8 +66,9 @@ class Tidying:
             )
         except (LakeBusy, _Stopped):
             return 0
-        except CqError as error:
-            log.event("lake", "compact", level="WARNING", status="failed", reason=str(error))
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            log.event("lake", "compact", level="WARNING", status="failed", reason=reason)
             return 0
         fewer = sum(one.files_before - one.files_after for one in done)
         left = [f"{one.folder}: {one.left}" for one in done if one.left]

@@ -129,3 +129,17 @@ def test_where_folders_cannot_be_exchanged_it_warns_and_the_stream_goes_on(
     assert (component, action, more["level"]) == ("lake", "compact", "WARNING")
     assert str(streamed.root) in more["reason"]
     assert_frame_equal(rows_of(streamed), before)
+
+
+def test_what_nobody_thought_of_is_a_warning_too_and_the_next_time_it_is_tried_again(
+    streamed, told, monkeypatch
+):
+    one = Tidying(streamed, ["BTC-BRL"], HOUR, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "exchange", lambda *_: 1 / 0)
+        assert one.run(HOUR) == 0
+    assert one.run(2 * HOUR) == 5
+    (_, _, failed), (_, _, done) = told
+    assert (failed["level"], failed["status"]) == ("WARNING", "failed")
+    assert "division" in failed["reason"]
+    assert done["status"] == "done"
