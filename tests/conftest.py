@@ -9,6 +9,8 @@ import pytest
 from exchange import Exchange
 from hypothesis import settings
 
+from cq.lake import swap
+
 settings.register_profile("cq", deadline=None)
 settings.load_profile("cq")
 
@@ -29,6 +31,12 @@ def shared() -> Path:
 def recordings() -> Path:
     """Replies of the exchange that are part of the project."""
     return Path(__file__).resolve().parent / "recordings" / "mercado_bitcoin"
+
+
+@pytest.fixture
+def nothing_lingers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replaced folders go at once: nobody is about to list them in a test of one process."""
+    monkeypatch.setattr(swap, "LINGER_S", 0)
 
 
 @pytest.fixture

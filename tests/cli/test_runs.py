@@ -15,6 +15,8 @@ from cq.cli.main import run
 from cq.lake import Lake
 from cq.project import create
 
+pytestmark = pytest.mark.usefixtures("nothing_lingers")
+
 BTC = "configs/strategies/crossover_btc.yaml"
 LATER = {"mode": "replay", "started": "2999-01-01T00:00:00Z"}
 QUICK = ["--set", "fast=3", "--set", "slow=12", "--no-report"]

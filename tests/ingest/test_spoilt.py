@@ -12,6 +12,8 @@ from cq.lake.datasets import COVERAGE, TRADES
 from cq.lake.origin import origin_of
 from cq.utils.time import MINUTE, SECOND, parse_time
 
+pytestmark = pytest.mark.usefixtures("nothing_lingers")
+
 START = parse_time("2026-09-01")
 NOW = START + 100 * MINUTE
 TAPE = pl.DataFrame(

@@ -25,6 +25,8 @@ from cq.lake.datasets import ORDERBOOK_L2, TRADES
 from cq.utils.clock import now_ns
 from cq.utils.time import HOUR, SECOND
 
+pytestmark = pytest.mark.usefixtures("nothing_lingers")
+
 START = 1_790_000_040
 T0 = START * SECOND
 

@@ -10,6 +10,8 @@ from cq.lake import Lake, disk, locks
 from cq.utils import log
 from cq.utils.time import HOUR, MINUTE
 
+pytestmark = pytest.mark.usefixtures("nothing_lingers")
+
 START = 1_704_067_200_000_000_000
 
 

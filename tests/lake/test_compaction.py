@@ -26,13 +26,10 @@ from cq.lake.datasets import DATASETS, OHLCV
 from cq.lake.merging import Merge, in_order
 from cq.lake.origin import origin_of
 
+pytestmark = pytest.mark.usefixtures("nothing_lingers")
+
 NOW = 1_800_000_000_000_000_000
 KB = 1e-3
-
-
-@pytest.fixture(autouse=True)
-def _no_lingering(monkeypatch):
-    monkeypatch.setattr(swap, "LINGER_S", 0)
 
 
 @pytest.fixture

@@ -22,13 +22,10 @@ from cq.lake.datasets import OHLCV, REJECTED, TRADES
 from cq.lake.origin import origin_of
 from cq.lake.writer import WriteReport
 
+pytestmark = pytest.mark.usefixtures("nothing_lingers")
+
 NOW = 1_800_000_000_000_000_000
 MEMORY = Path("/dev/shm")
-
-
-@pytest.fixture(autouse=True)
-def _no_lingering(monkeypatch):
-    monkeypatch.setattr(swap, "LINGER_S", 0)
 
 
 @pytest.fixture

@@ -12,14 +12,11 @@ from doors import counted, refusing, watched
 from cq.errors import LakeUnwritable
 from cq.lake import disk, locks, swap
 
+pytestmark = pytest.mark.usefixtures("nothing_lingers")
+
 
 class Killed(BaseException):
     """What stands for kill -9 inside a test: nothing after it happens."""
-
-
-@pytest.fixture(autouse=True)
-def _no_lingering(monkeypatch):
-    monkeypatch.setattr(swap, "LINGER_S", 0)
 
 
 @pytest.fixture
