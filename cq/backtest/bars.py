@@ -90,7 +90,8 @@ class Reading:
     """What one run reads, from the moment it is asked for: the bars are read in the background.
 
     `settings` are those of `backtest:`, below what the strategy's file says. A base alone in its
-    symbols is traded against `quote`; what `say` is told are notes for the user.
+    symbols is traded against `quote`; what `say` is told are notes for the user. UsageError where
+    one of the symbols is among `exclusions`.
     """
 
     def __init__(
@@ -102,12 +103,14 @@ class Reading:
         *,
         quote: str,
         say: Callable[[str], None],
+        exclusions: Sequence[str] = (),
     ) -> None:
         self.lake, self.strategy, self.period, self.quote, self.say = (
             lake, strategy, period, quote, say,
         )  # fmt: skip
         self.settings = strategy.backtest(settings)
         self.symbols, notes = symbols_of(lake, strategy, quote)
+        refuse_excluded(self.symbols, exclusions)
         for note in notes:
             say(note)
         warmup = strategy.warmup if self.settings.warmup == "auto" else self.settings.warmup
@@ -173,6 +176,13 @@ def symbols_of(lake: Lake, strategy: Strategy, quote: str) -> tuple[tuple[str, .
         return resolve(config.symbols, quote, serving)
     except UnknownSymbol:
         return resolve(config.symbols, quote, stored["symbol"].to_list())
+
+
+def refuse_excluded(symbols: Sequence[str], exclusions: Sequence[str]) -> None:
+    """UsageError where one of `symbols`, as the lake has them, may not be traded."""
+    for symbol in symbols:
+        if symbol in exclusions:
+            raise UsageError(f"{symbol} is never traded: it stands in `exclusions`")
 
 
 def bars_of(

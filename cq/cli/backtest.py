@@ -109,7 +109,6 @@ def _reading(app: App, strategy: Strategy, start: str | None, end: str | None) -
     """The bars that were asked for, being read."""
     with importing():
         from cq.backtest.bars import Period, Reading
-        from cq.strategies import with_quote
         from cq.utils.time import parse_time
 
     settings = app.settings
@@ -117,11 +116,10 @@ def _reading(app: App, strategy: Strategy, start: str | None, end: str | None) -
     until = parse_time(end, settings.timezone) if end else None
     if since is not None and until is not None and since >= until:
         raise UsageError(f"--start {start} is not before --end {end}")
-    for symbol in with_quote(strategy.config.symbols, settings.quote):
-        if symbol in settings.exclusions:
-            raise UsageError(f"{symbol} is never traded: it stands in `exclusions`")
-    period = Period(since, until)
-    return Reading(app.lake, strategy, settings.backtest, period, quote=settings.quote, say=note)
+    return Reading(
+        app.lake, strategy, settings.backtest, Period(since, until),
+        quote=settings.quote, say=note, exclusions=settings.exclusions,
+    )  # fmt: skip
 
 
 def _folder(app: App, result: BacktestResult, began: datetime, out: Path | None) -> Path:

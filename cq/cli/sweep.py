@@ -135,7 +135,6 @@ def setting_of(
 ) -> Setting:
     """What every trial has in common, from the options of a command."""
     from cq.backtest.bars import Period
-    from cq.strategies import with_quote
     from cq.sweeps.door import Setting, recipe_of
     from cq.utils.time import parse_time
 
@@ -144,16 +143,10 @@ def setting_of(
     until = parse_time(end, settings.timezone) if end else None
     if since is not None and until is not None and since >= until:
         raise UsageError(f"--start {start} is not before --end {end}")
-    recipe = recipe_of(file, overrides)
-
-    def allowed(symbols: tuple[str, ...]) -> None:
-        for symbol in with_quote(symbols, settings.quote):
-            if symbol in settings.exclusions:
-                raise UsageError(f"{symbol} is never traded: it stands in `exclusions`")
-
     return Setting(
-        app.lake, recipe, settings.backtest, Period(since, until), settings.quote, note, allowed
-    )
+        app.lake, recipe_of(file, overrides), settings.backtest, Period(since, until),
+        settings.quote, note, settings.exclusions,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -261,8 +261,8 @@ class Setting:
     period: Period
     quote: str
     say: Callable[[str], None]
-    allowed: Callable[[tuple[str, ...]], None] = _silent
-    """Raises where a strategy names a symbol that may not be traded."""
+    exclusions: tuple[str, ...] = ()
+    """Symbols that may not be traded."""
     longest: int = 0
     said: set[str] = field(default_factory=set)
 
@@ -282,14 +282,14 @@ class Setting:
 
         Where a trial looks back further than those before it, the next ones soon will, too.
         """
-        self.allowed(strategy.config.symbols)
         if self.lake is not None:
             if self.period.start is not None:
                 bars = history(strategy, strategy.backtest(self.settings))
                 self.longest = max(bars, 2 * self.longest if bars > self.longest else 0)
             return Ground.of_lake(
-                self.lake, strategy, self.settings, self.period, self.quote, self.longest, self.tell
-            )
+                self.lake, strategy, self.settings, self.period, self.quote, self.longest,
+                self.tell, self.exclusions,
+            )  # fmt: skip
         assert not isinstance(self.source, Lake)
         given = Given(self.source, strategy, self.settings, self.period, self.tell)
         return Ground(given.symbols, given.ordered.rows, self.period, self.settings)

@@ -18,6 +18,7 @@ from cq.backtest.bars import (
     needed,
     parts_of,
     read_by,
+    refuse_excluded,
     symbols_of,
     warm,
 )
@@ -89,13 +90,15 @@ class Ground:
     @classmethod
     def of_lake(
         cls, lake: Lake, strategy: Strategy, settings: Backtest, period: Period, quote: str,
-        history: int, say: Callable[[str], None],
+        history: int, say: Callable[[str], None], exclusions: Sequence[str] = (),
     ) -> Ground:  # fmt: skip
         """The bars of a strategy's symbols in the lake, and `history` older ones.
 
-        Unreadable where one of their files does not hold the bytes that its name says.
+        UsageError where one of the symbols is among `exclusions`, Unreadable where one of their
+        files does not hold the bytes that its name says.
         """
         symbols, notes = symbols_of(lake, strategy, quote)
+        refuse_excluded(symbols, exclusions)
         for note in notes:
             say(note)
         with reading(lake.root):

@@ -152,6 +152,14 @@ def test_an_excluded_symbol_is_never_traded(project, capsys):
     assert "BTC-BRL is never traded" in capsys.readouterr().err
 
 
+def test_an_excluded_symbol_is_not_traded_for_a_base_alone_either(project, capsys):
+    said = ["--set", "quote=USDT", "--set", "exclusions=BTC-BRL", "backtest", BTC]
+    assert run([*said, "--set", "symbols=BTC"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "cq: BTC-BRL is never traded: it stands in `exclusions`\n"
+
+
 def test_the_settings_of_the_project_count(project, capsys):
     arguments = ["--set", "backtest.cash=777", "backtest", BTC, *QUICK, "--no-report"]
     assert run(arguments) == 0

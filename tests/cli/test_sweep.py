@@ -141,6 +141,14 @@ def test_what_concerns_all_trials_is_said_once(project, capsys):
     assert err.count("the lake has no BTC-USDT, taking BTC-BRL") == 1
 
 
+@pytest.mark.parametrize("command", ["sweep", "walkforward"])
+def test_an_excluded_symbol_is_not_tried_for_a_base_alone_either(project, capsys, command):
+    said = ["--project", str(project), "--set", "quote=USDT", "--set", "exclusions=BTC-BRL"]
+    assert run([*said, command, str(project / "cross.yaml"), "--grid", "fast=2:3"]) == 2
+    err = capsys.readouterr().err
+    assert err == "cq: BTC-BRL is never traded: it stands in `exclusions`\n"
+
+
 def test_more_trials_make_the_same_result_less_sure(project, capsys):
     assert sweep(project, "--grid", "fast=5", "--grid", "slow=30", "--json") == 0
     few = json.loads(capsys.readouterr().out)["best"][0]
