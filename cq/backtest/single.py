@@ -160,9 +160,6 @@ def configuration(
     strategy: Strategy, settings: Backtest, symbols: Sequence[str], quote: str, period: Period
 ) -> dict[str, Any]:
     """Everything that a result follows from, apart from the data; `settings` are the strategy's."""
-    made_by = code_version()
-    if strategy.code is not None:
-        made_by["python"] = hashlib.sha256(strategy.code.read_bytes()).hexdigest()
     return {
         "strategy": strategy.config.model_dump(mode="json", exclude={"backtest"}),
         "backtest": settings.model_dump(mode="json"),
@@ -172,5 +169,13 @@ def configuration(
             "start": None if period.start is None else iso(period.start),
             "end": None if period.end is None else iso(period.end),
         },
-        "code": made_by,
+        "code": code_of(strategy),
     }
+
+
+def code_of(strategy: Strategy) -> dict[str, Any]:
+    """The code that a result follows from: cq's, and a user's own."""
+    made_by = code_version()
+    if strategy.code is not None:
+        made_by["python"] = hashlib.sha256(strategy.code.read_bytes()).hexdigest()
+    return made_by

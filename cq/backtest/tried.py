@@ -1,9 +1,9 @@
 """How often a strategy was tried, and what that makes of the best: the deflated Sharpe ratio.
 
 Trials are the rows of the view `runs` that are of the same kind of strategy (of your own: of the
-same Python file): backtests, each set of parameters, symbols and interval once, with its newest
-Sharpe ratio; and the trials of sweeps, each configuration once. They are read from the runs' files,
-since a backtest must not wait for a database.
+same Python file): backtests, and the trials of sweeps. Each set of parameters, symbols and interval
+counts once, with its newest Sharpe ratio. They are read from the runs' files, since a backtest must
+not wait for a database.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def trial_of(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str,
 def tried(runs: Path, config: Mapping[str, Any]) -> Trials:
     """What was tried of this strategy, as far as the runs can be read; oldest first."""
     found: Trials = {}
+    kind = kind_of(config)
+    sweeps = {str(one.parent): one for one in runs.glob("*/trials.parquet")}
     folders = sorted(one.path for one in os.scandir(runs)) if runs.is_dir() else []
     for folder in folders:
-        found |= dict(_of_run(folder, kind_of(config)))
-    for path in sorted(runs.glob("*/trials.parquet")):
-        if path.parent.name != ".anchor":
-            found |= dict(_of_sweep(path, kind_of(config)))
+        sweep = sweeps.get(folder)
+        found |= dict(_of_run(folder, kind) if sweep is None else _of_sweep(sweep, kind))
     return found
 
 
@@ -88,14 +88,16 @@ def _read(folder: str, name: str) -> Any:
 
 
 def _of_sweep(path: Path, kind: str) -> Iterator[tuple[str, float]]:
-    """A sweep is of one strategy; its rows are told apart by the text of their configurations."""
+    """A sweep is of one strategy; its rows say by what key they are known."""
     try:
         rows = pl.scan_parquet(path)
         first = rows.select("config").head(1).collect()
         if first.is_empty() or kind_of(json.loads(first.item())) != kind:
             return
-        key = pl.col("config").hash().cast(pl.String)  # the texts of many trials fill memory
-        yield from rows.select(key, pl.col("sharpe").fill_null(0.0)).collect().iter_rows()
+        key = "key" if "key" in rows.collect_schema() else "config"
+        found = rows.select(key, pl.col("sharpe").fill_null(0.0)).collect()
+        for said, ratio in found.iter_rows():
+            yield said if key == "key" else key_of(json.loads(said)), ratio
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError):
         return
 

@@ -107,7 +107,7 @@ def walkforward(
     def kept(result: WalkForward | CrossValidation, what: str) -> Path:
         folder = folder_of(app, result.name, what, began, out)
         names = [one.name for one in axes]
-        rows = listed(result.trials, names, result.config, f"{began:%Y-%m-%dT%H:%M:%SZ}")
+        rows = listed(result.trials, names, result.identities, began)
         write_folder(folder, {f"{what}.json": result.as_json()}, rows)
         for warning in result.warnings:
             note(f"warning: {warning}")

@@ -24,6 +24,7 @@ from cq.sweeps.door import Collected, How, Setting, configuration
 from cq.sweeps.figures import Asked, Failed, Trial, in_blocks, of_run
 from cq.sweeps.folds import Groups
 from cq.sweeps.ground import Ground
+from cq.sweeps.identity import Identities, frame_of_identities
 from cq.sweeps.result import frame_of
 from cq.sweeps.runner import Runner
 from cq.sweeps.space import Axis
@@ -53,6 +54,7 @@ class CrossValidation:
     paths: pl.DataFrame
     overfit: float
     trials: pl.DataFrame
+    identities: pl.DataFrame = field(repr=False)
     skipped: tuple[int, str | None]
     failed: tuple[int, str | None]
     warnings: tuple[str, ...]
@@ -124,6 +126,9 @@ def cross_validate(
     year = math.sqrt(bars_per_year(strategy.config.interval))
     splits = _splits(groups, kept, scored, year, [one.name for one in axes])
     trials = frame_of(found.rows, [one.name for one in axes])
+    config = configuration(setting, ground, strategy, axes)
+    extent = {name: config["data"][name] for name in ("first_ts", "last_ts", "rows")}
+    made = Identities(setting.settings)
     return CrossValidation(
         name=strategy.name,
         symbols=ground.symbols,
@@ -137,7 +142,10 @@ def cross_validate(
         skipped=skipped,
         failed=(found.failed, None if found.why_failed is None else str(found.why_failed)),
         warnings=_doubts(ground, kept[0]),
-        config=configuration(setting, ground, strategy, axes)
+        identities=frame_of_identities(
+            made.of(one.strategy, ground.symbols) | extent for one in kept
+        ),
+        config=config
         | {"cpcv": {"groups": groups.count, "tested": groups.tested, "purge_bars": left_out}},
     )
 

@@ -26,8 +26,9 @@ from cq.strategies import Strategy
 from cq.sweeps.alone import run_of
 from cq.sweeps.figures import BLOCKS, EACH, Failed, Invalid, Trial
 from cq.sweeps.ground import Ground, history
+from cq.sweeps.identity import Identities, frame_of_identities
 from cq.sweeps.luck import deflated, overfitting, ratios
-from cq.sweeps.result import Best, SweepResult, best_first, configs_of, frame_of
+from cq.sweeps.result import Best, SweepResult, best_first, frame_of
 from cq.sweeps.runner import Ask, Outcome, Recipe, Runner
 from cq.sweeps.space import Axis, Point, axes_of, drawn
 from cq.sweeps.space import grid as grid_of
@@ -306,7 +307,8 @@ def _result(
     ground = runner.ground(strategy)
     config = configuration(setting, ground, strategy, axes)
     runs = None if setting.lake is None else setting.lake.runs
-    tries = ratios(runs, configs_of(trials, names, config), trials["sharpe"])
+    identities = _identities(runner, setting.settings, found.rows, names)
+    tries = ratios(runs, identities, trials["sharpe"])
     best, bars = [], 0
     for number in numbers:
         params = {name: rows[number][name] for name in names}
@@ -328,7 +330,21 @@ def _result(
         skipped=(found.skipped, _said(found.why_skipped)),
         failed=(found.failed, _said(found.why_failed)),
         config=config,
+        identities=identities,
     )
+
+
+def _identities(
+    runner: Runner, settings: Backtest, rows: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> pl.DataFrame:
+    """Who each trial is, and which bars it was run over."""
+    made, found = Identities(settings), []
+    for row in rows:
+        strategy = runner.made({name: row[name] for name in names})
+        extent = runner.extent(strategy)
+        seen = extent.seen(history(strategy, strategy.backtest(settings)))
+        found.append(made.of(strategy, extent.symbols) | seen)
+    return frame_of_identities(found)
 
 
 def _said(error: Exception | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,6 +221,41 @@ class Ground:
             )[0]
         fine = self._fine[key]
         return [replace(one, fine=two.fine) for one, two in zip(markets, fine, strict=True)]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Which bars a ground has: what is still known of it when another has taken its place.
+
+    `inside` are the first, the last and the number of the bars that every trial sees, `before` the
+    older ones of each symbol, of which a trial sees the newest.
+    """
+
+    symbols: tuple[str, ...]
+    inside: tuple[int | None, int | None, int]
+    before: tuple[pl.Series, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, ground: Ground) -> Extent:
+        """That of a ground."""
+        bars, start = ground.bars.select("symbol", "ts").sort("ts"), ground.period.start
+        before: tuple[pl.Series, ...] = ()
+        if start is not None and not ground.whole:
+            older, bars = bars.filter(pl.col("ts") < start), bars.filter(pl.col("ts") >= start)
+            before = tuple(one["ts"] for one in older.partition_by("symbol"))
+        ts = bars["ts"]
+        return cls(ground.symbols, (ts.min(), ts.max(), ts.len()), before)  # type: ignore[arg-type]
+
+    def seen(self, history: int) -> dict[str, int | None]:
+        """What a trial sees that looks back on so many bars: the first, the last, how many."""
+        first, last, rows = self.inside
+        older = [one.tail(history) for one in self.before if history > 0]
+        firsts = [one[0] for one in older if one.len()]
+        return {
+            "first_ts": min([*firsts, *([] if first is None else [first])], default=None),
+            "last_ts": last,
+            "rows": rows + sum(one.len() for one in older),
+        }
 
 
 def history(strategy: Strategy, settings: Backtest) -> int:

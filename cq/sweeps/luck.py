@@ -17,6 +17,7 @@ from cq.backtest.risk import moments_of
 from cq.backtest.tried import tried
 from cq.stats.overfitting import Overfitting, overfitting_of_blocks
 from cq.stats.sharpe import deflated_sharpe, probabilistic_sharpe
+from cq.sweeps.identity import KEY
 
 MANY: Final = 500
 """Trials from which splits are made of eight stretches of time instead of sixteen."""
@@ -35,16 +36,15 @@ class Deflated:
     tried: int
 
 
-def ratios(runs: Path | None, configs: pl.Series, sharpes: pl.Series) -> Floats:
+def ratios(runs: Path | None, identities: pl.DataFrame, sharpes: pl.Series) -> Floats:
     """The Sharpe ratios a year of all that was tried: these trials, and those in `runs`.
 
-    A configuration counts once; one that never traded has a ratio of 0.
+    What is known by the same key counts once; one that never traded has a ratio of 0.
     """
     every: dict[str, float] = {}
-    if runs is not None and not configs.is_empty():
-        every = tried(runs, json.loads(configs[0]))
-    keys = configs.hash().cast(pl.String)  # as `tried` names the trials of sweeps
-    every |= dict(zip(keys, sharpes.fill_null(0.0), strict=True))
+    if runs is not None and not identities.is_empty():
+        every = tried(runs, json.loads(identities["config"][0]))
+    every |= dict(zip(identities[KEY], sharpes.fill_null(0.0), strict=True))
     return np.array(list(every.values()), dtype=np.float64)
 
 

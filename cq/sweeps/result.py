@@ -12,6 +12,7 @@ import polars as pl
 
 from cq.errors import DataError
 from cq.lake.raw import FIGURES, TRIALS
+from cq.sweeps.identity import KEY
 
 if TYPE_CHECKING:
     from cq.stats.overfitting import Overfitting
@@ -55,6 +56,8 @@ class SweepResult:
     skipped: tuple[int, str | None]
     failed: tuple[int, str | None]
     config: dict[str, Any] = field(repr=False)
+    identities: pl.DataFrame = field(repr=False)
+    """Of each trial: strategy, symbols, interval, bars, configuration, key."""
 
     @property
     def params(self) -> list[str]:
@@ -91,7 +94,7 @@ class SweepResult:
 
     def write(self, folder: Path, started: datetime) -> None:
         """`sweep.json` and `trials.parquet` in `folder`; the second, which lists it, comes last."""
-        rows = listed(self.trials, self.params, self.config, f"{started:%Y-%m-%dT%H:%M:%SZ}")
+        rows = listed(self.trials, self.params, self.identities, started)
         write_folder(folder, {"sweep.json": self.as_json()}, rows)
 
 
@@ -114,21 +117,16 @@ def write_folder(folder: Path, texts: dict[str, Any], trials: pl.DataFrame) -> N
 
 
 def listed(
-    trials: pl.DataFrame, params: list[str], config: dict[str, Any], started: str
+    trials: pl.DataFrame, params: list[str], identities: pl.DataFrame, started: datetime
 ) -> pl.DataFrame:
     """Trials as `trials.parquet` keeps them: what the view `runs` asks for, then their parameters.
 
-    Where trials do not say over which bars they ran, it was over all.
+    What the identity of each says of its symbols, interval and bars stands in the place of a
+    parameter of that name, which may be a base alone.
     """
-    said = config["strategy"]
-    same = {"started": started, "strategy": said["name"], "interval": said["interval"]}
-    same |= {n: config["data"][n] for n in ("first_ts", "last_ts", "rows") if n not in trials}
-    rows = trials.with_columns(
-        *(pl.lit(value).alias(name) for name, value in same.items()),
-        pl.Series("symbols", [config["symbols"]] * trials.height, pl.List(pl.String)),
-        configs_of(trials, params, config),
-    )
-    extra = [pl.col(name) for name in params if name not in TRIALS]
+    rows = trials.drop(identities.columns, strict=False).hstack(identities)
+    rows = rows.with_columns(started=pl.lit(f"{started:%Y-%m-%dT%H:%M:%SZ}"))
+    extra = [pl.col(name) for name in dict.fromkeys((*params, KEY)) if name not in TRIALS]
     return rows.select(*(pl.col(name).cast(kind) for name, kind in TRIALS.items()), *extra)
 
 
@@ -152,24 +150,3 @@ def frame_of(rows: list[dict[str, Any]], params: list[str]) -> pl.DataFrame:
         else:
             columns[name] = pl.Series(name, values, TRIALS[name])
     return pl.DataFrame(columns)
-
-
-def configs_of(trials: pl.DataFrame, params: list[str], config: dict[str, Any]) -> pl.Series:
-    """Each trial's configuration: the strategy's with its own parameters, as JSON."""
-    base = {"strategy": config["strategy"], "backtest": config["backtest"]}
-    base["symbols"] = config["symbols"]
-    found = []
-    for row in trials.select(params).iter_rows(named=True):
-        own = dict(base)
-        for name, value in row.items():
-            keys = name.split(".")
-            _put(own, keys if keys[0] == "backtest" else ["strategy", *keys], value)
-        found.append(json.dumps(own))
-    return pl.Series("config", found, pl.String)
-
-
-def _put(value: dict[str, Any], keys: list[str], said: Any) -> None:
-    for part in keys[:-1]:
-        value[part] = dict(value[part]) if isinstance(value.get(part), dict) else {}
-        value = value[part]
-    value[keys[-1]] = said

@@ -11,7 +11,7 @@ from cq.errors import CqError, Unreadable
 from cq.strategies import Strategy, variants, variants_of
 from cq.sweeps.bench import Bench
 from cq.sweeps.figures import Asked, Failed, Invalid, Trial
-from cq.sweeps.ground import Ground
+from cq.sweeps.ground import Extent, Ground
 from cq.sweeps.space import Point
 from cq.utils.garbage import nothing_collected
 
@@ -50,6 +50,7 @@ class Runner:
     def __post_init__(self) -> None:
         self._make: Callable[[Mapping[str, Any]], Strategy] | None = None
         self._grounds: dict[Any, Ground] = {}
+        self._extents: dict[Any, Extent] = {}
 
     def made(self, params: Point) -> Strategy:
         """The strategy with these parameters; StrategyError where they make no sense."""
@@ -59,11 +60,17 @@ class Runner:
 
     def ground(self, strategy: Strategy) -> Ground:
         """The bars of a strategy."""
-        config = strategy.config
-        key = config.symbols, config.interval, config.exchange
+        key = _bars(strategy)
         if key not in self._grounds or not self._grounds[key].serves(strategy):
             self._grounds = {key: self.ground_of(strategy)}
+            self._extents[key] = Extent.of(self._grounds[key])
         return self._grounds[key]
+
+    def extent(self, strategy: Strategy) -> Extent:
+        """Which bars there are for a strategy; they are read where none of its kind was run."""
+        if _bars(strategy) not in self._extents:
+            self.ground(strategy)
+        return self._extents[_bars(strategy)]
 
     def run(
         self, points: Sequence[Ask], each: Callable[[Outcome], None] = lambda _: None
@@ -99,3 +106,9 @@ class Runner:
                 waiting.append((ground, []))
             waiting[-1][1].append(Asked(number, params, strategy))
         return waiting
+
+
+def _bars(strategy: Strategy) -> tuple[Any, ...]:
+    """What of a strategy says which bars it is run over."""
+    config = strategy.config
+    return config.symbols, config.interval, config.exchange

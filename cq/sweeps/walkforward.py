@@ -20,6 +20,7 @@ from cq.sweeps.door import Collected, How, Setting, batches, configuration
 from cq.sweeps.figures import Asked
 from cq.sweeps.folds import Fold, length_of, walk, with_bars
 from cq.sweeps.ground import Ground, history
+from cq.sweeps.identity import Identities, frame_of_identities
 from cq.sweeps.luck import Deflated, deflated
 from cq.sweeps.result import best_first, frame_of
 from cq.sweeps.runner import Runner
@@ -60,6 +61,7 @@ class WalkForward:
     metrics: Metrics
     luck: Deflated
     trials: pl.DataFrame
+    identities: pl.DataFrame = field(repr=False)
     skipped: tuple[int, str | None]
     failed: tuple[int, str | None]
     empty: int
@@ -99,6 +101,8 @@ class Walking:
     tests: list[Simulation] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     trials: list[pl.DataFrame] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    """Of each trial, fold by fold: the place of its combination among those asked."""
     failed: int = 0
     why_failed: Exception | None = None
     warnings: tuple[str, ...] = ()
@@ -129,6 +133,7 @@ class Walking:
             "test_return": tried["total_return"], "test_trades": tried["trades"],
         })  # fmt: skip
         bars = past.seen(self.asked[0].strategy, self.ground.settings)["ts"]
+        self.numbers += trials["trial"].to_list()
         self.trials.append(trials.with_columns(
             trial=pl.col("trial") + (number - 1) * (self.asked[-1].number),
             first_ts=pl.lit(fold.train_start), last_ts=pl.lit(int(bars[-1])),
@@ -209,6 +214,7 @@ def walk_forward(
         metrics=found,
         luck=deflated(ts, equity, cash, interval, np.zeros(0)),
         trials=pl.concat(walking.trials, how="vertical_relaxed"),
+        identities=_identities(walking, setting),
         skipped=skipped,
         failed=(walking.failed, None if walking.why_failed is None else str(walking.why_failed)),
         empty=len(every_fold) - len(folds),
@@ -221,6 +227,13 @@ def walk_forward(
             }
         },
     )  # fmt: skip
+
+
+def _identities(walking: Walking, setting: Setting) -> pl.DataFrame:
+    """Who each trial of each fold is."""
+    made, symbols = Identities(setting.settings), walking.ground.symbols
+    known = {one.number: made.of(one.strategy, symbols) for one in walking.asked}
+    return frame_of_identities(known[number] for number in walking.numbers)
 
 
 def every(

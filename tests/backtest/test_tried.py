@@ -14,7 +14,7 @@ from scipy import stats
 
 import cq
 from cq.backtest.result import write_run
-from cq.backtest.tried import deflated, kind_of, trial_of, tried
+from cq.backtest.tried import deflated, key_of, kind_of, trial_of, tried
 from cq.lake.raw import TRIALS
 
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -72,7 +72,7 @@ def test_sessions_on_paper_are_no_trials(tmp_path):
 def test_each_trial_of_a_sweep_counts_once_however_often_it_is_repeated(tmp_path):
     one = result()
     rows = [
-        {"sharpe": ratio, "config": json.dumps({**one.config, "cash": i})}
+        {"sharpe": ratio, "config": json.dumps({**one.config, "symbols": [f"{i}-B"]})}
         for i, ratio in enumerate((1.0, 2.0, None))
     ]
     frame = pl.DataFrame(rows, schema={name: TRIALS[name] for name in ("sharpe", "config")})
@@ -81,6 +81,21 @@ def test_each_trial_of_a_sweep_counts_once_however_often_it_is_repeated(tmp_path
         frame.write_parquet(tmp_path / name / "trials.parquet")
     assert sorted(tried(tmp_path, one.config).values()) == [0.0, 1.0, 2.0]
     assert tried(tmp_path, {**one.config, "strategy": {"kind": "macd"}}) == {}
+
+
+def test_the_newest_of_the_same_set_of_parameters_counts_whether_run_or_swept(tmp_path):
+    one = result()
+
+    def swept(name, ratio):
+        (tmp_path / name).mkdir()
+        row = {"sharpe": ratio, "config": json.dumps(one.config), "key": key_of(one.config)}
+        pl.DataFrame([row]).write_parquet(tmp_path / name / "trials.parquet")
+        return list(tried(tmp_path, one.config).values())
+
+    assert swept("a", 7.0) == [7.0]
+    keep(tmp_path, "b", one)
+    assert list(tried(tmp_path, one.config).values()) == [one.metrics["sharpe"]]
+    assert swept("c", 8.0) == [8.0]
 
 
 def test_one_try_is_not_deflated_and_many_are_as_the_formula_says():

@@ -1,9 +1,12 @@
 """`cq sweep`: what it prints, keeps and refuses."""
 
 import json
+import math
+import re
 import shutil
 from pathlib import Path
 
+import makers
 import polars as pl
 import pytest
 
@@ -147,6 +150,80 @@ def test_an_excluded_symbol_is_not_tried_for_a_base_alone_either(project, capsys
     assert run([*said, command, str(project / "cross.yaml"), "--grid", "fast=2:3"]) == 2
     err = capsys.readouterr().err
     assert err == "cq: BTC-BRL is never traded: it stands in `exclusions`\n"
+
+
+@pytest.fixture
+def small(tmp_path):
+    create(tmp_path)
+    lake, hours = Lake(tmp_path / "lake"), 600
+    for base, first in (("BTC", 0), ("ETH", 48)):
+        closes = [100 + 10 * math.sin(i / 9) for i in range(first, hours)]
+        bars = makers.hourly(f"{base}-BRL", closes, start=START + first * makers.HOUR)
+        bars = bars.with_columns(interval=pl.lit("1h"))
+        lake.write("ohlcv", bars, source="test", now_ns=END)
+    (tmp_path / "cross.yaml").write_text(TEXT)
+    return tmp_path
+
+
+def json_of(capsys, project, *arguments):
+    assert run(["--project", str(project), *arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_each_trial_is_kept_under_its_own_symbols_interval_and_bars(small, capsys):
+    grid = ("--grid", "symbols=BTC,ETH-BRL", "--grid", "interval=1h,4h", "--start", "2025-01-10")
+    assert sweep(small, *grid, "--set", "fast=2") == 0
+    capsys.readouterr()
+    rows = json_of(capsys, small, "lake", "sql", "select * from runs order by run")
+    assert [(row["symbols"], row["interval"]) for row in rows] == [
+        (["BTC-BRL"], "1h"), (["BTC-BRL"], "4h"), (["ETH-BRL"], "1h"), (["ETH-BRL"], "4h"),
+    ]  # fmt: skip
+    for row in rows:
+        one = ("--set", f"symbols={row['symbols'][0]}", "--set", f"interval={row['interval']}")
+        one += ("--set", "fast=2", "--start", "2025-01-10", "--no-report")
+        own = json_of(capsys, small, "backtest", str(small / "cross.yaml"), *one)
+        assert row["rows"] == own["data"]["rows"]
+        assert row["first_time"][:19] == own["data"]["first"][:19].replace("T", " ")
+        assert row["last_time"][:19] == own["data"]["last"][:19].replace("T", " ")
+        assert json.loads(row["config"])["symbols"] == row["symbols"]
+        assert run(["--project", str(small), "runs", "show", row["run"]]) == 0
+        shown = dict(re.findall(r"^(\w+) +(.*)$", capsys.readouterr().out, re.MULTILINE))
+        assert shown["symbols"] == row["symbols"][0]
+        assert f"interval={row['interval']}" in shown["parameters"]
+
+
+def test_a_set_of_parameters_counts_once_in_backtests_and_sweeps(small, capsys):
+    file = str(small / "cross.yaml")
+
+    def tried():
+        found = json_of(capsys, small, "backtest", file, "--no-report")
+        return found["trials"]
+
+    assert tried() == 1
+    swept = json_of(capsys, small, "sweep", file, "--grid", "fast=5")
+    assert swept["best"][0]["tried"] == 1
+    costs = ("--grid", "fast=5", "--grid", "backtest.fees.taker=0,0.001")
+    assert json_of(capsys, small, "sweep", file, *costs)["best"][0]["tried"] == 1
+    sizes = ("--grid", "sizing.fraction=0.5,1", "--grid", "orders.stop_loss=0.02")
+    assert json_of(capsys, small, "sweep", file, *sizes)["best"][0]["tried"] == 3
+    walked = ("--grid", "fast=4:6", "--train", "10d", "--test", "5d")
+    json_of(capsys, small, "walkforward", file, *walked)
+    json_of(capsys, small, "walkforward", file, "--grid", "fast=4:6", "--cpcv", "3:1")
+    assert tried() == 5
+    stopped = ("--set", "orders.stop_loss=0.02", "--set", "sizing.fraction=1")
+    found = json_of(capsys, small, "backtest", file, "--no-report", *stopped)
+    assert found["trials"] == 5
+
+
+def test_a_users_own_strategy_counts_once_in_backtests_and_sweeps(small, capsys):
+    (small / "peeking.py").write_text(PEEKING)
+    file = small / "peeking.yaml"
+    file.write_text("python: peeking.py\nsymbols: [BTC]\ninterval: 1h\n")
+    json_of(capsys, small, "sweep", str(file), "--grid", "ahead=1,2")
+    said = ("--no-report", "--set", "ahead=2")
+    assert json_of(capsys, small, "backtest", str(file), *said)["trials"] == 2
+    (small / "peeking.py").write_text(PEEKING + "# otherwise\n")
+    assert json_of(capsys, small, "backtest", str(file), *said)["trials"] == 3
 
 
 def test_more_trials_make_the_same_result_less_sure(project, capsys):
