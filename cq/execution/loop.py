@@ -133,8 +133,14 @@ class Trader:
         return Stepped(ts, _fills(answers), decisions, equity, self.account.cash)
 
     def fill_forming(self, ts: int, opens: Mapping[str, float], now_ns: int) -> tuple[Fill, ...]:
-        """Fill what waits at the opens of the bars that opened at `ts` and are not closed yet."""
-        if self.terms.fill != "next_open":
+        """Fill what waits at the opens of the bars that opened at `ts` and are not closed yet.
+
+        All of it or nothing: a purchase may need the cash of a sale, and its size what the rest of
+        the account is worth at that moment. Where an open is missing, the step over the closed bars
+        fills all that waits for them.
+        """
+        due = {one.symbol for one in self.pending.values() if one.decided_ts < ts}
+        if self.terms.fill != "next_open" or not due | set(self.account.positions) <= set(opens):
             return ()
         answers = self._fill(ts, opens, now_ns)
         self._record(answers, now_ns)

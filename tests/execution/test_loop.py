@@ -250,6 +250,21 @@ def test_the_forming_bars_open_fills_at_once_and_only_once(tmp_path: Path) -> No
         assert equity_of(early) == equity_of(late)
 
 
+def test_bars_in_progress_fill_once_all_that_waits_or_is_held_has_an_open(tmp_path: Path) -> None:
+    bars = {"BTC-BRL": Bar(10.0, 10.0), "ETH-BRL": Bar(5.0, 5.0)}
+    wishes = [{"BTC-BRL": Wish(1, 0.5)}, {"ETH-BRL": Wish(1, 0.4)}]
+    market = [(hour * HOUR, bars, wished) for hour, wished in enumerate(wishes)]
+    opens = {"BTC-BRL": 12.0, "ETH-BRL": 6.0}
+    with begun(tmp_path / "paper.db") as journal, begun(tmp_path / "late.db") as late:
+        trader = run(journal, market)
+        assert trader.fill_forming(2 * HOUR, {"ETH-BRL": 6.0}, 2 * HOUR + 1) == ()
+        assert trader.fill_forming(2 * HOUR, {"BTC-BRL": 12.0}, 2 * HOUR + 1) == ()
+        (fill,) = trader.fill_forming(2 * HOUR, opens, 2 * HOUR + 2)
+        closed = {symbol: Bar(opened, opened) for symbol, opened in opens.items()}
+        assert run(late, [*market, (2 * HOUR, closed, {})]).account == trader.account
+        assert late.fills()[-1] == fill
+
+
 def test_closes_are_not_filled_at_a_forming_bar(tmp_path: Path) -> None:
     with begun(tmp_path / "paper.db") as journal:
         terms = replace(TERMS, fill="next_close")

@@ -23,7 +23,7 @@ from cq.lake import Lake
 from cq.strategies import load
 from cq.utils.config import defaults
 from cq.utils.settings import Settings
-from cq.utils.time import HOUR, parse_time
+from cq.utils.time import HOUR, SECOND, parse_time
 
 BEGIN = parse_time("2026-03-01")
 FIRST_LOOK = BEGIN + 40 * HOUR + 1
@@ -40,12 +40,15 @@ class Exchange:
     name: str = "mercadobitcoin"
     intervals: tuple[str, ...] = ("1m", "1h", "1d")
     fails: list[ExchangeError] = field(default_factory=list)
+    late: dict[str, int] = field(default_factory=dict)
+    """How long after its opening a symbol's bar has its first trade."""
 
     def candles(self, symbol: str, interval: str, start_ns: int, end_ns: int) -> pl.DataFrame:
         self.asked += 1
         if self.fails:
             raise self.fails.pop(0)
-        seen = pl.col("ts").is_between(start_ns, min(end_ns - 1, self.now_ns))
+        now_ns = self.now_ns - self.late.get(symbol, 0)
+        seen = pl.col("ts").is_between(start_ns, min(end_ns - 1, now_ns))
         return self.bars.filter(seen, pl.col("symbol") == symbol)
 
     def time_ns(self, now_ns: int) -> int:
@@ -174,6 +177,48 @@ def test_hour_by_hour_it_makes_the_trades_of_a_backtest(place: Place) -> None:
     fills_at_last_open = made.filter(pl.col("ts") >= BEGIN + 67 * HOUR).height
     assert expected.height >= 4
     assert_frame_equal(made.head(made.height - fills_at_last_open), expected, rel_tol=1e-9)
+
+
+ROTATING = """
+import polars as pl
+from cq.strategies import StrategyConfig
+
+class Config(StrategyConfig):
+    warmup = property(lambda self: 1)
+
+def generate_signals(bars, config):
+    third = pl.col("ts") // 3_600_000_000_000 % 9 // 3
+    wanted = pl.when(third == 2).then(0.4).when((third == 1) == (pl.col("symbol") == "ETH-BRL"))
+    return bars.with_columns(signal=pl.lit(1, pl.Int8), target=wanted.then(1.0).otherwise(0.0))
+
+def size_positions(bars, config):
+    return bars
+"""
+"""All in one market, all in the other, 40 % of each."""
+
+
+@pytest.mark.parametrize("looks", [(2, 17), (2,)], ids=["a later look", "one look a bar"])
+@pytest.mark.parametrize("late", ["BTC-BRL", "ETH-BRL"])
+def test_a_market_that_trades_late_in_each_bar_changes_no_trade(
+    place: Place, late: str, looks: tuple[int, ...]
+) -> None:
+    (place.root / "rotating.py").write_text(ROTATING)
+    place.text = "python: rotating.py\nsymbols: [BTC, ETH]\ninterval: 1h\n"
+    place.exchange.bars = TWO.with_columns(open=pl.col("open") + pl.col("ts") // HOUR % 5)
+    place.exchange.bars = place.exchange.bars.with_columns(high=pl.max_horizontal("open", "high"))
+    place.exchange.late = {late: 10 * SECOND}
+    with place.poller() as poller:
+        for hour in range(21):
+            for second in looks:
+                place.look(poller, FIRST_LOOK + hour * HOUR + second * SECOND)
+    with Journal.read(place.journal) as journal:
+        made = trades(journal).filter(pl.col("ts") < BEGIN + 60 * HOUR)
+    assert place.rows("select * from decisions where state = 'nothing'") == []
+    period = (BEGIN + 39 * HOUR, BEGIN + 60 * HOUR)
+    setup = place.setup()
+    expected = backtest(place.lake, setup.strategy, place.settings.backtest, *period).trades
+    assert expected.height >= 12
+    assert_frame_equal(made, expected, rel_tol=1e-9)
 
 
 def test_restarted_at_every_look_it_makes_the_same_trades(place: Place, tmp_path: Path) -> None:
