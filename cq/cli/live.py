@@ -174,7 +174,7 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
     from cq.cli import live_output
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
     from cq.execution.mirror import mirror
-    from cq.execution.polling import look, polling, run
+    from cq.execution.polling import look, polling, run, settling_s
     from cq.execution.stopping import Heeding, Stopped, until_told
     from cq.execution.summary import summary
     from cq.utils import clock
@@ -195,6 +195,7 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
         journal = poller.trader.journal
         with suppress(Stopped):
             if once:
+                told.pause(settling_s(clock.now_ns(), setup.strategy.config.interval))
                 tell(look(poller, clock.now_ns()))
             else:
                 out(live_output.opening(poller, journal.path))

@@ -11,6 +11,7 @@ import polars as pl
 
 from cq.backtest.account import Fill
 from cq.errors import ExchangeError, LakeBusy, Transient, UsageError
+from cq.exchanges.pages import settled
 from cq.execution.loop import Look, Stepped, Trader, Wish
 from cq.execution.replay import moments
 from cq.execution.session import described, opened
@@ -18,9 +19,10 @@ from cq.execution.start import Setup
 from cq.execution.windows import Windows
 from cq.ingest.backfill import newest
 from cq.lake import collected
+from cq.lake.resample import closing
 from cq.strategies import Strategy, with_quote
 from cq.utils.clock import stopwatch
-from cq.utils.time import bar_end, interval_ns
+from cq.utils.time import SECOND, bar_end, interval_ns
 
 if TYPE_CHECKING:
     from cq.exchanges import MarketData
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 NOTHING = {"symbol": pl.String}
 """The shape of no bars at all."""
+
+SETTLED_S = 2
+"""So long after its end a bar is known to be over: the exchange tells its time in seconds."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,8 @@ class Poller:
             bars=self._reach(now_ns),
             page_bars=self.page_bars,
         )
+        windows = self._read(found.clock_ns)
         now_ns = self.market.time_ns(now_ns)
-        windows = self._read(now_ns)
         steps = self._catch_up(windows, now_ns)
         fills: list[Fill] = []
         for ts in sorted({ts for ts, _ in found.forming.values()}):
@@ -113,8 +118,12 @@ class Poller:
         missed = (now_ns - min(seen)) // self._length if seen else 0
         return max(self.page_bars, 2 * self.strategy.warmup + max(0, missed) + 2)
 
-    def _read(self, now_ns: int) -> Windows:
-        """The tail in memory, with what the lake has that is newer."""
+    def _read(self, clock_ns: int) -> Windows:
+        """The tail in memory, with what the lake has that is newer and closed at `clock_ns`.
+
+        Another process may land a bar of one symbol before the look's clock lets it be over for
+        the others.
+        """
         interval, exchange = self.strategy.config.interval, self.market.name
         stored = set(self.lake.stored().rows())
         there = [one for one in self.symbols if (exchange, one, interval) in stored]
@@ -123,12 +132,15 @@ class Poller:
             self.lake.bars(one, interval, known[one] + 1, exchange=exchange)
             if one in known
             else self.lake.bars_before(
-                one, interval, now_ns, self._reach(now_ns), exchange=exchange
+                one, interval, clock_ns, self._reach(clock_ns), exchange=exchange
             )
             for one in there
         ]
+        ended = closing(pl.col("ts"), interval) <= clock_ns
         newer = (
-            collected(pl.concat(frames), self.lake.root) if frames else pl.DataFrame(schema=NOTHING)
+            collected(pl.concat(frames).filter(ended), self.lake.root)
+            if frames
+            else pl.DataFrame(schema=NOTHING)
         )
         if self._windows is None:
             self._windows = Windows(self.strategy, newer)
@@ -163,6 +175,12 @@ class Poller:
             self.trader.step(ts, bars, now_ns, [one for one in bars if last[one] == ts])
             for ts, bars in moments(pl.concat(fresh.values()))
         ]
+
+
+def settling_s(now_ns: int, interval: str) -> float:
+    """How long to wait until a bar that has only just ended is known to be over; mostly 0."""
+    ends = "1d" if interval in ("1w", "1M") else interval  # these end at some midnight
+    return max(0.0, SETTLED_S - (now_ns - settled(now_ns, ends)) / SECOND)
 
 
 def look(poller: Poller, now_ns: int) -> Polled:

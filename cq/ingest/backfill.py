@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import polars as pl
 
@@ -33,10 +34,21 @@ Progress = Callable[[Ingested], None]
 
 @dataclass(frozen=True)
 class Newest:
-    """What a poll brought: the reports, and the opening (ts, open) of bars still in progress."""
+    """What a poll brought: the reports, and the opening (ts, open) of bars still in progress.
+
+    `clock_ns` is the exchange's clock by which bars are closed or in progress.
+    """
 
     reports: Sequence[Ingested]
     forming: Mapping[str, tuple[int, float]]
+    clock_ns: int
+
+
+class Reply(NamedTuple):
+    """A page's rows that were not known yet, and the range that it proves, if any."""
+
+    rows: pl.DataFrame
+    proven: Range | None
 
 
 def backfill(
@@ -82,19 +94,35 @@ def newest(
 ) -> Newest:
     """Bring what is missing of the last `bars` closed bars into the lake; and the bars in progress.
 
-    The live loop's poll: at least one request a symbol, each reaching to now.
+    The live loop's poll: at least one request a symbol, each reaching to now. All replies are
+    judged by one clock once all have come, so that a bar has closed for every symbol or for none:
+    the clock is that of the beginning, and what was over by then is final in each of them. What
+    has been answered lands even when a later request fails.
     """
     native(interval, market.intervals, market.name)
-    reports, forming = [], {}
-    for symbol in symbols:
-        end = settled(now_ns, interval)
-        target = (max(0, end - bars * interval_ns(interval)), end)
-        fill = _Fill(lake, market, symbol, interval, target, now_ns, None)
-        fill.run(fill.missing() or [(end, now_ns + 1)], page_bars, now_ns + 1)
-        reports.append(fill.report)
-        if fill.forming is not None:
-            forming[symbol] = fill.forming
-    return Newest(reports, forming)
+    end = settled(now_ns, interval)
+    target = (max(0, end - bars * interval_ns(interval)), end)
+    fills = [_Fill(lake, market, one, interval, target, now_ns, None) for one in symbols]
+    asked = [(fill, fill.missing() or [(end, now_ns + 1)]) for fill in fills]
+    held: list[tuple[_Fill, Reply]] = []
+    try:
+        for fill, ranges in asked:
+            for reply in fill.replies(ranges, page_bars, now_ns + 1):
+                held.append((fill, reply))
+    finally:
+        clock_ns = min(now_ns, market.time_ns(now_ns))
+        _land_all(held, clock_ns)
+    for fill, ranges in asked:
+        fill.leave_out_the_young(ranges, clock_ns)
+    forming = {one.report.symbol: found for one in fills if (found := one.forming) is not None}
+    return Newest([fill.report for fill in fills], forming, clock_ns)
+
+
+def _land_all(held: Sequence[tuple[_Fill, Reply]], clock_ns: int) -> None:
+    for fill, reply in held:
+        fill.take(reply, clock_ns)
+    for fill in dict.fromkeys(fill for fill, _ in held):
+        fill.land()
 
 
 class _Fill:
@@ -127,37 +155,50 @@ class _Fill:
 
     def run(self, ranges: Sequence[Range], page_bars: int, reach_ns: int) -> None:
         """Ask for `ranges` and land the answers; on the way out too, whatever the reason."""
+        try:
+            for reply in self.replies(ranges, page_bars, reach_ns):
+                self.take(reply, self._clock_ns())
+            self.leave_out_the_young(ranges, self._clock_ns())
+        finally:
+            self.land()
+
+    def replies(self, ranges: Sequence[Range], page_bars: int, reach_ns: int) -> Iterator[Reply]:
+        """The exchange's answers to `ranges`, page by page."""
         one = self.report
         self.report = replace(one, asked_ns=length(ranges))
         pages = Pages(one.interval, ranges, page_bars, reach_ns)
-        try:
-            while (asked := pages.next()) is not None:
-                rows = self.market.candles(one.symbol, one.interval, *asked)
-                known_until = pages.parts[0].start
-                proven = pages.answer(asked, rows["ts"])
-                self._take(rows.filter(pl.col("ts") >= known_until), proven)
-            self._leave_out_the_young(ranges)
-        finally:
-            self._land()
+        while (asked := pages.next()) is not None:
+            rows = self.market.candles(one.symbol, one.interval, *asked)
+            known_until = pages.parts[0].start
+            proven = pages.answer(asked, rows["ts"])
+            yield Reply(rows.filter(pl.col("ts") >= known_until), proven)
 
-    def _leave_out_the_young(self, ranges: Sequence[Range]) -> None:
+    def _clock_ns(self) -> int:
+        """The exchange's clock when the run began; better known after each request."""
+        return min(self.now_ns, self.market.time_ns(self.now_ns))
+
+    def leave_out_the_young(self, ranges: Sequence[Range], clock_ns: int) -> None:
         """What is not over yet by the exchange's clock was not asked for in the end."""
         one = self.report
-        clock_ns = min(self.now_ns, self.market.time_ns(self.now_ns))
         end = max(one.start_ns, settled(clock_ns, one.interval))
         if ranges and end < one.end_ns:
             self.report = replace(one, end_ns=end, asked_ns=length(ranges, end))
 
-    def _take(self, rows: pl.DataFrame, proven: Range | None) -> None:
-        """Keep the closed bars of a reply, and the range that it proves, until they land."""
+    def take(self, reply: Reply, clock_ns: int) -> None:
+        """Keep the bars of a reply that are closed, and the range that it proves, until they land.
+
+        Of those in progress the earliest is the one that comes next: where the clock lags, the
+        one after it may be there as well.
+        """
+        rows, proven = reply
         interval = self.report.interval
-        clock_ns = min(self.now_ns, self.market.time_ns(self.now_ns))
         closed = closing(pl.col("ts"), interval) <= clock_ns
         open_bars = rows.filter(~closed, pl.col("open").is_not_null()).sort("ts")
         limit = settled(clock_ns, interval)
         if open_bars.height:
-            limit = min(limit, open_bars.item(0, "ts"))
-            self.forming = (open_bars.item(-1, "ts"), open_bars.item(-1, "open"))
+            found = (open_bars.item(0, "ts"), open_bars.item(0, "open"))
+            limit = min(limit, found[0])
+            self.forming = min(found, self.forming or found)
         bars = rows.filter(closed)
         self._frames.append(bars)
         if proven is not None and proven[0] < min(proven[1], limit):
@@ -169,7 +210,7 @@ class _Fill:
             fetched=self.report.fetched + bars.height,
         )
         if self._pages >= PAGES_A_FILE:
-            self._land()
+            self.land()
         self._tell()
 
     def _cover(self, start: int, end: int, bars: pl.DataFrame) -> None:
@@ -182,7 +223,7 @@ class _Fill:
             empty_buckets=self.report.empty_buckets + max(0, empty),
         )
 
-    def _land(self) -> None:
+    def land(self) -> None:
         """Write the bars, then what they cover: never the other way round."""
         frames, answered = self._frames, self._answered
         self._frames, self._answered, self._pages = [], [], 0

@@ -22,8 +22,9 @@ from exchange import Bar, Exchange
 from cq.cli.main import run
 from cq.execution.journal import Journal
 from cq.execution.session import locked
+from cq.execution.stopping import Stopped, Told
 from cq.lake import Lake
-from cq.utils.time import DAY
+from cq.utils.time import DAY, SECOND
 
 TODAY = time.time_ns() // DAY * DAY
 """Daily bars, so that no bar ends while these tests run."""
@@ -111,6 +112,31 @@ def test_one_look_fetches_decides_fills_and_writes_it_all_down(
     assert online.rows("select event from order_events order by id") == [("created",), ("filled",)]
     stored = Lake(online.root / "lake").bars("BTC-BRL", "1d").collect()
     assert stored["ts"].max() == TODAY - DAY  # the bar in progress stays out
+
+
+def test_cron_looks_once_the_bar_that_has_just_ended_is_known_to_be_over(
+    online: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cq.utils.clock.now_ns", lambda: TODAY + SECOND // 2)
+    waited: list[float] = []
+    monkeypatch.setattr(Told, "pause", lambda _, seconds: waited.append(seconds))
+    assert online.live("--paper", "--once") == 0
+    assert waited == [1.5]
+    assert online.rows("select count(*) from steps") == [(1,)]
+
+
+def test_told_to_stop_cron_waits_for_no_bar(
+    online: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(self: Told, seconds: float) -> None:
+        del seconds
+        self.set()
+        raise Stopped
+
+    monkeypatch.setattr(Told, "pause", stop)
+    assert online.live("--paper", "--once") == 0
+    assert online.rows("select count(*) from steps") == [(0,)]
+    assert "stopped; all is in" in capsys.readouterr().err
 
 
 def test_a_second_look_goes_on_and_finds_nothing_new(

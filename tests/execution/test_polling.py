@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from cq.backtest.single import run as backtest
 from cq.errors import ExchangeError, Refused, Unavailable, UsageError
 from cq.execution.journal import Journal
-from cq.execution.polling import Polled, Poller, polling, run
+from cq.execution.polling import Polled, Poller, polling, run, settling_s
 from cq.execution.start import Setup
 from cq.execution.stopping import Heeding, Stopped, Told
 from cq.execution.summary import summary, trades
@@ -42,6 +42,8 @@ class Exchange:
     fails: list[ExchangeError] = field(default_factory=list)
     late: dict[str, int] = field(default_factory=dict)
     """How long after its opening a symbol's bar has its first trade."""
+    lag_ns: int = 0
+    """How late its clock may be, as far as anybody knows."""
 
     def candles(self, symbol: str, interval: str, start_ns: int, end_ns: int) -> pl.DataFrame:
         self.asked += 1
@@ -52,7 +54,7 @@ class Exchange:
         return self.bars.filter(seen, pl.col("symbol") == symbol)
 
     def time_ns(self, now_ns: int) -> int:
-        return now_ns
+        return now_ns - self.lag_ns
 
 
 def hours(symbol: str, closes: list[float]) -> pl.DataFrame:
@@ -271,6 +273,47 @@ def test_after_a_pause_only_the_newest_bar_is_decided_on(place: Place) -> None:
     assert {one["symbol"] for one in missed} == {"BTC-BRL", "ETH-BRL"}
     assert "8 bars passed unseen" in missed[0]["reason"]
     assert place.rows("select count(*) from equity") == [(hour + 10,)]  # the curve has no hole
+
+
+def test_a_look_just_after_a_bars_end_fills_at_the_bar_that_came_next(place: Place) -> None:
+    place.exchange.lag_ns = SECOND
+    with place.poller() as poller:
+        for hour in range(12):
+            place.look(poller, FIRST_LOOK + hour * HOUR)
+    waited = "select distinct fill_ts - decided_ts from orders"
+    assert place.rows(waited) == [(HOUR,)]
+
+
+def test_a_bar_that_another_process_lands_early_waits_for_those_of_the_other_symbols(
+    place: Place,
+) -> None:
+    place.exchange.lag_ns = SECOND
+    with place.poller() as poller:
+        place.look(poller, FIRST_LOOK + 30 * SECOND)
+        ended = place.exchange.bars.filter(pl.col("ts") == BEGIN + 40 * HOUR).head(1)
+        place.lake.write("ohlcv", ended, source="stream", now_ns=FIRST_LOOK + HOUR)
+        assert place.look(poller, FIRST_LOOK + HOUR).steps == []
+        (step,) = place.look(poller, FIRST_LOOK + HOUR + 2 * SECOND).steps
+    assert [one.symbol for one in step.decisions] == ["BTC-BRL", "ETH-BRL"]
+
+
+@pytest.mark.parametrize(
+    ("now", "interval", "seconds"),
+    [
+        ("2026-03-02T10:00:00.100", "1h", 1.9),
+        ("2026-03-02T10:00:02", "1h", 0),
+        ("2026-03-02T10:59:59.999", "1h", 0),
+        ("2026-03-02T10:00:00", "1d", 0),
+        ("2026-03-02T00:00:01", "1d", 1),
+        ("2026-03-02T00:00:01", "1w", 1),
+        ("2026-03-05T00:00:01", "1M", 1),  # a month may begin on any day
+        ("2026-03-05T09:00:01", "1M", 0),
+    ],
+)
+def test_a_bar_that_has_only_just_ended_is_known_to_be_over_two_seconds_later(
+    now: str, interval: str, seconds: float
+) -> None:
+    assert settling_s(parse_time(now), interval) == pytest.approx(seconds)
 
 
 def test_a_silent_market_is_an_alert_once_and_no_order(place: Place) -> None:

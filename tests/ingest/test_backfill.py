@@ -357,6 +357,62 @@ def test_newest_tells_no_open_before_the_first_trade_of_the_bar(lake, btc):
     assert max(stored(lake)) == START + 99 * HOUR
 
 
+class Lagging:
+    """A market whose clock is known to be late by so much at most, after each request anew."""
+
+    def __init__(self, market, *lags):
+        self.market, self.name, self.intervals = market, market.name, market.intervals
+        self.lags = list(lags)
+
+    def candles(self, *asked):
+        rows = self.market.candles(*asked)
+        if len(self.lags) > 1:
+            self.lags.pop(0)
+        return rows
+
+    def time_ns(self, now_ns):
+        return now_ns - self.lags[0]
+
+
+END = START + 100 * HOUR + SECOND // 2
+"""Just after the end of a bar; the next one has its first trade."""
+
+
+@pytest.mark.parametrize("page_bars", [1000, 3, 1])
+def test_of_two_bars_in_progress_the_earlier_is_the_next_one(lake, btc, page_bars):
+    btc.clock = lambda: END
+    market = Lagging(btc.market(), SECOND)
+    said = newest(market, lake, ["BTC-BRL"], "1h", END, bars=24, page_bars=page_bars)
+    before = START + 99 * HOUR
+    assert max(stored(lake)) < before
+    assert said.forming == {"BTC-BRL": (before, float(btc.markets[BTC][before][0]))}
+
+
+def test_a_bar_has_closed_for_every_symbol_of_a_look_or_for_none(lake, btc):
+    btc.clock = lambda: END
+    btc.markets["ETH-BRL", "1h"] = bars(START, HOUR, range(102))
+    market = Lagging(btc.market(), SECOND, SECOND, SECOND // 10)
+    said = newest(market, lake, ["BTC-BRL", "ETH-BRL"], "1h", END)
+    assert max(stored(lake)) == max(stored(lake, "ETH-BRL")) == START + 99 * HOUR
+    assert {ts for ts, _ in said.forming.values()} == {START + 100 * HOUR}
+
+
+@pytest.mark.parametrize("error", [Unreachable("/candles", "gone"), KeyboardInterrupt()])
+def test_what_a_look_was_answered_before_it_failed_has_landed(lake, btc, error):
+    market = Lagging(btc.market(), 0)
+
+    def candles(symbol, *asked):
+        if symbol == "ETH-BRL":
+            raise error
+        return btc.market().candles(symbol, *asked)
+
+    market.candles = candles
+    with pytest.raises(type(error)):
+        newest(market, lake, ["BTC-BRL", "ETH-BRL", "SOL-BRL"], "1h", NOW, page_bars=20)
+    assert max(stored(lake)) == START + 99 * HOUR
+    assert known(lake)[-1][1] == START + 100 * HOUR
+
+
 def test_polling_through_the_hours_brings_every_bar_once(lake, btc):
     market = btc.market()
     for step in range(0, 4 * 60, 7):
