@@ -74,8 +74,10 @@ def quiet(t: int, last: int, w: World) -> int:
     held, begun = one.held, t
     guarded = held != 0.0 and (terms.stop or terms.take or terms.trail)
     while t < last:
-        if wakes(w.target[t], one, terms) or (guarded and not passes(t, one, w)):
+        if wakes(w.target[t], one, terms) or (guarded and touched(t, one, w)):
             break
+        if guarded:
+            lift(t, one, w)
         worth = held * w.close[t]
         write_down(t, cash, worth, abs(worth), w)
         t += 1
@@ -85,7 +87,7 @@ def quiet(t: int, last: int, w: World) -> int:
 
 
 def all_quiet(t: int, last: int, w: World) -> int:
-    """The same of several markets."""
+    """The same of several markets; none is moved before all are known to leave the moment alone."""
     terms, cash = w.terms[0], w.purse[0].cash
     for s in range(terms.symbols):
         one, due = w.book[s], w.ring[s].target
@@ -97,14 +99,17 @@ def all_quiet(t: int, last: int, w: World) -> int:
             i, one = s * terms.moments + t, w.book[s]
             if wakes(w.target[i], one, terms):
                 return t
-            if guarded and one.held != 0.0 and w.open[i] == w.open[i] and not passes(i, one, w):
+            if guarded and one.held != 0.0 and w.open[i] == w.open[i] and touched(i, one, w):
                 return t
         net, gross = 0.0, 0.0
         for s in range(terms.symbols):
-            c, one = w.close[s * terms.moments + t], w.book[s]
+            i, one = s * terms.moments + t, w.book[s]
+            c = w.close[i]
             if c == c:
                 one.mark = c
             if one.held != 0.0:
+                if guarded and c == c:
+                    lift(i, one, w)
                 net += one.held * one.mark
                 gross += abs(one.held) * one.mark
         write_down(t, cash, net, gross, w)
@@ -130,19 +135,23 @@ def wakes(target: float, one: Any, terms: Any) -> bool:
     return not still or terms.max_position <= 0.0
 
 
-def passes(i: int, one: Any, w: World) -> bool:
-    """Whether the bar of cell `i` leaves the position's levels alone; its best price lifts them."""
+def touched(i: int, one: Any, w: World) -> bool:
+    """Whether the bar of cell `i` reaches one of the position's levels."""
     h, low = w.high[i], w.low[i]
     if one.held > 0.0:
-        best, touched, better = h, low <= one.floor or h >= one.take, h > one.peak
+        return bool(low <= one.floor or h >= one.take)
+    return bool(h >= one.floor or low <= one.take)
+
+
+def lift(i: int, one: Any, w: World) -> None:
+    """Let the best price of a bar that reached no level raise them for the bars after it."""
+    if one.held > 0.0:
+        best, better = w.high[i], w.high[i] > one.peak
     else:
-        best, touched, better = low, h >= one.floor or low <= one.take, low < one.peak
-    if touched:
-        return False
+        best, better = w.low[i], w.low[i] < one.peak
     if better:
         one.peak = best
         pull_up(one, w.terms[0])
-    return True
 
 
 def borrow(t: int, w: World) -> None:
@@ -234,8 +243,10 @@ def all_levels(t: int, w: World) -> None:
             continue
         if one.fresh and not terms.entry_bar:
             continue
-        if terms.by_fine or not passes(i, one, w):
+        if terms.by_fine or touched(i, one, w):
             levels(s, t, w)
+        else:
+            lift(i, one, w)
 
 
 def at_close(t: int, w: World) -> int:

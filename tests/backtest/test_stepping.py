@@ -131,6 +131,19 @@ def case(seed, *, plain=False, fine=False, shorts=True, size=16):
     return bars, rules
 
 
+def calm(seed):
+    """Few decisions, no clock that ticks at every bar, and stops that follow prices."""
+    bars, said = case(seed, size=40)
+    pick = random.Random(seed).choice
+    for bar in bars:
+        bar.act = False
+        if pick([True] * 7 + [False]):
+            bar.target = None
+    quiet = {"latency": 0, "max_bars": 0, "borrow": 0.0, "participation": None, "impact": False}
+    trail = pick([("share", 0.03137), ("share", 0.10071), ("distance", 0.10071)])
+    return bars, replace(said, **quiet, short=pick([False, True]), trail=trail)
+
+
 def markets_of(bars):
     found = []
     for symbol in sorted({bar.symbol for bar in bars}):
@@ -227,6 +240,26 @@ def test_every_kind_of_order_is_that_of_the_slow_engine(seed):
 def test_over_longer_histories_too(seed):
     bars, said = case(seed, size=30)
     assert_agrees(bars, said)
+
+
+@AGREES
+@given(SEEDS)
+def test_over_quiet_stretches_too(seed):
+    bars, said = calm(seed)
+    assert_agrees(bars, said)
+
+
+@pytest.mark.parametrize("name", ["A-B", "Z-B"])
+def test_a_trailing_stop_is_not_lifted_by_its_own_bar_while_another_market_decides(name):
+    prices = [(100, 100, 100, 100), (100, 101, 99, 100), (100, 101, 99, 100), (110, 120, 107, 115)]
+    bars = [slow.Bar(n * HOUR, name, *map(float, one)) for n, one in enumerate(prices)]
+    others = [slow.Bar(n * HOUR, "M-B", 50.0, 50.0, 50.0, 50.0) for n in range(len(prices))]
+    for one in bars + others:
+        one.said = dict.fromkeys(LEVELS, math.nan)
+    bars[0].target, others[3].target = 0.4, 0.4  # decided in the bar whose low is 107
+    said = slow.Rules(trail=("share", 0.1))
+    made = assert_agrees(bars + others, said)
+    assert [one.symbol for one in made.fills] == [name]
 
 
 @AGREES
