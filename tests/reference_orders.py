@@ -155,7 +155,7 @@ class Engine:
         d = self.rules.decimals
         return qty if d is None else round(qty * 10**d) / 10**d
 
-    def slipped(self, buying, reference, qty, bar):
+    def slipped(self, buying, reference, qty, bar, order):
         r = self.rules
         move = r.bps / 10_000
         if r.tick:
@@ -163,7 +163,10 @@ class Engine:
         if r.impact:
             move += bar.impact * math.sqrt(qty)
         move = min(move, 0.99)
-        return self.on_tick(reference * (1 + move if buying else 1 - move), buying)
+        price = self.on_tick(reference * (1 + move if buying else 1 - move), buying)
+        if order.kind == "stop_limit":
+            price = min(price, order.limit) if buying else max(price, order.limit)
+        return price
 
     def wanted(self, target, equity, price):
         r = self.rules
@@ -203,7 +206,7 @@ class Engine:
         buying = delta > 0
         taker, maker, minimum = self.fees(ts)
         rate = maker if resting else taker
-        price = self.slipped(buying, reference, abs(delta), bar) if slips else reference
+        price = self.slipped(buying, reference, abs(delta), bar, order) if slips else reference
         size = abs(delta)
         room = (r.max_gross * equity - self.others(s)) / reference
         if buying:
@@ -233,7 +236,7 @@ class Engine:
                 order.left = size if buying else -size
                 return
             if slips:
-                price = self.slipped(buying, reference, done, bar)
+                price = self.slipped(buying, reference, done, bar, order)
             if not buying and max(rate * done * price, minimum) > self.cash + done * price:
                 order.left = -size
                 return
@@ -311,10 +314,13 @@ class Engine:
                     best, why = moving, "trailing_stop"
         return best, why
 
-    def look(self, bar, prices, since):
-        """Close the position if `prices` (open, high, low, close) reach one of its levels."""
+    def look(self, bar, prices, since, came):
+        """Close the position if `prices` (open, high, low, close) reach one of its levels.
+
+        `came` is what the market stood at when this began to count.
+        """
         s = bar.symbol
-        o, h, low, c = prices
+        _, h, low, c = prices
         p = self.position[s]
         long = p.qty > 0
         stop, why = self.stop_of(s)
@@ -323,10 +329,10 @@ class Engine:
         def beyond(price, mark):
             return price <= mark if long else price >= mark
 
-        if since == "all" and stop is not None and beyond(o, stop):
-            return self.close(bar, o, why)
-        if since == "all" and p.take is not None and beyond(p.take, o):
-            return self.close(bar, o, "take_profit")
+        if stop is not None and beyond(came, stop):
+            return self.close(bar, came, why)
+        if p.take is not None and beyond(p.take, came):
+            return self.close(bar, came, "take_profit")
         if stop is not None and beyond(worst, stop):
             return self.close(bar, stop, why)
         sure = c if since == "after a limit" else best
@@ -383,11 +389,12 @@ class Engine:
         opened = False
         pieces = bar.fine or [(bar.open, bar.high, bar.low, bar.close)]
         for n, prices in enumerate(pieces):
-            order, since = self.order.get(s), "all"
+            order, since, came = self.order.get(s), "all", prices[0]
             if order is not None and order.kind != "market":
                 found = self.meets(order, prices, order.age == 0 and n == 0)
                 if found:
                     price, since, rested = found
+                    came = price
                     before = self.position[s].qty
                     slips = order.kind == "stop" or (
                         order.kind == "stop_limit" and since == "after a stop"
@@ -399,7 +406,7 @@ class Engine:
                 else:
                     since = "all"
             if opened and self.position[s].qty != 0:
-                self.look(bar, prices, since)
+                self.look(bar, prices, since, came)
         order = self.order.get(s)
         if order is not None and order.kind != "market":
             order.age += 1
@@ -532,7 +539,7 @@ class Engine:
                 (bars[s].open, bars[s].high, bars[s].low, bars[s].close)
             ]:
                 if self.position[s].qty:
-                    self.look(bars[s], prices, "all")
+                    self.look(bars[s], prices, "all", prices[0])
         resting = [s for s in sorted(bars) if s in self.order and self.order[s].kind != "market"]
         equity = self.equity() if resting else 0.0
         opens = {s: bar.open for s, bar in bars.items()}

@@ -19,6 +19,7 @@ EACH_MOMENT: Final = ("borrow", "at_open", "all_levels", "at_close", "write_down
 
 EACH_ORDER: Final = (
     *("take_up", "note", "arises", "enqueue", "worth_of", "carry_out", "others_of", "execute"),
+    "slipped",
     *("desired", "allowed", "payable", "priced", "fee_of", "cut", "tidied"),
 )
 """What every order goes through: to call with all of World takes longer than what is done there."""

@@ -46,7 +46,8 @@ def doubts(
     if rules.unit != "fraction" or max(most, -least) > rules.max_position * (1 + HAIR):
         found += [f"{where}: {one}" for one in _cut(markets, rules, made)]
     found += [f"{where}: {one}" for one in _together(markets, rules, made)]
-    found += [f"{where}: {one}" for one in _beyond(markets, rules)]
+    beyond = _beyond(markets, rules) if rules.orders.entry == "market" else _at_once(made, rules)
+    found += [f"{where}: {one}" for one in beyond]
     found += [f"{where}: {one}" for one in _untraded(markets, rules, made)]
     return found
 
@@ -158,7 +159,7 @@ def _beyond(markets: Sequence[Market], rules: Rules) -> Iterator[str]:
     for name, level, side in (
         ("stop_loss", rules.orders.stop, 1.0), ("take_profit", rules.orders.take, -1.0),
     ):  # fmt: skip
-        if level is None or level.kind != "price" or rules.orders.entry != "market":
+        if level is None or level.kind != "price":
             continue
         for one in markets:
             price = one.levels["stop" if side > 0 else "take"]
@@ -173,6 +174,29 @@ def _beyond(markets: Sequence[Market], rules: Rules) -> Iterator[str]:
                     f"the close at which a position was decided, first {price[first]:g} with a "
                     f"close of {one.close[first]:g} at {iso(int(one.ts[first]))}; such a position "
                     "ends where it begins"
+                )
+
+
+def _at_once(made: Simulation, rules: Rules) -> Iterator[str]:
+    """Positions of entries that waited, ended where they began: a level lay beyond that price."""
+    fills = made.fills
+    paid = np.sign(fills.signed) * fills.slippage / np.abs(fills.signed)
+    came = fills.price - paid
+    for name, level in (("stop_loss", rules.orders.stop), ("take_profit", rules.orders.take)):
+        if level is None or level.kind != "price" or name not in fills.reasons:
+            continue
+        for symbol in fills.symbols:
+            rows = fills.rows_of(symbol)
+            entry, exit_ = rows[:-1], rows[1:]
+            same = np.isclose(came[entry], came[exit_], rtol=HAIR, atol=0.0)
+            same &= fills.ts[entry] == fills.ts[exit_]
+            same &= fills.why[exit_] == fills.reasons.index(name)
+            if same.any():
+                first = int(entry[same.argmax()])
+                yield (
+                    f"{int(same.sum())} times the {name} of {symbol} lay on the wrong side of the "
+                    f"price at which an entry was filled, first of {came[first]:g} at "
+                    f"{iso(int(fills.ts[first]))}; such a position ends where it begins"
                 )
 
 

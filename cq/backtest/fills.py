@@ -16,7 +16,7 @@ from cq.backtest.arithmetic import (
     tidied,
     to_tick,
 )
-from cq.backtest.world import MARKET, NONE, World
+from cq.backtest.world import MARKET, NONE, STOP_LIMIT, World
 
 
 def execute(
@@ -96,6 +96,16 @@ def worth_of(w: World) -> float:
     return cash + worth
 
 
+def slipped(
+    buying: int, reference: float, qty: float, impact: float, one: Any, terms: Any
+) -> float:
+    """What is paid or got around `reference`; a stop-limit that fires keeps to its limit."""
+    price = priced(buying, reference, qty, terms.move, terms.half_ticks, terms.tick, impact)
+    if one.kind != STOP_LIMIT:
+        return price
+    return min(price, one.limit) if buying else max(price, one.limit)
+
+
 def carry_out(
     s: int, when: int, reference: float, equity: float, resting: int, slips: int, w: World
 ) -> None:
@@ -114,11 +124,9 @@ def carry_out(
         delta = wanted - one.held
     buying = 1 if delta > 0.0 else 0
     price = reference
+    impact = w.impact[i] if terms.by_impact else 0.0
     if slips:
-        impact = w.impact[i] if terms.by_impact else 0.0
-        price = priced(
-            buying, reference, abs(delta), terms.move, terms.half_ticks, terms.tick, impact
-        )
+        price = slipped(buying, reference, abs(delta), impact, one, terms)
     rate = w.dated[when * terms.each_rate + (1 if resting else 0)]
     grows = not whole and (delta >= 0.0 or -delta > one.held)
     others = others_of(s, w) if grows else 0.0  # only then does anybody ask
@@ -138,7 +146,7 @@ def carry_out(
             one.left = signed
             return
         if slips and terms.by_impact:
-            price = priced(buying, reference, qty, terms.move, terms.half_ticks, terms.tick, impact)
+            price = slipped(buying, reference, qty, impact, one, terms)
         fee = fee_of(qty, price, rate, w.dated[when * terms.each_rate + 2])
         if not buying and fee > w.purse[0].cash + qty * price:
             one.left = signed

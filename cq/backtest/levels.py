@@ -38,22 +38,25 @@ def bar_again(s: int, was: float, w: World) -> None:
         w.book[s].barred = 1.0 if was > 0.0 else -1.0
 
 
-def watch(s: int, t: int, o: float, h: float, low: float, c: float, since: int, w: World) -> None:
+def watch(
+    s: int, t: int, came: float, h: float, low: float, c: float, since: int, w: World
+) -> None:
     """Hold one bar (or finer bar) against the levels of a position; the stop comes first.
 
     `since` says what part of the bar the position has seen: 0 all of it, 1 what came after a stop
-    order's price, 2 what came after a limit's.
+    order's price, 2 what came after a limit's. `came` is the price at which that part begins: a
+    level that lies beyond it already is left at that price.
     """
     one, terms = w.book[s], w.terms[0]
     sign = 1.0 if one.held > 0.0 else -1.0
     worst, best = (low, h) if sign > 0.0 else (h, low)
     why = BY_STOP if one.floor == one.stop else BY_TRAIL
-    if since == 0 and (o - one.floor) * sign <= 0.0:
-        leave(s, t, o, why, w)
+    if (came - one.floor) * sign <= 0.0:
+        leave(s, t, came, why, w)
         return
     stopped = (worst - one.floor) * sign <= 0.0
-    if since == 0 and (o - one.take) * sign >= 0.0 and not (stopped and terms.stop_first):
-        leave(s, t, o, BY_TAKE, w)
+    if (came - one.take) * sign >= 0.0 and not (stopped and terms.stop_first):
+        leave(s, t, came, BY_TAKE, w)
         return
     if stopped:
         leave(s, t, one.floor, why, w)

@@ -77,12 +77,13 @@ def reach(
     s: int, t: int, o: float, h: float, low: float, c: float, first: int, equity: float, w: World
 ) -> None:
     """The same against one bar, or one finer bar; `first` says that it opens the bar."""
-    one, since = w.book[s], 0
+    one, since, came = w.book[s], 0, o
     if one.kind > MARKET:
         buying = 1 if one.target > 0.0 else 0
         new = 1 if first and one.waited == 0 else 0
         price, since, rested = met(s, buying, o, h, low, new, w)
         if price == price:
+            came = price
             before, kind = one.held, one.kind
             slips = 1 if kind == STOP or (kind == STOP_LIMIT and since == 1) else 0
             carry_out(s, 2 * t, price, equity, rested, slips, w)
@@ -91,4 +92,4 @@ def reach(
             if before == 0.0 and one.held != 0.0:
                 one.born = 1
     if one.born and one.held != 0.0 and w.terms[0].entry_bar:
-        watch(s, t, o, h, low, c, since, w)
+        watch(s, t, came, h, low, c, since, w)

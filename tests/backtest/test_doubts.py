@@ -96,3 +96,31 @@ def test_a_target_at_the_last_bar_alone_asks_for_nothing_yet():
 def test_a_level_on_the_wrong_side_is_said(orders, column, said):
     assert said in warnings(FLAT.with_columns(at=column), orders=orders)[0]
     assert warnings(FLAT.with_columns(at=210.0 - column), orders=orders) == []
+
+
+@pytest.mark.parametrize(
+    ("orders", "at", "came", "price", "said"),
+    [
+        ({"entry": "limit", "offset": 0.05, "stop_loss": {"column": "at"}}, 97.0, "stop_loss", 95.0,
+         "1 times the stop_loss of A-B lay on the wrong side of the price at which an entry was "
+         "filled, first of 95 at 1970-01-01T01:00:00Z; such a position ends where it begins"),
+        ({"entry": "limit", "offset": 0.05, "take_profit": {"column": "at"}}, 90.0, "take_profit",
+         95.0, "1 times the take_profit of A-B lay"),
+        ({"entry": "stop", "offset": 0.05, "take_profit": {"column": "at"}}, 103.0, "take_profit",
+         105.0, "1 times the take_profit of A-B lay"),
+    ],
+)  # fmt: skip
+def test_a_level_beyond_the_price_that_a_waiting_entry_came_to_ends_it_there_and_is_said(
+    orders, at, came, price, said
+):
+    frame = bars(100.0, 100.0, 100.0).with_columns(
+        open=pl.Series([100.0, 100.0, 100.0]),
+        high=pl.Series([100.0, 106.0, 100.0]),
+        low=pl.Series([100.0, 94.5, 100.0]),
+        at=pl.lit(at),
+        target=pl.Series([1.0, None, None]),
+    )
+    made = cq.backtest(frame, orders=orders, **FREE)
+    assert made.trades["price"].to_list() == [price, price]
+    assert made.trades["reason"].to_list() == ["signal", came]
+    assert [one for one in made.config["warnings"] if said in one]

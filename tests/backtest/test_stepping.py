@@ -144,6 +144,18 @@ def calm(seed):
     return bars, replace(said, **quiet, short=pick([False, True]), trail=trail)
 
 
+def at_prices(seed):
+    """Stops and targets that are prices, now and then on the wrong side."""
+    bars, said = case(seed, shorts=True)
+    pick = random.Random(seed).choice
+    for bar in bars:
+        for name in ("stop", "take"):
+            near = round(bar.close * pick([0.9, 0.97, 0.995, 1.0, 1.004, 1.03, 1.1]), 6)
+            bar.said[name] = pick([near, near, math.nan])
+    levels = {name: pick([None, ("price", None), ("price", None)]) for name in ("stop", "take")}
+    return bars, replace(said, **levels)
+
+
 def markets_of(bars):
     found = []
     for symbol in sorted({bar.symbol for bar in bars}):
@@ -246,6 +258,13 @@ def test_over_longer_histories_too(seed):
 @given(SEEDS)
 def test_over_quiet_stretches_too(seed):
     bars, said = calm(seed)
+    assert_agrees(bars, said)
+
+
+@AGREES
+@given(SEEDS)
+def test_levels_that_are_prices_are_those_of_the_slow_engine(seed):
+    bars, said = at_prices(seed)
     assert_agrees(bars, said)
 
 
