@@ -101,9 +101,10 @@ def slipped(
 ) -> float:
     """What is paid or got around `reference`; a stop-limit that fires keeps to its limit."""
     price = priced(buying, reference, qty, terms.move, terms.half_ticks, terms.tick, impact)
-    if one.kind != STOP_LIMIT:
-        return price
-    return min(price, one.limit) if buying else max(price, one.limit)
+    if one.kind == STOP_LIMIT:
+        limit: float = one.limit
+        price = min(price, limit) if buying else max(price, limit)
+    return price
 
 
 def carry_out(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, Final
 from warnings import catch_warnings, filterwarnings
 
 from pydantic import ValidationError
@@ -21,6 +21,7 @@ from cq.strategies.crossover import CROSSOVER
 from cq.strategies.macd import MACD
 from cq.strategies.pairs import PAIRS
 from cq.strategies.problems import one_line
+from cq.strategies.sizing import FixedFraction
 from cq.utils.yamls import Document, Keys, parse_value, read_yaml
 
 KINDS: dict[str, Kind] = {
@@ -32,6 +33,9 @@ KINDS: dict[str, Kind] = {
     "equal_weight": EQUAL_WEIGHT,
 }
 """Every strategy that comes with cq, by its `kind`."""
+
+SIZING: Final = ("sizing", "kind")
+"""Where the kind of sizing is said."""
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Strategy:
@@ -52,7 +56,7 @@ def variants(
     path = Path(path)
     document = _read(path)
     below = dict(document.value)
-    said = [_override(below, one) for one in overrides]
+    said = _put(below, [_parsed(one) for one in overrides])
     below.setdefault("name", path.stem)
 
     def where(keys: Keys) -> str:
@@ -80,9 +84,8 @@ def _maker(
     option: str,
 ) -> Callable[[Mapping[str, Any]], Strategy]:
     def made(values: Mapping[str, Any]) -> Strategy:
-        value, names = dict(below), [tuple(name.split(".")) for name in values]
-        for keys, one in zip(names, values.values(), strict=True):
-            _put(value, keys, one)
+        value = dict(below)
+        names = _put(value, [(tuple(name.split(".")), one) for name, one in values.items()])
 
         def place(keys: Keys) -> str:
             over = [one for one in names if keys and one[: len(keys)] == keys]
@@ -123,25 +126,30 @@ def _read(path: Path) -> Document:
         raise StrategyError(error.where, error.problem) from None
 
 
-def _override(value: dict[str, Any], text: str) -> Keys:
-    """Put one `key=value` into the nested values; return the key's path."""
+def _parsed(text: str) -> tuple[Keys, Any]:
+    """The path and the value of one `key=value`."""
     key, equals, said = text.partition("=")
     keys = tuple(key.strip().split("."))
     if not equals or not all(keys):
         raise StrategyError(f"--set {text}", "expected KEY=VALUE, such as fast=10")
-    _put(value, keys, parse_value(said))
-    return keys
+    return keys, parse_value(said)
 
 
-def _put(value: dict[str, Any], keys: Keys, said: Any) -> None:
-    """Put `said` into the nested values, none of which is changed where others may hold it."""
-    inner = value
-    for part in keys[:-1]:
-        inner[part] = dict(inner[part]) if isinstance(inner.get(part), dict) else {}
-        inner = inner[part]
-    if keys[-1] == "kind" and len(keys) > 1 and inner.get("kind") != said:
-        inner.clear()  # the parameters of another kind would not fit
-    inner[keys[-1]] = said
+def _put(value: dict[str, Any], said: Sequence[tuple[Keys, Any]]) -> list[Keys]:
+    """Put what was said into the nested values; the paths, in the order in which they were said.
+
+    None of the values is changed where others may hold it. Another kind of sizing lets go of the
+    parameters of the one before, never of those that are said beside it.
+    """
+    for keys, one in sorted(said, key=lambda pair: pair[0] != SIZING):
+        inner = value
+        for part in keys[:-1]:
+            inner[part] = dict(inner[part]) if isinstance(inner.get(part), dict) else {}
+            inner = inner[part]
+        if keys == SIZING and inner.get("kind", FixedFraction().kind) != one:
+            inner.clear()
+        inner[keys[-1]] = one
+    return [keys for keys, _ in said]
 
 
 def _kind(value: dict[str, Any], path: Path, where: Any) -> tuple[Kind, Path | None]:

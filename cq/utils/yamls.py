@@ -83,12 +83,16 @@ def read_yaml(path: Path, beside: Path | None = None) -> Document:
 
 
 def parse_scalar(text: str) -> Any:
-    """A value as it would be read from YAML: `3` is a number, `null` is None, `a,b` is text."""
+    """A value as it would be read from YAML: `3` is a number, `null` is None, `a,b` is text.
+
+    What stands in quotes is the text within.
+    """
     try:
         value = yaml.load(text, Loader)  # noqa: S506  # Loader is the safe one
     except (yaml.YAMLError, ValueError):
         return text
-    return value if isinstance(value, (int, float, bool, list, type(None))) else text
+    quoted = isinstance(value, str) and text.lstrip()[:1] in ('"', "'")
+    return value if quoted or isinstance(value, (int, float, bool, list, type(None))) else text
 
 
 def parse_value(text: str) -> Any:

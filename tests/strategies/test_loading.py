@@ -71,6 +71,27 @@ def test_another_kind_of_sizing_drops_the_parameters_of_the_first(file):
     strategy = load(file, ["sizing.kind=volatility_target", "sizing.window=48"])
     assert strategy.config.sizing == VolatilityTarget(window=48)
     assert strategy.warmup == 49
+    other_way = load(file, ["sizing.window=48", "sizing.kind=volatility_target"])
+    assert other_way.config == strategy.config
+
+
+def test_the_kind_of_sizing_that_is_in_force_keeps_its_parameters(file):
+    assert load(file, ["sizing.kind=fixed_fraction"]).config.sizing.fraction == 0.5
+    file.write_text(GOOD.replace("  kind: fixed_fraction\n", ""))
+    assert load(file, ["sizing.kind=fixed_fraction"]).config.sizing.fraction == 0.5
+
+
+@pytest.mark.parametrize("kind", ["fixed_bps", "participation", "square_root"])
+@pytest.mark.parametrize("first", [True, False])
+def test_another_kind_of_slippage_keeps_what_all_of_them_know(file, kind, first):
+    file.write_text(GOOD + "backtest: {slippage: {participation: 0.2, bps: 30}}\n")
+    said = [f"backtest.slippage.kind={kind}", "backtest.slippage.bps=50"]
+    slippage = load(file, said if first else said[::-1]).config.backtest["slippage"]
+    assert slippage == {"kind": kind, "bps": 50, "participation": 0.2}
+
+
+def test_what_stands_in_quotes_is_text(file):
+    assert load(file, ['name="7"']).config.name == "7"
 
 
 def test_a_mapping_may_stand_on_the_command_line(file):

@@ -78,6 +78,12 @@ GRIDS = {
         CROSS + "liquidity: {{min_turnover: 2400, min_active: 0.5, window: 24}}\n",
         {"fast": [3, 5], "slow": [9, 20]},
     ),
+    "sizings": (
+        BARE + "sizing: {{fraction: 0.7}}\n",
+        {
+            "sizing.fraction": [0.2, 0.5], "sizing.kind": ["fixed_fraction", "inverse_volatility"],
+        },
+    ),
     "macd": (
         "kind: macd\nsymbols: [{symbols}]\ninterval: 1h\nfast: 5\nslow: 12\nsignal: 4\n",
         {"fast": [4, 5], "trend": [0, 30], "backtest.allow_short": [True], "shorts": [True]},
@@ -237,6 +243,13 @@ def test_a_strategy_that_is_there_already_is_swept_as_its_file_is(strategy):
     bars, grid = market(300), {"fast": [2, 5], "orders.trailing_stop": [0.05, 0.1]}
     found = sweep(bars, load(strategy()), grid)
     assert found.trials.equals(sweep(bars, strategy(), grid).trials)
+
+
+def test_settings_that_are_text_are_those_of_a_backtest(strategy):
+    bars = market(300)
+    said = {"fill": "next_close", "profile": "vectorbt", "slippage": {"kind": "fixed_bps"}}
+    found = sweep(bars, strategy(), {"fast": [2, 5]}, **said)
+    assert_same(bars, strategy(), found, **said)
 
 
 def test_the_best_come_first_whatever_best_means(strategy):

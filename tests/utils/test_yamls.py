@@ -56,6 +56,10 @@ def test_numbers_lists_truth_and_null_are_read_as_yaml_does():
     ]  # fmt: skip
 
 
+def test_what_stands_in_quotes_is_the_text_within():
+    assert [parse_scalar(text) for text in ('"3"', "'a,b'", '"a\\"b"')] == ["3", "a,b", 'a"b']
+
+
 def test_values_of_no_file_say_their_place_themselves():
     document = Document.of({"a": 1}, lambda keys: f"--set {'.'.join(keys)}")
     assert document.where(("a",)) == "--set a"
