@@ -86,7 +86,8 @@ def _check_moments(market: Market) -> None:
         ts = market.ts
         twice = iso(int(ts[1:][ts[1:] <= ts[:-1]][0]))
         raise DataError(
-            f"bars of {market.symbol} repeat, first {twice}; look with `cq lake quality`"
+            f"bars of {market.symbol} repeat, first {twice}; leave one of each moment (of a lake "
+            "`cq lake quality` says which)"
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from cq.errors import StrategyError
+from cq.strategies.sizing import FixedFraction
 
 Keys = tuple[str, ...]
 
@@ -39,23 +40,29 @@ def _place_and_problem(
     inside = _said(tuple(str(part) for part in one["loc"]), value)
     keys = (*above, *inside)
     problem = _problem(one, inside, value, model)
-    if one["type"] == "value_error" and (named := problem.split()[0]) in known_keys(
-        model, inside, value
-    ):
-        return where((*keys, named)), problem
+    if one["type"] == "value_error":
+        named = tuple(problem.split()[0].rstrip(":").split("."))
+        if keys[-1:] == named:
+            return where(keys), problem
+        if named[0] in known_keys(model, inside, value):
+            place, dotted = where((*keys, *named)), ".".join((*keys, *named))
+            return place, problem.removeprefix(f"{dotted}: ") if place.endswith(dotted) else problem
     place, dotted = where(keys), ".".join(keys)
     said_already = not dotted or place.endswith(f" {dotted}")
     return place, problem if said_already else f"{dotted}: {problem}"
 
 
 def _said(location: Keys, value: Any) -> Keys:
-    """The keys as the file says them: a union's location also holds the chosen kind."""
+    """The keys as the file says them: a union's location also holds the chosen kind, once."""
     keys: list[str] = []
+    kind = None
     for part in location:
-        if isinstance(value, Mapping) and part not in value and part == value.get("kind"):
+        if part == kind:
+            kind = None
             continue
         keys.append(part)
         value = value.get(part) if isinstance(value, Mapping) else None
+        kind = value.get("kind", FixedFraction().kind) if isinstance(value, Mapping) else None
     return tuple(keys)
 
 

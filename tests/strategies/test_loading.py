@@ -90,6 +90,24 @@ def test_another_kind_of_slippage_keeps_what_all_of_them_know(file, kind, first)
     assert slippage == {"kind": kind, "bps": 50, "participation": 0.2}
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("sizing.kind=units", "mine.yaml:6: sizing.units: is missing"),
+        ("sizing.fraction=0", "--set sizing.fraction: found 0, which should be greater than 0"),
+        ("gate.threshold=1.5", "--set gate.threshold: Input should be less than or equal to 1"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_named_there_by_its_key(file, override, said):
+    file.write_text(GOOD.replace("  kind: fixed_fraction\n", ""))
+    assert said in problem(file, override)
+
+
+def test_so_is_a_setting_of_backtests(file):
+    with pytest.raises(StrategyError, match=r"^--set backtest.warmup: warmup must be a number"):
+        load(file, ["backtest.warmup=0"]).backtest(defaults(PROJECT).backtest)
+
+
 def test_what_stands_in_quotes_is_text(file):
     assert load(file, ['name="7"']).config.name == "7"
 
