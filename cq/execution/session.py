@@ -64,11 +64,13 @@ def opened(
 ) -> Iterator[Journal]:
     """The journal at `path`, locked, for `session`; `fresh` puts an older one aside first.
 
-    JournalBusy when another process holds it, JournalDiffers when it was begun with another
-    strategy, other costs or other cash, JournalDamaged when it cannot be trusted.
+    By whichever links it is named, it is one journal with one lock. JournalBusy when another
+    process holds it, JournalDiffers when it was begun with another strategy, other costs or other
+    cash, JournalDamaged when it cannot be trusted, or holds already what comes to be written.
     """
     if path.is_dir():
         raise JournalUnreadable(path, "it is a folder")
+    path = Path(os.path.realpath(path))  # which leaves links that lead nowhere to whoever opens
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(path))
@@ -83,7 +85,17 @@ def opened(
                 journal.begin({**session, **started})
             elif found := differences(begun, session):
                 raise JournalDiffers(path, found)
-            yield journal
+            with _alone(path):
+                yield journal
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """What only somebody else's rows in the journal can lead to, as one line."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise JournalDamaged(path, f"its rows do not agree with what comes now: {error}") from error
 
 
 def session_id(session: Mapping[str, Any], now_ns: int) -> str:

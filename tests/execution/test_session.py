@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import resource
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -11,6 +12,7 @@ import pytest
 
 from cq.errors import (
     ConfigError,
+    CqError,
     JournalBusy,
     JournalDamaged,
     JournalDiffers,
@@ -18,6 +20,7 @@ from cq.errors import (
     LakeUnwritable,
 )
 from cq.execution import session as sessions
+from cq.execution.decisions import Decision
 from cq.execution.journal import Journal
 
 SESSION = {
@@ -153,6 +156,49 @@ def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path) -> No
         sessions.opened(path, SESSION, now_ns=2),
     ):
         pass
+
+
+def test_through_a_link_it_is_the_same_journal_with_the_same_lock(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    path, link = tmp_path / "here" / "paper.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    with (
+        sessions.opened(link, SESSION, now_ns=1) as journal,
+        pytest.raises(JournalBusy, match=r"paper.db is in use by process \d+"),
+        sessions.opened(path, SESSION, now_ns=2),
+    ):
+        pass
+    with sessions.opened(link, {**SESSION, "cash": 5.0}, now_ns=2_000, fresh=True) as journal:
+        assert journal.path == path
+    assert link.is_symlink()
+    assert sorted(one.name for one in path.parent.iterdir()) == [
+        "paper.db",
+        "paper.until-19700101T000000000002Z.db",
+    ]
+
+
+def test_links_that_lead_nowhere_are_one_line(tmp_path: Path) -> None:
+    link = tmp_path / "paper.db"
+    link.symlink_to(link)
+    with pytest.raises(CqError, match=r"paper.db"), sessions.opened(link, SESSION, now_ns=1):
+        pass
+
+
+def record(journals: Sequence[Journal], decided: list[Decision]) -> None:
+    for one in journals:
+        with one.transaction():
+            one.record_decisions(decided)
+
+
+def test_rows_of_somebody_else_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "paper.db"
+    decided = [Decision(10, "BTC-BRL", 1, 1.0, False, "none")]
+    with (
+        pytest.raises(JournalDamaged, match=r"do not agree .*: UNIQUE constraint failed.*--fresh"),
+        sessions.opened(path, SESSION, now_ns=1) as journal,
+        Journal.open(path) as other,
+    ):
+        record((other, journal), decided)
 
 
 def test_the_lock_ends_with_its_owner(tmp_path: Path) -> None:
