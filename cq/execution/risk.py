@@ -156,6 +156,15 @@ class Rules:
 NO_RULES = Rules()
 
 
+def limits(live: Live) -> dict[str, float | None]:
+    """The limits that a replay obeys, where no data are ever stale."""
+    return {
+        "max_position": live.max_position,
+        "max_gross_exposure": live.max_gross_exposure,
+        "max_daily_loss": live.max_daily_loss,
+    }
+
+
 def verdict(rules: Sequence[Rule], prospect: Prospect) -> tuple[str, str] | None:
     """The first rule that says no, and its reason; None when all let it pass.
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 COMPARED = ("mode", "strategy", "costs", "fill", "max_position", "cash", "since", "until")
 """What a restart must agree on; anything else (risk limits, poll interval) may change."""
 
+REPLAYED = (*COMPARED, "limits", "bars")
+"""What a replay's trades, and so its name, follow from: its risk limits and its bars as well."""
+
 
 def described(
     mode: Literal["paper", "replay"],
@@ -99,9 +102,13 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def session_id(session: Mapping[str, Any], now_ns: int) -> str:
-    """A name for the session: of a replay what it replays, else its start counts as well."""
-    parts = {name: session.get(name) for name in COMPARED}
-    return digest(parts if session.get("mode") == "replay" else [parts, now_ns])[:12]
+    """A name for the session: of a replay all that it follows from, else its start counts as well.
+
+    So two replays that may trade differently never share an account in the lake.
+    """
+    replay = session.get("mode") == "replay"
+    parts = {name: session.get(name) for name in (REPLAYED if replay else COMPARED)}
+    return digest(parts if replay else [parts, now_ns])[:12]
 
 
 def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

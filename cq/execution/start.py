@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from cq.backtest.bars import Period, bars_of, check_period, parts_of, symbols_of
+from cq.backtest.bars import Period, bars_of, check_period, parts_of, read_by, symbols_of
 from cq.backtest.gating import with_gate
 from cq.execution.loop import Look, Say, Trader
 from cq.execution.paper import PaperBroker
 from cq.execution.plan import Terms
-from cq.execution.risk import Rules
+from cq.execution.risk import Rules, limits
 from cq.execution.session import described, opened
 from cq.execution.windows import Windows
 from cq.lake import collected
+from cq.lake.rowhash import row_hashes, total
 from cq.utils.ids import digest
 
 if TYPE_CHECKING:
@@ -87,7 +88,13 @@ def replaying(
     check_period(setup.lake, symbols, strategy, period, parts)
     session = described("replay", strategy, symbols, setup.terms, since=start, until=end)
     own = setup.live.journal.parent / f"replay-{strategy.name}-{digest(session)[:8]}.db"
+    session |= {"limits": limits(setup.live), "bars": _digest_of(bars, strategy)}
     windows = Windows(strategy, bars)
     with opened(setup.journal or own, session, now_ns=setup.now_ns, fresh=setup.fresh) as journal:
         inside = bars if start is None else bars.filter(pl.col("ts") >= start)
         yield setup.trader(journal, windows.wishes), inside
+
+
+def _digest_of(bars: pl.DataFrame, strategy: Strategy) -> str:
+    """What the strategy may read of the bars, as a few digits; their order does not count."""
+    return f"{total(row_hashes(bars, ('symbol', *read_by(strategy)))):016x}"

@@ -9,9 +9,10 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import makers
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -40,6 +41,7 @@ SIZINGS = {
     "a volatility target": "sizing: {kind: volatility_target}\n",
 }
 YEAR = (parse_time("2021-06-01"), parse_time("2022-06-01"))
+LAST = parse_time("2026-01-01")
 QUARTER = (parse_time("2021-09-01"), parse_time("2021-12-01"))
 MONTH = (parse_time("2021-09-01"), parse_time("2021-10-01"))
 
@@ -165,6 +167,43 @@ def test_every_replay_has_a_journal_of_its_own(
     assert len(found) == 2
     assert {path.parent for path in found} == {settings.live.journal.parent}
     assert all(path.name.startswith("replay-three-") for path in found)
+
+
+def hours(closes: list[float]) -> pl.DataFrame:
+    return makers.hourly("BTC-USDT", closes, start=MONTH[0]).with_columns(interval=pl.lit("1h"))
+
+
+def test_replays_that_may_trade_differently_have_names_of_their_own(
+    tmp_path: Path, settings: Settings
+) -> None:
+    closes = [100.0 + n % 7 for n in range(40)]
+    text = "kind: crossover\nsymbols: [BTC-USDT]\ninterval: 1h\nfast: 2\nslow: 4\n"
+    strategy = strategy_at(tmp_path / "one.yaml", text)
+    lakes = {"as it was": closes, "mended": [*closes[:-1], 90.0]}
+    for name, known in lakes.items():
+        Lake(tmp_path / name).write("ohlcv", hours(known), source="test", now_ns=LAST)
+    tight = settings.model_copy(
+        update={"live": settings.live.model_copy(update={"max_daily_loss": 0.02})}
+    )
+    ids, cases = [], [("as it was", settings)] * 2 + [("mended", settings), ("as it was", tight)]
+    for number, (name, said) in enumerate(cases):
+        place = Place(Lake(tmp_path / name), said, strategy, tmp_path / f"{number}.db")
+        assert place.replayed(*MONTH).finished
+        with Journal.read(place.journal) as journal:
+            ids.append(journal.session()["id"])
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+
+
+def test_a_replay_that_goes_on_keeps_its_name(place: Place, settings: Settings) -> None:
+    place.replayed(*MONTH, steps=10)
+    with Journal.read(place.journal) as journal:
+        begun = journal.session()
+    live = settings.live.model_copy(update={"max_daily_loss": 0.02})
+    changed = replace(place, settings=settings.model_copy(update={"live": live}))
+    assert changed.replayed(*MONTH).before == 10
+    with Journal.read(place.journal) as journal:
+        assert journal.session() == begun
 
 
 def test_a_period_without_bars_is_refused_like_in_a_backtest(place: Place) -> None:
