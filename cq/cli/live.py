@@ -162,7 +162,10 @@ def _replay(app: App, setup: Setup, options: dict[str, Any]) -> None:
     )
     if since is not None and until is not None and since >= until:
         raise UsageError(f"--since {options['since']} is not before --until {options['until']}")
-    with until_told(_stopping) as told, replaying(setup, since, until) as (trader, bars):
+    with (
+        until_told(_stopping) as told,
+        replaying(setup, since, until, exclusions=app.settings.exclusions) as (trader, bars),
+    ):
         done = replay(trader, bars, stop=told.is_set, on_step=live_output.progress())
         mirror(setup.lake, trader.journal, setup.now_ns, note)
         found = summary(trader.journal) | {"finished": done.finished, "bars": done.total}

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from cq.backtest.bars import Period, bars_of, check_period, parts_of, read_by, symbols_of
+from cq.backtest.bars import (
+    Period,
+    bars_of,
+    check_period,
+    parts_of,
+    read_by,
+    refuse_excluded,
+    symbols_of,
+)
 from cq.backtest.gating import with_gate
 from cq.execution.loop import Look, Say, Trader
 from cq.execution.paper import PaperBroker
@@ -69,16 +77,22 @@ class Setup:
 
 @contextmanager
 def replaying(
-    setup: Setup, start: int | None = None, end: int | None = None
+    setup: Setup,
+    start: int | None = None,
+    end: int | None = None,
+    *,
+    exclusions: tuple[str, ...] = (),
 ) -> Iterator[tuple[Trader, pl.DataFrame]]:
     """A trader and the lake's bars that open in [start, end), for `cq.execution.replay.replay`.
 
-    The bars are those of a backtest over the same period, checked the same way.
+    The bars are those of a backtest over the same period, checked the same way; as there, symbols
+    among `exclusions` are refused.
     """
     strategy, period = setup.strategy, Period(start, end)
     symbols, notes = symbols_of(setup.lake, strategy, setup.quote)
     for one in notes:
         setup.note(one)
+    refuse_excluded(symbols, exclusions)
     warmup = setup.backtest.warmup
     history = (strategy.warmup if warmup == "auto" else warmup) - 1
     rows = bars_of(setup.lake, sorted(symbols), strategy, period, history)

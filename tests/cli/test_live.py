@@ -368,6 +368,16 @@ def test_a_replay_needs_no_network_and_ends_with_a_summary(
     assert len(list(project.journal.parent.glob("replay-mine-*.db"))) == 1
 
 
+def test_a_replay_of_an_excluded_symbol_is_refused(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(project, 200)
+    assert project.live("--paper", "--replay", exclusions="BTC-BRL") == 2
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1] == "cq: BTC-BRL is never traded: it stands in `exclusions`"
+    assert not project.journal.parent.exists()
+
+
 def test_a_replay_says_in_its_last_line_what_a_live_limit_blocked(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

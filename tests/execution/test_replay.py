@@ -18,7 +18,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from cq.backtest.single import run
-from cq.errors import DataError, JournalDiffers, NoBars, UnknownSymbol
+from cq.errors import DataError, JournalDiffers, NoBars, UnknownSymbol, UsageError
 from cq.execution.journal import Journal
 from cq.execution.replay import Replayed, moments, replay
 from cq.execution.start import Setup, replaying
@@ -220,6 +220,19 @@ def test_an_unknown_symbol_is_refused_before_a_journal_is_made(
     with pytest.raises((UnknownSymbol, DataError), match="DOGE-USDT"):
         place.replayed(*MONTH)
     assert not place.journal.exists()
+
+
+def test_excluded_symbols_are_refused_as_the_lake_names_them(
+    tmp_path: Path, lake: Lake, settings: Settings
+) -> None:
+    strategy = strategy_at(tmp_path / "base.yaml", THREE.replace("ETH-USDT", "ETH"))
+    setup = Place(lake, settings, strategy, tmp_path / "replay.db").setup()
+    with (
+        pytest.raises(UsageError, match=r"ETH-USDT is never traded: it stands in `exclusions`"),
+        replaying(setup, *MONTH, exclusions=("ETH-USDT",)),
+    ):
+        pass
+    assert not setup.journal.exists()
 
 
 def test_the_summary_adds_up(place: Place) -> None:
