@@ -255,14 +255,19 @@ def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
     if acting(plan, strategy):
         made.append("act")
     decided = collected(plan.select(*key, *made), strategy)
-    bars, decided = bars.select("symbol", *ALL).sort(key), decided.sort(key)
-    if not decided.select(key).equals(bars.select(key)):
+    check_rows(decided, bars, strategy)
+    return bars.select("symbol", *ALL).sort(key).hstack(decided.sort(key).select(made))
+
+
+def check_rows(decided: pl.DataFrame, bars: pl.DataFrame, strategy: Strategy) -> None:
+    """StrategyError where a user's own strategy leaves bars out, or makes more of them."""
+    key = ["symbol", "ts"]
+    if not decided.select(key).sort(key).equals(bars.select(key).sort(key)):
         raise StrategyError(
             str(strategy.code),
             f"its frame has {decided.height} rows for {bars.height} bars, or other ones; "
             "keep every bar, once",
         )
-    return bars.hstack(decided.select(made))
 
 
 def check_period(

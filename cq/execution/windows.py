@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cq import signals
+from cq.backtest.bars import check_rows
 from cq.errors import StrategyError
 from cq.execution.loop import Wish
 from cq.utils.time import iso
@@ -82,8 +83,11 @@ class Windows:
                 asked |= symbol in symbols and self._times[symbol][end - 1] == ts
         if not asked:
             return {}
-        found = signals.targets(pl.concat(pieces).lazy(), self.strategy)
+        window = pl.concat(pieces)
+        found = signals.targets(window.lazy(), self.strategy)
         last = signals.collected(found, self.strategy, engine="in-memory")
+        if self.strategy.code is not None:
+            check_rows(last, window, self.strategy)
         here = np.flatnonzero(last["ts"].to_numpy() == ts).tolist()
         rows = (last.row(row, named=True) for row in here)
         return {r["symbol"]: self._wish(r) for r in rows if r["symbol"] in symbols}

@@ -128,6 +128,20 @@ def test_a_users_own_strategy_reads_any_column_and_may_sort_as_it_likes(tmp_path
     assert windows.wishes(0, ("A-B",)) == {"A-B": Wish(None, None)}
 
 
+TWICE = ".pipe(lambda rows: pl.concat([rows, rows.filter(pl.col('ts') > 0)]))"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [".filter(pl.col('ts') > 0)", ".unique('symbol', keep='last')", ".with_columns(ts=0)", TWICE],
+    ids=["without the first", "the newest alone", "at another moment", "twice"],
+)
+def test_a_users_own_strategy_keeps_every_bar_once(tmp_path: Path, ending: str) -> None:
+    windows = Windows(own(tmp_path, f"1.0){ending}.with_columns("), busy("A-B", [1.0, 2.0, 3.0]))
+    with pytest.raises(StrategyError, match=r"own.py: its frame has \d rows for 3 bars, or other"):
+        windows.wishes(2 * makers.HOUR, ("A-B",))
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
