@@ -229,7 +229,7 @@ def polling(
             f"{strategy.name} is for {strategy.config.exchange}, but paper trading looks at "
             f"{market.name}; leave `exchange` out, or replay with --replay"
         )
-    wanted = with_quote(strategy.config.symbols, setup.quote)
+    wanted = dict.fromkeys(with_quote(strategy.config.symbols, setup.quote))
     symbols = [one for one in wanted if one not in exclusions]
     for one in sorted(set(wanted) - set(symbols)):
         setup.note(f"{one} is among `exclusions`: not traded")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import NamedTuple
 
 import polars as pl
@@ -140,11 +141,17 @@ class _Fill:
     ) -> None:
         self.lake, self.market, self.now_ns, self.on_progress = lake, market, now_ns, on_progress
         self.report = Ingested(symbol, interval, *target)
-        self.forming: tuple[int, float] | None = None
+        self._next: tuple[int, float | None] | None = None
         self.source = f"{market.name} candles"
         self._frames: list[pl.DataFrame] = []
         self._answered: list[tuple[int, int, int]] = []
         self._pages = 0
+
+    @property
+    def forming(self) -> tuple[int, float] | None:
+        """The bar in progress that comes next; None while its open is no price to fill at."""
+        ts, opened = self._next or (0, None)
+        return None if opened is None or not 0 < opened < inf else (ts, opened)
 
     def missing(self, *, refetch: bool = False) -> list[Range]:
         """What of the target has never been answered."""
@@ -193,12 +200,12 @@ class _Fill:
         rows, proven = reply
         interval = self.report.interval
         closed = closing(pl.col("ts"), interval) <= clock_ns
-        open_bars = rows.filter(~closed, pl.col("open").is_not_null()).sort("ts")
+        open_bars = rows.filter(~closed).sort("ts")
         limit = settled(clock_ns, interval)
         if open_bars.height:
             found = (open_bars.item(0, "ts"), open_bars.item(0, "open"))
             limit = min(limit, found[0])
-            self.forming = min(found, self.forming or found)
+            self._next = min(found, self._next or found)
         bars = rows.filter(closed)
         self._frames.append(bars)
         if proven is not None and proven[0] < min(proven[1], limit):

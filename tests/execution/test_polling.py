@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -160,6 +161,19 @@ def test_a_decision_is_filled_in_the_same_look_at_the_bar_in_progress(place: Pla
         again = place.look(poller, FIRST_LOOK + 1)
         assert not again.steps
         assert not again.fills
+
+
+@pytest.mark.parametrize("opened", [0.0, -5.0, float("nan"), float("inf")])
+def test_an_open_that_is_no_price_is_waited_for(place: Place, opened: float) -> None:
+    whole = place.exchange.bars = hours("BTC-BRL", [100.0 + n for n in range(60)])
+    place.text = TEXT.replace(", ETH", "")
+    garbled = pl.when(pl.col("ts") == BEGIN + 40 * HOUR).then(opened).otherwise("open")
+    with place.poller() as poller:
+        place.exchange.bars = whole.with_columns(open=garbled)
+        assert not place.look(poller, FIRST_LOOK).fills
+        place.exchange.bars = whole
+        (fill,) = place.look(poller, FIRST_LOOK + SECOND).fills
+    assert fill.price == 139.0 * (1 + 5 / 10_000)
 
 
 def test_hour_by_hour_it_makes_the_trades_of_a_backtest(place: Place) -> None:
@@ -429,6 +443,18 @@ def test_excluded_symbols_are_not_traded(place: Place) -> None:
         place.poller(exclusions=("ETH-BRL", "BTC-BRL")),
     ):
         pass
+
+
+def test_a_market_that_is_named_twice_is_one(place: Place) -> None:
+    place.text = TEXT.replace("ETH", "BTC-BRL")
+    with place.poller() as poller:
+        assert poller.symbols == ["BTC-BRL"]
+        place.look(poller, FIRST_LOOK)
+        assert poller._windows is not None
+        bars = place.lake.bars("BTC-BRL", "1h").collect()
+        assert poller._windows.height("BTC-BRL") == bars.height
+    said = place.rows("select value from session where name = 'strategy'")[0][0]
+    assert json.loads(said)["symbols"] == ["BTC-BRL"]
 
 
 def test_a_strategy_for_another_exchange_is_refused(place: Place) -> None:

@@ -388,6 +388,19 @@ def test_of_two_bars_in_progress_the_earlier_is_the_next_one(lake, btc, page_bar
     assert said.forming == {"BTC-BRL": (before, float(btc.markets[BTC][before][0]))}
 
 
+@pytest.mark.parametrize("opened", [0.0, -5.0, float("nan"), float("inf"), None])
+def test_an_open_that_is_no_price_is_no_bar_in_progress_yet(lake, btc, opened):
+    market, forming = Lagging(btc.market(), SECOND), START + 99 * HOUR
+    btc.clock = lambda: END
+
+    def candles(*asked):
+        bad = pl.when(pl.col("ts") == forming).then(pl.lit(opened, pl.Float64)).otherwise("open")
+        return btc.market().candles(*asked).with_columns(open=bad)
+
+    market.candles = candles
+    assert newest(market, lake, ["BTC-BRL"], "1h", END).forming == {}
+
+
 def test_a_bar_has_closed_for_every_symbol_of_a_look_or_for_none(lake, btc):
     btc.clock = lambda: END
     btc.markets["ETH-BRL", "1h"] = bars(START, HOUR, range(102))
