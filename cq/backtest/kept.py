@@ -13,6 +13,7 @@ import polars as pl
 
 from cq.backtest.definitions import BY_NAME
 from cq.errors import DataError
+from cq.lake.damage import damaged_run
 
 LAST: Final = "last"
 """Instead of a name: the newest run."""
@@ -107,7 +108,11 @@ def _last(runs: Path, names: Sequence[str], mode: str | None) -> Kept:
 
 def _trial(folder: Path, number: int) -> Kept:
     """One trial of a sweep, from the row that the sweep keeps of it."""
-    rows = pl.scan_parquet(folder / "trials.parquet").filter(pl.col("trial") == number).collect()
+    path = folder / "trials.parquet"
+    try:
+        rows = pl.scan_parquet(path).filter(pl.col("trial") == number).collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise damaged_run(path, str(error).partition("\n")[0]) from None
     name = f"{folder.name}/{number}"
     if rows.is_empty():
         raise DataError(f"no trial {name}; `cq runs list --trials` shows them")

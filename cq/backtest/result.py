@@ -23,6 +23,7 @@ from cq.backtest.metrics import Metrics
 from cq.backtest.profiles import COSTS
 from cq.errors import DataError
 from cq.lake.fingerprint import Fingerprint
+from cq.utils.files import beside, write_text
 
 if TYPE_CHECKING:
     from cq.features.gate import Gate
@@ -97,21 +98,27 @@ class BacktestResult:
         return hashlib.sha256(_json(self.config).encode()).hexdigest()[:12]
 
     def write(self, folder: Path) -> None:
-        """Write the files into `folder`; the same inputs give the same bytes."""
+        """Write the files into `folder`; the same inputs give the same bytes.
+
+        Each appears whole. The configuration comes last: by it a folder is one of a run.
+        """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self.trades.write_csv(folder / "trades.csv")
-            self.equity.write_parquet(folder / "equity.parquet", compression="lz4")
-            (folder / "metrics.json").write_text(_json(self.metrics), encoding="utf-8")
-            (folder / "config.json").write_text(_json(self.config), encoding="utf-8")
-            (folder / "data.json").write_text(self.data.as_json(), encoding="utf-8")
+            with beside(folder / "trades.csv") as path:
+                self.trades.write_csv(path)
+            with beside(folder / "equity.parquet") as path:
+                self.equity.write_parquet(path, compression="lz4")
+            write_text(folder / "metrics.json", _json(self.metrics))
+            write_text(folder / "data.json", self.data.as_json())
             (folder / DETAIL).unlink(missing_ok=True)
             if self.detail is not None:
-                (folder / DETAIL).write_text(self.detail.as_json(), encoding="utf-8")
+                write_text(folder / DETAIL, self.detail.as_json())
             if self.gate is not None:
                 from cq.features.gate import save
 
-                save(self.gate, folder / GATE)
+                with beside(folder / GATE) as path:
+                    save(self.gate, path)
+            write_text(folder / "config.json", _json(self.config))
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _unwritable(folder, error) from None
 
@@ -136,7 +143,7 @@ def write_run(
         **(said or {}),
     }
     try:
-        (folder / "run.json").write_text(_json(run), encoding="utf-8")
+        write_text(folder / "run.json", _json(run))
     except OSError as error:
         raise _unwritable(folder, error) from None
     return run

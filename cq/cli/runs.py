@@ -46,7 +46,10 @@ def list_(
     trials: bool,
     as_json: bool,
 ) -> None:
-    """Show the newest runs, or the best: `cq runs list --sort sharpe`."""
+    """Show the newest runs, or the best: `cq runs list --sort sharpe`.
+
+    A run whose files cannot be read is passed over, with a warning that names it.
+    """
     import polars as pl
 
     if sort not in SORTS:
@@ -63,6 +66,7 @@ def list_(
         rows = rows.filter(pl.col("mode") != "trial")
     order = rows.sort([sort, "run"], descending=True, nulls_last=True)
     found = order.head(limit).collect()
+    _warn(app)
     if as_json:
         print_json(found.to_dicts())
         return
@@ -75,6 +79,24 @@ def list_(
             f"none of {others:,} runs is such a one; `cq runs list` shows them"
             if others
             else "no runs; make one with `cq backtest FILE`"
+        )
+
+
+UNREADABLE = """
+select run || '/' || file from raw.runs
+where file in ('config.json', 'metrics.json', 'run.json')
+    and coalesce(json_type(try_cast(content as json)), '') <> 'OBJECT'
+order by all
+"""
+
+
+def _warn(app: App) -> None:
+    """Name what the view `runs` passes over."""
+    if broken := app.lake.sql(UNREADABLE).to_series().to_list():
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        note(
+            f"warning: {app.lake.runs / broken[0]}{more}: no JSON object, so that the run is not "
+            "listed; take the folder away, and run it again"
         )
 
 

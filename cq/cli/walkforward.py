@@ -99,6 +99,7 @@ def walkforward(
         from cq.sweeps.result import listed, write_folder
         from cq.sweeps.space import axes_of
         from cq.sweeps.walkforward import Spans, walk_forward
+        from cq.utils.files import beside
 
     how = How(random, None, seed, sort, 10, None, workers)
     axes = axes_of(grid)
@@ -125,8 +126,10 @@ def walkforward(
         return
     walked = walk_forward(setting, axes, how, Spans(train, test, anchored, purge))
     folder = kept(walked, "walkforward")
-    walked.equity.write_parquet(folder / "out_of_sample.parquet")
-    walked.trades.write_csv(folder / "out_of_sample_trades.csv")
+    with beside(folder / "out_of_sample.parquet") as path:
+        walked.equity.write_parquet(path)
+    with beside(folder / "out_of_sample_trades.csv") as path:
+        walked.trades.write_csv(path)
     if not as_json:
         _print_walk(walked, folder)
 

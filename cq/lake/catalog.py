@@ -18,10 +18,10 @@ import polars as pl
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from cq.errors import CatalogUnwritable, ConfigError, CqError, DataError, UsageError
-from cq.lake.damage import damage, found_in
+from cq.lake.damage import damage, damaged_run, found_in
 from cq.lake.file_views import file_views
 from cq.lake.places import filesystem, is_remote
-from cq.lake.raw import anchor_runs, is_bound, raw_views, runs_bound, stubs
+from cq.lake.raw import anchor_runs, damaged, is_bound, raw_views, runs_bound, stubs
 from cq.lake.scan import frame, patiently
 from cq.lake.stillness import still
 from cq.lake.views import View, in_order, macros, quoted, text, views, words
@@ -135,7 +135,9 @@ class Catalog:
         return answer
 
     def told(self, error: BaseException, otherwise: CqError) -> CqError:
-        """The error of a file of the lake that a query could not read, else `otherwise`."""
+        """The error of a file of the lake or a run that could not be read, else `otherwise`."""
+        if (path := found_in(self.runs, str(error))) is not None:
+            return damaged_run(path, first_line(error))
         return otherwise if found_in(self.root, str(error)) is None else damage(self.root, error)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -160,15 +162,20 @@ class Catalog:
                     filesystem().invalidate_cache()
                     connection.register_filesystem(filesystem())
                     connection.execute("set parquet_metadata_cache=true")
-                self._latest = Made(connection, self._build(connection), bound)
+                statements, whole = self._build(connection)
+                self._latest = Made(connection, statements, bound if whole else ())
             return self._latest
 
     def statements(self) -> list[str]:
         """What makes the views, in an order that works."""
         return self._made().statements
 
-    def _build(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
-        """Make every view, those that build on others after them; say in which order it went."""
+    def _build(self, connection: duckdb.DuckDBPyConnection) -> tuple[list[str], bool]:
+        """Make every view, those that build on others after them; say in which order it went.
+
+        And whether all are as they should be: a damaged run must not keep the lake from answering,
+        so that a view over such files is another one until that is mended.
+        """
         for layout in self.layouts.values():
             layout.files(self.root)  # DuckDB passes over folders that it may not read
         done = [*stubs(self.root, self.layouts), *file_views(self.root, {})]
@@ -200,12 +207,16 @@ class Catalog:
             *raw_views(self.root, self.layouts, self.runs),
             *file_views(self.root, self.layouts),
         ]
-        for statement in true:
+        whole = True
+        for at, statement in enumerate(true):
             try:
                 connection.execute(statement)
             except duckdb.Error as error:
-                raise damage(self.root, error) from error
-        return done + true
+                if (path := found_in(self.runs, str(error))) is None:
+                    raise damage(self.root, error) from error
+                true[at], whole = damaged(path), False
+                connection.execute(true[at])
+        return done + true, whole
 
     def meanings(self) -> list[str]:
         """Statements that say, in a database shell, what each column is."""

@@ -56,6 +56,14 @@ def damage(root: Path, error: BaseException) -> DataError:
     return DataError(f"the lake {root} cannot be read ({said}); look with `cq lake status`")
 
 
+def damaged_run(path: Path, said: str) -> DataError:
+    """The error that names a run's file, which nothing else can bring back."""
+    return DataError(
+        f"{path} cannot be read ({problem(path, whole=False) or said}); take the folder away, and "
+        "run it again"
+    )
+
+
 def found_in(root: Path, said: str) -> Path | None:
     """The Parquet file below `root` that a message names."""
     found = re.search(rf"{re.escape(str(root))}/[^'\"\n]*?\.parquet", said)

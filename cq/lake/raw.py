@@ -248,6 +248,17 @@ def of_runs(runs: Path, name: str, columns: Mapping[str, pl.DataType]) -> str:
     )
 
 
+def damaged(path: Path) -> str:
+    """The view over such files of runs while one is damaged: asked for its rows, it names the file.
+
+    DuckDB makes no view over files of which it cannot read the first.
+    """
+    name = path.stem
+    columns = (f"null::{kind} as {quoted(column)}" for column, kind in PLACES[name].items())
+    query = f"select {', '.join(columns)} where error({text(f'cannot read {path}')}) is null"
+    return f"create or replace view raw.{name} as {query}"
+
+
 def _nothing(kinds: Mapping[str, str]) -> str:
     columns = (f"null::{kind} as {quoted(name)}" for name, kind in kinds.items())
     return f"select {', '.join(columns)} where false"

@@ -13,6 +13,7 @@ import polars as pl
 from cq.errors import DataError
 from cq.lake.raw import FIGURES, TRIALS
 from cq.sweeps.identity import KEY
+from cq.utils.files import beside, write_text
 
 if TYPE_CHECKING:
     from cq.stats.overfitting import Overfitting
@@ -103,11 +104,9 @@ def write_folder(folder: Path, texts: dict[str, Any], trials: pl.DataFrame) -> N
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, value in texts.items():
-            said = json.dumps(value, indent=2, default=str) + "\n"
-            (folder / name).write_text(said, encoding="utf-8")
-        beside = folder / ".trials.tmp"
-        trials.write_parquet(beside)
-        beside.replace(folder / "trials.parquet")
+            write_text(folder / name, json.dumps(value, indent=2, default=str) + "\n")
+        with beside(folder / "trials.parquet") as path:
+            trials.write_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise DataError(

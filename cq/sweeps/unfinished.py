@@ -16,6 +16,7 @@ import polars as pl
 from cq.errors import DataError, UsageError
 from cq.sweeps.figures import Failed, Invalid, Trial
 from cq.sweeps.ground import Ground
+from cq.utils.files import beside
 
 Outcome = Trial | Failed | Invalid
 FOLDER: Final = ".unfinished"
@@ -84,9 +85,8 @@ class Unfinished:
         rows = pl.DataFrame([_row(one) for one in self._new], SCHEMA)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            beside = self.folder / ".part.tmp"
-            rows.write_parquet(beside)
-            beside.replace(self.folder / f"part-{self._parts:06d}.parquet")
+            with beside(self.folder / f"part-{self._parts:06d}.parquet") as path:
+                rows.write_parquet(path)
         except (OSError, pl.exceptions.PolarsError) as error:
             reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             raise DataError(f"cannot keep trials in {self.folder} ({reason})") from None

@@ -78,7 +78,7 @@ closes as (
 followed as (
     select
         run as exchange,
-        content::json ->> '$.strategy.exchange' as traded_at
+        try_cast(content as json) ->> '$.strategy.exchange' as traded_at
     from raw.runs
     where file = 'config.json'
 ),

@@ -2,6 +2,6 @@
 create or replace view run_files as
 select
     run,
-    unnest((content::json -> '$.data.files')::varchar[]) as file
+    unnest(try_cast(try_cast(content as json) -> '$.data.files' as varchar[])) as file
 from raw.runs
 where raw.runs.file = 'config.json';

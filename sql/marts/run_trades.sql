@@ -19,14 +19,14 @@ cells as (
 )
 
 select
-    make_timestamp(cell[1]::bigint // 1000) as time,
-    cell[1]::bigint as ts,
+    make_timestamp(try_cast(cell[1] as bigint) // 1000) as time,
+    try_cast(cell[1] as bigint) as ts,
     cell[2] as symbol,
     cell[3] as side,
-    cell[4]::double as size,
-    cell[5]::double as price,
-    cell[6]::double as fee,
-    cell[7]::double as slippage,
+    try_cast(cell[4] as double) as size,
+    try_cast(cell[5] as double) as price,
+    try_cast(cell[6] as double) as fee,
+    try_cast(cell[7] as double) as slippage,
     coalesce(cell[8], 'signal') as reason,
     number,
     run

@@ -3,9 +3,9 @@ create or replace view runs as
 with folders as (
     select
         run,
-        max(content) filter (where file = 'config.json')::json as config,
-        coalesce(max(content) filter (where file = 'metrics.json'), '{}')::json as figures,
-        coalesce(max(content) filter (where file = 'run.json'), '{}')::json as said
+        try_cast(max(content) filter (where file = 'config.json') as json) as config,
+        try_cast(coalesce(max(content) filter (where file = 'metrics.json'), '{}') as json) as figures,
+        try_cast(coalesce(max(content) filter (where file = 'run.json'), '{}') as json) as said
     from raw.runs
     where file in ('config.json', 'metrics.json', 'run.json')
     group by run
@@ -17,30 +17,31 @@ select
     coalesce(said ->> 'mode', 'backtest') as mode,
     config ->> '$.strategy.name' as strategy,
     config ->> '$.strategy.interval' as interval,
-    (config -> 'symbols')::varchar[] as symbols,
+    try_cast(config -> 'symbols' as varchar[]) as symbols,
     try_cast(config ->> '$.data.first' as timestamp) as first_time,
     try_cast(config ->> '$.data.last' as timestamp) as last_time,
-    (config ->> '$.data.rows')::bigint as rows,
-    (figures ->> 'total_return')::double as total_return,
-    (figures ->> 'buy_and_hold')::double as buy_and_hold,
-    (figures ->> 'annualized_return')::double as annualized_return,
-    (figures ->> 'sharpe')::double as sharpe,
-    (figures ->> 'max_dd')::double as max_dd,
-    (figures ->> 'hit_rate')::double as hit_rate,
-    (figures ->> 'payoff')::double as payoff,
-    (figures ->> 'turnover')::double as turnover,
-    (figures ->> 'trades')::bigint as trades,
-    (figures ->> 'round_trips')::bigint as round_trips,
-    (figures ->> 'fees')::double as fees,
-    (figures ->> 'slippage')::double as slippage,
-    (figures ->> 'exposure')::double as exposure,
-    (config ->> '$.backtest.cash')::double as cash,
+    try_cast(config ->> '$.data.rows' as bigint) as rows,
+    try_cast(figures ->> 'total_return' as double) as total_return,
+    try_cast(figures ->> 'buy_and_hold' as double) as buy_and_hold,
+    try_cast(figures ->> 'annualized_return' as double) as annualized_return,
+    try_cast(figures ->> 'sharpe' as double) as sharpe,
+    try_cast(figures ->> 'max_dd' as double) as max_dd,
+    try_cast(figures ->> 'hit_rate' as double) as hit_rate,
+    try_cast(figures ->> 'payoff' as double) as payoff,
+    try_cast(figures ->> 'turnover' as double) as turnover,
+    try_cast(figures ->> 'trades' as bigint) as trades,
+    try_cast(figures ->> 'round_trips' as bigint) as round_trips,
+    try_cast(figures ->> 'fees' as double) as fees,
+    try_cast(figures ->> 'slippage' as double) as slippage,
+    try_cast(figures ->> 'exposure' as double) as exposure,
+    try_cast(config ->> '$.backtest.cash' as double) as cash,
     coalesce(config ->> '$.data.digest', config ->> '$.data.sha256') as data_sha256,
-    (said ->> 'trials')::bigint as trials,
-    (said ->> 'dsr')::double as dsr,
+    try_cast(said ->> 'trials' as bigint) as trials,
+    try_cast(said ->> 'dsr' as double) as dsr,
     json(config)::varchar as config
 from folders
-where config is not null
+-- a run that was left half written is passed over; `cq runs list` names it
+where json_type(config) = 'OBJECT' and json_type(figures) = 'OBJECT' and json_type(said) = 'OBJECT'
 union all by name
 select
     run || '/' || trial as run,

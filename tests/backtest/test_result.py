@@ -96,6 +96,26 @@ def test_a_full_disk_is_said_in_the_system_s_words(lake, tmp_path, monkeypatch):
         run(lake).write(tmp_path / "out")
 
 
+def test_a_write_that_ends_half_way_leaves_the_older_files_whole(lake, tmp_path, monkeypatch):
+    out, other = tmp_path / "out", run(lake, "fast=3")
+    run(lake).write(out)
+    before = {name: (out / name).read_bytes() for name in FILES}
+    whole = Path.write_text
+
+    def half(path: Path, text: str, **how: object) -> None:
+        whole(path, text[: len(text) // 2])
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(DataError, match="No space left"):
+        other.write(out)
+    with pytest.raises(DataError, match="No space left"):
+        other.write(tmp_path / "new")
+    for name in ("metrics.json", "config.json", "data.json"):
+        assert (out / name).read_bytes() == before[name]
+        assert not (tmp_path / "new" / name).exists()
+
+
 def test_a_damaged_file_of_the_lake_is_named(tmp_path):
     made = Lake(tmp_path / "lake")
     bars = makers.hourly("BTC-BRL", [100.0] * 300).with_columns(interval=pl.lit("1h"))

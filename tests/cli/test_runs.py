@@ -163,6 +163,32 @@ def test_a_broken_folder_is_told_in_a_line(project, capsys):
     assert "metrics.json cannot be read" in err
 
 
+@pytest.mark.parametrize("file", ["config.json", "metrics.json", "run.json"])
+@pytest.mark.parametrize("content", ["", '{"strategy": {"na', "[]"])
+def test_a_run_that_was_left_half_written_is_passed_over_and_named(project, capsys, file, content):
+    whole, half = backtest(capsys), backtest(capsys, "--set", "fast=4")
+    (project / "runs" / half / file).write_text(content)
+    code, out, err = went(capsys, "runs", "list", "--json")
+    assert (code, [row["run"] for row in json.loads(out)]) == (0, [whole])
+    assert err.count("\n") == 1
+    assert str(project / "runs" / half / file) in err
+    for view in ("runs", "run_files", "run_trades", "positions"):
+        assert went(capsys, "lake", "sql", f"select count(*) from {view}")[0] == 0
+
+
+def test_trials_that_cannot_be_read_are_named(project, capsys):
+    assert went(capsys, "sweep", BTC, "--grid", "fast=3:5", "--grid", "slow=12")[0] == 0
+    path = next((project / "runs").glob("2*/trials.parquet"))
+    path.write_bytes(path.read_bytes()[:-100])
+    for asked in (("list",), ("list", "--trials"), ("show", f"{path.parent.name}/1")):
+        code, out, err = went(capsys, "runs", *asked)
+        assert (code, out, err.count("\n")) == (3, "", 1)
+        assert f"{path} cannot be read (it is damaged, no whole Parquet file)" in err
+    assert went(capsys, "lake", "sql", "select count(*) from bars")[0] == 0
+    shutil.rmtree(path.parent)
+    assert went(capsys, "runs", "list", "--trials", "--json")[:2] == (0, "[]\n")
+
+
 def test_a_trial_of_a_sweep_is_shown_and_compared_but_not_run_again(project, capsys):
     assert went(capsys, "sweep", BTC, "--grid", "fast=3:5", "--grid", "slow=12")[0] == 0
     name = next((project / "runs").glob("2*/trials.parquet")).parent.name
