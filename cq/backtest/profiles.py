@@ -31,5 +31,6 @@ def as_in(profile: str | None, rules: Rules) -> Rules:
     """`rules` with the habits of another engine; as they are without one."""
     if profile is None:
         return rules
-    costs = replace(rules.costs, maker=None, **COSTS[profile])
+    dated = rules.costs.dated and tuple(one._replace(maker=one.taker) for one in rules.costs.dated)
+    costs = replace(rules.costs, maker=None, dated=dated, **COSTS[profile])
     return replace(rules, costs=costs, **PROFILES[profile])

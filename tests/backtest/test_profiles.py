@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cq.backtest.account import Costs
+from cq.backtest.costs import Rates
 from cq.backtest.engine import simulate
 from cq.backtest.market import Level, Market, Orders, Rules
 from cq.backtest.profiles import as_in
@@ -114,3 +115,19 @@ def test_without_a_profile_rules_are_our_own():
     assert as_in(None, rules) is rules
     assert as_in("freqtrade", rules).costs == Costs()
     assert not as_in("freqtrade", rules).habits.stop_slips
+
+
+@pytest.mark.parametrize("profile", ["vectorbt", "backtesting_py", "freqtrade"])
+def test_no_profile_knows_a_makers_fee_whatever_the_day(profile):
+    ts = np.arange(4, dtype=np.int64) * HOUR
+    flat, high = np.full(4, 100.0), np.array([100.0, 100.0, 120.0, 100.0])
+    target = np.array([1.0, np.nan, np.nan, np.nan])
+    orders = Orders(take=Level("share", 0.1), reentry="now")
+    later = (Rates(-HOUR, taker=0.01, maker=0.0, minimum=0.0),)
+    for dated in (None, later):
+        costs = Costs(taker=0.01, maker=0.0, dated=dated)
+        rules = as_in(profile, Rules(1_000.0, costs, "1h", orders=orders))
+        made = simulate([Market("A-B", ts, flat, flat, target, high, flat)], rules, 0, by="python")
+        assert [one.reason for one in made.fills] == ["signal", "take_profit"]
+        for one in made.fills:
+            assert one.fee == pytest.approx(one.qty * one.price * 0.01)
