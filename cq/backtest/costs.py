@@ -52,8 +52,12 @@ class Costs:
         fees, slippage = backtest.fees, backtest.slippage
         spread, square = slippage.kind == "half_spread", slippage.kind == "square_root"
         dated = tuple(
-            Rates(parse_time(one.since), one.taker, one.maker, one.minimum) for one in fees.dated
-        )
+            Rates(
+                parse_time(one.since), one.taker, one.maker,
+                fees.minimum if one.minimum is None else one.minimum,
+            )
+            for one in fees.dated
+        )  # fmt: skip
         return cls(
             taker=fees.taker,
             minimum_fee=fees.minimum,

@@ -173,7 +173,7 @@ class FeesSince(_Frozen):
     since: str = Field(description="first day, UTC, such as 2025-01-31")
     taker: float = Field(ge=0, lt=1)
     maker: float = Field(ge=0, lt=1)
-    minimum: float = Field(0.0, ge=0)
+    minimum: float | None = Field(None, ge=0, description="null: that of the fees before any day")
 
     @field_validator("since", mode="before")
     @classmethod
