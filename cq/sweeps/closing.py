@@ -18,7 +18,7 @@ REASON: Final = "fold_end"
 
 
 def closed(made: Simulation, markets: Sequence[Market], rules: Rules) -> Simulation:
-    """`made` with every position closed at its market's last close: fills, account, last equity.
+    """`made` with every position closed at its market's last close: fills, account, last bar.
 
     Fees and slippage are those of market orders; neither volume nor least notional holds it up.
     """
@@ -30,11 +30,13 @@ def closed(made: Simulation, markets: Sequence[Market], rules: Rules) -> Simulat
             account = _after(account, fills[-1])
     if not fills:
         return made
-    equity, cash = made.equity.copy(), made.cash.copy()
+    equity, cash, exposure = made.equity.copy(), made.cash.copy(), made.exposure.copy()
     equity[-1] = cash[-1] = account.cash
+    exposure[-1] = 0.0
     return replace(
-        made, fills=made.fills + Tape.of(fills), account=account, equity=equity, cash=cash
-    )
+        made, fills=made.fills + Tape.of(fills), account=account, equity=equity, cash=cash,
+        exposure=exposure,
+    )  # fmt: skip
 
 
 def _fill(held: float, market: Market, rules: Rules, ts: int) -> Fill:

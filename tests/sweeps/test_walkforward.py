@@ -91,6 +91,8 @@ def test_each_fold_is_the_best_backtest_of_the_past_and_the_test_its_own_backtes
         )
         part = found.equity.filter(pl.col("fold") == row["fold"])
         assert part["equity"][:-1].to_list() == own.equity["equity"][:-1].to_list()
+        assert part["exposure"][:-1].to_list() == own.equity["exposure"][:-1].to_list()
+        assert part["exposure"][-1] == 0
         left = own.positions.filter(pl.col("ts") == own.equity["ts"][-1])
         if left.is_empty():
             assert row["test_sharpe"] == own.metrics["sharpe"]
