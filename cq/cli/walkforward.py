@@ -23,6 +23,7 @@ from cq.cli.sweep import (
     progress_of,
     setting_of,
 )
+from cq.errors import UsageError
 
 if TYPE_CHECKING:
     from cq.sweeps.cpcv import CrossValidation
@@ -91,6 +92,8 @@ def walkforward(
          cq walkforward my.yaml --grid fast=5:50:5 --train 52w --test 13w --anchored
          cq walkforward my.yaml --grid fast=5:50:5 --cpcv 6:2
     """
+    if cpcv is not None:
+        _refuse_spans()
     began = datetime.now(UTC)
     with importing():
         from cq.sweeps.cpcv import cross_validate
@@ -132,6 +135,14 @@ def walkforward(
         walked.trades.write_csv(path)
     if not as_json:
         _print_walk(walked, folder)
+
+
+def _refuse_spans() -> None:
+    """UsageError where lengths were said that a cross-validation does not look at."""
+    context = click.get_current_context()
+    for name in ("train", "test", "anchored"):
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            raise UsageError(f"--cpcv cuts the period into groups of bars; leave --{name} out")
 
 
 def _print_walk(result: WalkForward, folder: Path) -> None:

@@ -292,6 +292,10 @@ def test_a_walk_shows_its_folds_and_keeps_the_curve_that_no_choice_saw(project, 
         (["--train", "9y"], "--train 9y: expected a length such as 90d"),
         (["--train", "1d"], "nothing is left of it; take a longer one"),
         (["--cpcv", "3"], "--cpcv 3: expected GROUPS:TESTED"),
+        (["--cpcv", "6:2", "--train", "180d"], "groups of bars; leave --train out"),
+        (["--cpcv", "6:2", "--test", "30d"], "groups of bars; leave --test out"),
+        (["--cpcv", "6:2", "--anchored"], "groups of bars; leave --anchored out"),
+        (["--cpcv", "6:2", "--sort", "max_dd"], "leave --sort out"),
     ],
 )
 def test_a_walk_that_cannot_be_is_one_line(project, capsys, more, said):
