@@ -9,7 +9,7 @@ import click
 
 from cq.cli.app import App
 from cq.cli.output import note, print_json, print_table
-from cq.errors import DataError, UsageError
+from cq.errors import DataError, NoBars, UsageError
 from cq.utils.clock import now_ns
 from cq.utils.time import iso, parse_time
 
@@ -69,6 +69,9 @@ def stats(
         now_ns=now_ns(),
     )
     told = summary(bars, interval)
+    for name in names:
+        if name not in told["symbol"]:
+            raise NoBars(name, _period(interval, since, until), "others; see `cq lake status`")
     correlations = _correlations(bars, estimator) if told.height > 1 else None
     if as_json:
         matrix = None if correlations is None else correlations.to_dicts()
@@ -77,6 +80,12 @@ def stats(
         _show(told, correlations, estimator)
     if heat_map is not None:
         _draw(correlations, heat_map)
+
+
+def _period(interval: str, since: str | None, until: str | None) -> str:
+    """What was asked for, as typed."""
+    said = [f"at {interval}", since and f"from {since}", until and f"before {until}"]
+    return " ".join(part for part in said if part)
 
 
 def _correlations(bars: pl.LazyFrame, estimator: str) -> pl.DataFrame:
@@ -105,11 +114,7 @@ def _show(told: pl.DataFrame, correlations: pl.DataFrame | None, estimator: str)
     if correlations is not None:
         click.echo()
         title = f"correlation of log returns ({estimator.replace('_', ' ')})"
-        body = [
-            [row[0], *(None if v is None else round(v, 3) for v in row[1:])]
-            for row in correlations.rows()
-        ]
-        print_table(correlations.columns, body, title)
+        print_table(correlations.columns, correlations.rows(), title)
 
 
 def _draw(correlations: pl.DataFrame | None, path: Path) -> None:

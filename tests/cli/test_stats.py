@@ -75,3 +75,21 @@ def test_a_symbol_that_is_not_there_is_said(project, capsys):
     assert "did you mean BTC-BRL" in capsys.readouterr().err
     assert run(["stats", "BTC-BRL", "--since", "2024-03-30"]) == 3
     assert "at least three are needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_symbol_without_a_bar_in_the_period_is_said(project, capsys, form):
+    assert run(["stats", "BTC-BRL", *form, "--since", "2030-01-01"]) == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("cq: no bars of BTC-BRL at 1d from 2030-01-01; ")
+    assert shown.err.count("\n") == 1
+
+
+def test_correlations_are_shown_to_the_digits_that_stand_there(project, capsys):
+    command = ["stats", "BTC-BRL", "ETH-BRL"]
+    assert run([*command, "--json"]) == 0
+    exact = json.loads(capsys.readouterr().out)["correlations"][0]["ETH-BRL"]
+    assert run(command) == 0
+    assert f"{exact:.4f}" in capsys.readouterr().out
+    assert f"{exact:.4f}" != f"{round(exact, 3):.4f}"
