@@ -102,8 +102,10 @@ def floats(column: pl.Series) -> pl.Series:
 
 
 def interval_of(bars: Ordered) -> str:
-    """The shortest step between two bars of a symbol."""
+    """The shortest step between two bars of a symbol; 1M where all bars are months apart."""
     shortest = bars.shortest_step
+    if 28 * DAY <= shortest <= 31 * DAY and _on_one_day_of_the_month(bars.rows["ts"]):
+        return "1M"
     for length, unit in UNITS.items():
         if shortest and shortest % length == 0:
             return f"{shortest // length}{unit}"
@@ -112,6 +114,12 @@ def interval_of(bars: Ordered) -> str:
         f"cannot tell the length of a bar: {found}; say it, as in interval='1h' (ts is counted "
         "in nanoseconds)"
     )
+
+
+def _on_one_day_of_the_month(ts: pl.Series) -> bool:
+    """Whether all moments share their day of the month and their time of day."""
+    moments = ts.cast(pl.Datetime("ns"))
+    return moments.dt.day().n_unique() == moments.dt.time().n_unique() == 1
 
 
 class Given:

@@ -218,3 +218,27 @@ def test_signals_that_become_targets_in_the_engine_trade_to_the_bit_as_targets_d
     assert one.trades.equals(other.trades)
     assert one.equity.equals(other.equity)
     assert one.metrics == other.metrics
+
+
+@pytest.mark.parametrize(
+    ("days", "interval"),
+    [
+        ([date(2024, 1, 1), date(2024, 2, 1), date(2024, 3, 1), date(2024, 5, 1)], "1M"),
+        ([date(2023, 2, 1), date(2023, 3, 1)], "1M"),
+        ([date(2023, 2, 1), date(2023, 3, 1), date(2023, 3, 29)], "28d"),
+        ([date(2024, 1, 1), date(2024, 4, 1), date(2024, 7, 1)], "91d"),
+        ([date(2024, 1, 1), date(2024, 2, 1), date(2024, 2, 2)], "1d"),
+    ],
+)
+def test_bars_that_are_calendar_months_apart_are_months(days, interval):
+    bars = makers.hourly("A-B", [100.0] * len(days)).with_columns(
+        pl.Series("ts", days), target=pl.lit(1.0)
+    )
+    assert cq.backtest(bars, **FREE).interval == interval
+
+
+def test_months_in_another_zone_are_months_too():
+    ts = pl.Series("ts", [datetime(2024, month, 1, 3) for month in range(1, 7)])
+    bars = makers.hourly("A-B", [100.0] * 6).with_columns(ts, target=pl.lit(1.0))
+    found = cq.backtest(bars, **FREE)
+    assert found.interval == "1M"
