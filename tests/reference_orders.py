@@ -163,7 +163,9 @@ class Engine:
         if r.impact:
             move += bar.impact * math.sqrt(qty)
         move = min(move, 0.99)
-        price = self.on_tick(reference * (1 + move if buying else 1 - move), buying)
+        price = reference * (1 + move if buying else 1 - move)
+        if buying or not r.tick or price >= r.tick * (1 - 1e-6):  # docs/engine.md: below one tick
+            price = self.on_tick(price, buying)
         if order.kind == "stop_limit":
             price = min(price, order.limit) if buying else max(price, order.limit)
         return price

@@ -31,12 +31,17 @@ def to_tick(price: float, tick: float, up: int) -> float:
 def priced(
     buying: int, reference: float, qty: float, move: float, half: float, tick: float, impact: float
 ) -> float:
-    """The price paid: the reference moved against the trader, on the grid."""
+    """The price paid: the reference moved against the trader, on the grid.
+
+    No grid point lies below the first: a sale there gets the price as it is, not one that is more.
+    """
     against = max(move, half * tick / reference)
     if impact > 0.0:
         against += impact * math.sqrt(qty)
     against = min(against, 0.99)
     price = reference * (1 + against) if buying else reference * (1 - against)
+    if not buying and price < tick * (1 - 1e-6):
+        return price
     return to_tick(price, tick, buying)
 
 

@@ -87,6 +87,24 @@ def test_where_no_bar_opens_from_the_start_on_nothing_happens(by):
     assert made.account.cash == 1_000
 
 
+@pytest.mark.parametrize("by", ["events", "python", "machine"])
+def test_a_sale_below_one_tick_gets_no_more_than_the_market_pays(by):
+    if by == "machine":
+        pytest.importorskip("numba")
+    worth = [1.0, 1.0, 0.003, 0.01, 0.0151]
+    made = simulate(
+        [hand(worth, worth, [1, 0.5, 0.2, 0.0, 0.0])], rules(costs=Costs(tick=0.01)), 0, by=by
+    )
+    assert [one.price for one in made.fills] == [1.0, 0.003, 0.01, 0.01]
+    assert [one.side for one in made.fills] == ["buy", "sell", "sell", "sell"]
+    assert made.fills[1].slippage == 0
+    low = simulate(
+        [hand([0.003] * 3, [0.003] * 3, [1, 0, 0])],
+        rules(costs=Costs(tick=0.01, slippage_bps=100)), 0, by=by,
+    )  # fmt: skip
+    assert [one.price for one in low.fills] == [0.01, pytest.approx(0.003 * 0.99)]
+
+
 def test_small_changes_within_the_band_are_left_alone():
     targets = [0.5, 0.55, 0.59, 0.61, 0.0]
     flat = [1.0] * 5
