@@ -34,8 +34,10 @@ def doubts(
     made: Simulation,
 ) -> list[str]:
     """What of the targets was cut, or not traded at all; of a user's own code, also what it cannot
-    have known."""
+    have known. Targets from before the run decide nothing in it."""
     found, where = [], str(strategy.code or strategy.name)
+    within = (one.since(int(made.ts[0])) for one in markets)
+    markets = [one for one in within if one.ts.size]
     if strategy.code is not None and (doubt := difference(bars.collect(), parts, strategy)):
         found.append(doubt)
     least = min((one.wanted.least for one in markets if one.wanted.least < 0), default=0.0)
@@ -68,7 +70,7 @@ def _cut(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[
     most = rules.max_position
     for one in markets:
         fraction = _fractions(one, rules, made)
-        over = (np.abs(fraction) > most * (1 + HAIR)) & (one.ts >= made.ts[0])
+        over = np.abs(fraction) > most * (1 + HAIR)
         if over.any():
             first = int(over.argmax())
             yield (
@@ -112,7 +114,7 @@ def _deciding(markets: Sequence[Market], ts: Ints) -> Ints:
         if one.ts is ts:
             found |= said
         else:
-            found[np.searchsorted(ts, one.ts[said & (one.ts >= ts[0])])] = True
+            found[np.searchsorted(ts, one.ts[said])] = True
     return np.flatnonzero(found)
 
 
@@ -205,7 +207,7 @@ def _untraded(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iter
     idle = [
         one.symbol
         for one in markets
-        if not made.fills.rows_of(one.symbol).size and _asks(one, rules, made)
+        if not made.fills.rows_of(one.symbol).size and _asks(one, rules)
     ]
     if not idle:
         return
@@ -223,7 +225,7 @@ def _untraded(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iter
     )
 
 
-def _asks(market: Market, rules: Rules, made: Simulation) -> bool:
-    """Whether a target within the run asks for a position, with bars left to fill it at."""
-    inside = market.target[np.searchsorted(market.ts, made.ts[0]) :][: -1 - rules.latency]
-    return bool((inside > 0).any() or (rules.allow_short and (inside < 0).any()))
+def _asks(market: Market, rules: Rules) -> bool:
+    """Whether a target asks for a position, with bars left to fill it at."""
+    timely = market.target[: -1 - rules.latency]
+    return bool((timely > 0).any() or (rules.allow_short and (timely < 0).any()))

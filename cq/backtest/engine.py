@@ -65,7 +65,7 @@ def simulate(
     if not looping:
         return Simulation(*visit_fills(markets, rules, start, ts))
     machine = {"machine": True, "python": False}.get(by)
-    inside = [_since(_with_impact(one, rules), start) for one in markets]
+    inside = [_with_impact(one, rules).since(start) for one in markets]
     made = step_through(inside, rules, ts, carried, by_machine=machine)
     return Simulation(
         made.fills, made.carried.account, ts, made.equity, made.cash, made.exposure,
@@ -81,22 +81,6 @@ def _with_impact(market: Market, rules: Rules) -> Market:
     window = costs.impact_window or 2
     found = impact_of(market.close, market.volume, costs.impact, window)
     return replace(market, impact=found)
-
-
-def _since(market: Market, start: int) -> Market:
-    """The bars that open from `start` on."""
-    first = int(np.searchsorted(market.ts, start))
-    if first == 0:
-        return market
-    columns = ("ts", "open", "close", "target", "high", "low", "volume", "impact", "act")
-    cut = {
-        name: column[first:] for name in columns if (column := getattr(market, name)) is not None
-    }
-    levels = {name: column[first:] for name, column in market.levels.items()}
-    fine = market.fine
-    if fine is not None:
-        fine = replace(fine, begin=fine.begin[first:], end=fine.end[first:])
-    return replace(market, **cut, levels=levels, fine=fine)
 
 
 def buy_and_hold(markets: Sequence[Market], start: int, ts: Ints, cash: float) -> Floats:

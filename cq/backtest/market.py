@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
@@ -74,6 +74,10 @@ class Fine:
     close: Floats
 
 
+BARS: Final = ("ts", "open", "close", "target", "high", "low", "volume", "impact", "act")
+"""What a market has of each bar, beside levels and finer bars."""
+
+
 @dataclass(frozen=True)
 class Market:
     """One symbol's bars and targets, oldest first; NaN where there is no target.
@@ -112,6 +116,18 @@ class Market:
         if steps is not None:
             vars(self)["steps"] = steps
         return self
+
+    def since(self, start: int) -> Market:
+        """The bars that open from `start` on."""
+        first = int(np.searchsorted(self.ts, start))
+        if first == 0:
+            return self
+        cut = {name: column[first:] for name in BARS if (column := getattr(self, name)) is not None}
+        levels = {name: column[first:] for name, column in self.levels.items()}
+        fine = self.fine
+        if fine is not None:
+            fine = replace(fine, begin=fine.begin[first:], end=fine.end[first:])
+        return replace(self, **cut, levels=levels, fine=fine)
 
     def at_or_before(self, moments: Ints) -> Ints:
         """For each moment the row of the newest bar that has opened by then; −1 before all."""

@@ -50,9 +50,28 @@ def test_targets_over_the_cap_last_until_somebody_decides_otherwise():
     )
     (said,) = [one for one in warnings(pl.concat([one, other])) if "together" in one]
     assert "at 1 moments, first 1.3 at 1970-01-01T02:00:00Z" in said
-    late = pl.concat([one, other.filter(pl.col("ts") != other["ts"][3])])
+    again = one.with_columns(target=pl.Series([0.9, None, 0.6, 0.1, None, 0.2]))
+    late = pl.concat([again, other.filter(pl.col("ts") != other["ts"][3])])
     (said,) = [one for one in warnings(late, start=2 * hour) if "together" in one]
     assert "at 1 moments, first 1.3 at 1970-01-01T02:00:00Z" in said
+
+
+def test_what_was_wanted_before_the_run_is_said_of_nothing():
+    hour = 3_600 * 10**9
+    early = pl.Series([-1.0, 0.9, None, None, 0.1, 0.1])
+    both = pl.concat(
+        [bars(*[10.0] * 6, symbol=one).with_columns(target=early) for one in ("A-B", "C-D")]
+    )
+    assert any("together" in one for one in warnings(both))
+    assert any("know no shorts" in one for one in warnings(both))
+    assert warnings(both, start=2 * hour) == []
+    wrong = both.with_columns(at=pl.when(pl.col("ts") < 2 * hour).then(20.0).otherwise(9.0))
+    stops = {"orders": {"stop_loss": {"column": "at"}}}
+    assert any("wrong side" in one for one in warnings(wrong, **stops))
+    assert warnings(wrong, start=2 * hour, **stops) == []
+    over = both.with_columns(target=pl.concat([early, early]) * 2)
+    assert any("over max_position" in one for one in warnings(over))
+    assert warnings(over, start=2 * hour) == []
 
 
 def test_legs_count_long_and_short_alike():
