@@ -267,6 +267,14 @@ class Journal:
         )
         return {symbol: target for symbol, target, _ in rows}
 
+    def blocked(self) -> dict[str, float]:
+        """The target of each symbol of whose decisions the newest, `none` aside, was blocked."""
+        rows = self.rows(
+            "select symbol, target, state, max(ts) from decisions where state != 'none'"
+            " group by symbol"
+        )
+        return {symbol: target for symbol, target, state, _ in rows if state == "blocked"}
+
     def last_bars(self) -> dict[str, tuple[int, float]]:
         """The newest bar stepped through, by symbol: its opening time and close."""
         rows = self.rows("select symbol, ts, close from steps order by symbol")

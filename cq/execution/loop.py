@@ -63,7 +63,11 @@ class Stepped:
 
 
 class Trader:
-    """A session between two steps: its account, what it has acted on, what waits to be filled."""
+    """A session between two steps: its account, what it has acted on, what waits to be filled.
+
+    `held_back` are the symbols of which a rule stopped what arose by the strategy's `act` alone:
+    their target has not moved, so nothing else would bring it up again.
+    """
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class Trader:
         self.account = Account(terms.cash)
         self.acted: dict[str, float] = {}
         self.pending: dict[str, Intent] = {}
+        self.held_back: set[str] = set()
         self.seen: dict[str, int] = {}
         self.closes: dict[str, float] = {}
         self._day, self._day_equity = -1, terms.cash
@@ -94,6 +99,11 @@ class Trader:
         self.account = self.journal.account(self.terms.cash, self.terms.costs)
         self.acted = self.journal.acted()
         self.pending = {intent.symbol: intent for intent in self.journal.pending()}
+        self.held_back = {
+            symbol
+            for symbol, target in self.journal.blocked().items()
+            if not self._arises(target, symbol)
+        }
         last = self.journal.last_bars()
         self.seen = {symbol: ts for symbol, (ts, _) in last.items()}
         self.closes = {symbol: close for symbol, (_, close) in last.items()}
@@ -191,6 +201,8 @@ class Trader:
             del self.pending[intent.symbol]
         if group.blocked:
             self.acted = self.journal.acted()
+            stopped = [intent for intent, _, _ in group.blocked]
+            self.held_back |= {s.symbol for s in stopped if not self._arises(s.target, s.symbol)}
         answers = self._send(group.orders)
         for fill in _fills(answers):
             self.account = self.account.after(fill, self.terms.costs)
@@ -246,18 +258,23 @@ class Trader:
         if wish.target is None:
             return Decision(ts, symbol, wish.signal, None, False, "none"), ""
         target = min(wish.target, self.terms.max_position)
-        now = wish.act and target != 0
-        if not now and not self._arises(target, self.acted.get(symbol, 0.0)):
+        now = target != 0 and (wish.act or symbol in self.held_back)
+        arises = self._arises(target, symbol)
+        if not now and not arises:
             return Decision(ts, symbol, wish.signal, target, False, "none"), ""
         prospect = self._prospect(ts, symbol, target, equity, now_ns)
+        self.held_back.discard(symbol)
         if found := verdict(self.rules.of_decisions, prospect):
+            if not arises:
+                self.held_back.add(symbol)
             rule, reason = found
             return Decision(ts, symbol, wish.signal, target, False, "blocked", reason), rule
         self.acted[symbol] = target
         self.pending[symbol] = Intent(symbol, target, ts)
         return Decision(ts, symbol, wish.signal, target, True, "pending"), ""
 
-    def _arises(self, target: float, acted: float) -> bool:
+    def _arises(self, target: float, symbol: str) -> bool:
+        acted = self.acted.get(symbol, 0.0)
         return (target == 0) != (acted == 0) or abs(target - acted) > self.terms.rebalance
 
     def _prospect(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +305,72 @@ def test_a_blocked_decision_is_journalled_said_and_tried_again(tmp_path: Path) -
     with begun(tmp_path / "paper.db") as journal:  # the limit is raised: it goes on at once
         run(journal, UP)
         assert journal.rows("select state from decisions order by ts")[2:] == [("none",)] * 2
+
+
+@dataclass
+class Shut:
+    """A rule that says no while it is shut."""
+
+    shut: bool = False
+    name = "shut"
+    stops_selling = True
+
+    def reason(self, prospect: Prospect) -> str | None:
+        del prospect
+        return "shut" if self.shut else None
+
+
+ACTING: Market = [
+    (
+        hour * HOUR,
+        {"BTC-BRL": Bar(10.0 + hour, 10.0 + hour)},
+        {"BTC-BRL": Wish(1, 0.5, act=hour == 2)},
+    )
+    for hour in range(7)
+]
+"""Half in one market, brought back to half once."""
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("judged", ["of_decisions", "of_orders"])
+def test_what_a_rule_stopped_of_an_act_is_tried_at_the_next_bars(
+    tmp_path: Path, judged: str, restarted: bool
+) -> None:
+    rule = Shut()
+    rules = Rules(**{judged: (rule,)})
+    with begun(tmp_path / "paper.db") as journal:
+        trader = run(journal, [], rules=rules)
+        trader.look = looking_at(ACTING)
+        for ts, bars, _ in ACTING:
+            rule.shut = 2 * HOUR <= ts <= 4 * HOUR
+            if restarted:
+                run(journal, ACTING[: ts // HOUR + 1], rules=rules)
+            else:
+                trader.step(ts, bars, ts + HOUR)
+        states = journal.rows("select ts / ?, state from decisions order by ts", (HOUR,))
+        assert len(journal.fills()) == 2
+    tried = 5 if judged == "of_decisions" else 4  # the order of 4:00 goes out once it is open
+    assert states == [
+        (0, "sent"),
+        (1, "none"),
+        *((hour, "blocked") for hour in range(2, tried)),
+        (tried, "sent"),
+        *((hour, "none") for hour in range(tried + 1, 7)),
+    ]
+
+
+def test_what_was_stopped_of_an_act_is_over_once_the_target_moves_away(tmp_path: Path) -> None:
+    rule, wishes = Shut(), [0.5, 0.5, 0.5, 0.0, 0.5, 0.5, 0.5]
+    market = [
+        (ts, bars, {"BTC-BRL": Wish(1, wanted, act=ts == 2 * HOUR)})
+        for (ts, bars, _), wanted in zip(ACTING, wishes, strict=True)
+    ]
+    with begun(tmp_path / "paper.db") as journal:
+        for ts, _, _ in market:
+            rule.shut = 2 * HOUR <= ts <= 3 * HOUR
+            run(journal, market[: ts // HOUR + 1], rules=Rules(of_decisions=(rule,)))
+        states = [state for (state,) in journal.rows("select state from decisions order by ts")]
+    assert states == ["sent", "none", "blocked", "blocked", "none", "none", "none"]
 
 
 def test_an_order_beyond_the_gross_limit_is_taken_back(tmp_path: Path) -> None:
