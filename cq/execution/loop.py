@@ -131,7 +131,6 @@ class Trader:
         self._open_day(bar_end(ts, self.terms.interval), equity)
         decided = self._decide(ts, bars if deciding is None else deciding, equity, now_ns)
         with self.journal.transaction():
-            self._write(answers, now_ns)
             self.journal.record_decisions(decision for decision, _ in decided)
             for decision, rule in decided:
                 if rule:
@@ -152,9 +151,7 @@ class Trader:
         due = {one.symbol for one in self.pending.values() if one.decided_ts < ts}
         if self.terms.fill != "next_open" or not due | set(self.account.positions) <= set(opens):
             return ()
-        answers = self._fill(ts, opens, now_ns)
-        self._record(answers, now_ns)
-        return _fills(answers)
+        return _fills(self._fill(ts, opens, now_ns))
 
     def watch(self, symbols: Collection[str], now_ns: int) -> dict[str, str]:
         """Symbols whose newest bar is too old to trade on, and why; each is an alert once."""
@@ -172,7 +169,10 @@ class Trader:
     # ---- filling
 
     def _fill(self, ts: int, references: Mapping[str, float], now_ns: int) -> list[Answer]:
-        """Send the orders of all decisions that `references` fill; they are on disk before."""
+        """Send the orders of all decisions that `references` fill.
+
+        They are on disk before, and what came of them right after, whatever comes next.
+        """
         due = [
             intent
             for intent in self.pending.values()
@@ -204,6 +204,7 @@ class Trader:
             stopped = [intent for intent, _, _ in group.blocked]
             self.held_back |= {s.symbol for s in stopped if not self._arises(s.target, s.symbol)}
         answers = self._send(group.orders)
+        self._record(answers, now_ns)
         for fill in _fills(answers):
             self.account = self.account.after(fill, self.terms.costs)
         return answers

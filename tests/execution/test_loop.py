@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cq.backtest.account import Account, Costs, Fill, Intent, settle
+from cq.errors import StrategyError
 from cq.execution.journal import Journal
 from cq.execution.loop import Bar, Trader, Wish
 from cq.execution.orders import Order
@@ -279,6 +280,27 @@ def test_the_bar_of_the_decision_itself_fills_nothing(tmp_path: Path) -> None:
         trader = Trader(journal, TERMS, looking_at(UP), PaperBroker(COSTS))
         trader.step(0, UP[0][1], HOUR)
         assert trader.fill_forming(0, {"BTC-BRL": 10.0}, HOUR) == ()
+
+
+def test_a_fill_is_on_disk_before_the_strategy_decides_again(tmp_path: Path) -> None:
+    def breaks(ts: int, symbols: Collection[str]) -> Mapping[str, Wish]:
+        if ts == HOUR:
+            raise StrategyError("mine.py", "boom")
+        return looking_at(UP)(ts, symbols)
+
+    with begun(tmp_path / "paper.db") as journal:
+        trader = Trader(journal, TERMS, breaks, PaperBroker(COSTS))
+        trader.step(0, UP[0][1], HOUR)
+        with pytest.raises(StrategyError, match="boom"):
+            trader.step(HOUR, UP[1][1], 2 * HOUR)
+        assert journal.unanswered() == []
+        assert journal.rows("select status from orders") == [("filled",)]
+        assert len(journal.fills()) == 1
+    with begun(tmp_path / "paper.db") as journal, begun(tmp_path / "whole.db") as whole:
+        run(journal, UP)
+        run(whole, UP)
+        assert journal.fills() == whole.fills()
+        assert equity_of(journal) == equity_of(whole)
 
 
 def test_only_the_symbols_that_decide_are_asked_for(tmp_path: Path) -> None:
