@@ -140,10 +140,15 @@ def _environment(variables: Mapping[str, str]) -> Document:
         )
 
     known = [PREFIX + "__".join(keys).upper() for keys in all_keys()]
-    for name in found:
+    for name, text in found.items():
         if not _is_known(name.upper(), known):
             raise ConfigError(
                 f"environment: {name}", f"is no setting{_nearest(name.upper(), known)}"
+            )
+        if not text.strip() and not name.upper().startswith(f"{PREFIX}CREDENTIALS__"):
+            # read as YAML it would be null, which takes away a limit that a file sets
+            raise ConfigError(
+                f"environment: {name}", "is empty; expected a value: unset it, or say null"
             )
     source = EnvSettingsSource(FromEnvironment)
     source.env_vars = {name.lower(): text for name, text in found.items()}

@@ -167,6 +167,20 @@ def test_an_unknown_variable_is_not_ignored(project, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("text", ["", " "])
+@pytest.mark.parametrize("name", ["CQ_LIVE__MAX_DAILY_LOSS", "cq_quote", "CQ_PARTITIONS__OHLCV"])
+def test_an_empty_variable_takes_no_limit_away(project, monkeypatch, name, text):
+    monkeypatch.setenv(name, text)
+    assert refusal(project) == (
+        f"environment: {name}: is empty; expected a value: unset it, or say null"
+    )
+
+
+def test_an_empty_key_is_none(project, monkeypatch):
+    monkeypatch.setenv("CQ_CREDENTIALS__CLIENT_ID", "")
+    assert not load(project).settings.credentials.client_id
+
+
 def test_lists_and_null_can_be_said_in_a_variable(project, monkeypatch):
     monkeypatch.setenv("CQ_SYMBOLS", "BTC-BRL, LTC-BRL")
     monkeypatch.setenv("CQ_BACKTEST__QUANTITY_DECIMALS", "null")
