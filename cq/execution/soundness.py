@@ -30,6 +30,10 @@ RULES = {
     + ")",
     "fills of no order": "select id from fills where client_id not in"
     " (select client_id from orders)",
+    "events of no order": "select id from order_events where client_id not in"
+    " (select client_id from orders)",
+    "decisions that were sent without an order": "select id from decisions where state = 'sent'"
+    " and (ts, symbol) not in (select decided_ts, symbol from orders)",
     "filled orders without their fill": "select client_id from orders"
     " where status in ('filled', 'partial') and client_id not in (select client_id from fills)",
     "decisions acted on without a target": "select id from decisions"

@@ -76,6 +76,12 @@ def test_a_sound_journal_opens(path: Path) -> None:
         ("update orders set reference = 'NaN'", "a reference of orders reads 'NaN'"),
         ("delete from fills", "filled orders without their fill"),
         ("delete from order_events; delete from orders", "fills of no order"),
+        ("delete from fills; delete from orders", "events of no order"),
+        (
+            "delete from fills; delete from order_events; delete from orders",
+            "decisions that were sent without an order",
+        ),
+        ("update orders set decided_ts = 11", "decisions that were sent without an order"),
         ("delete from session", "its session is gone"),
         ("delete from steps", "fills of a symbol without a bar"),
         ("update steps set close = 9e999", "closes that are no price"),
