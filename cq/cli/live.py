@@ -61,6 +61,7 @@ def live(app: App, /, file: Path | None, **options: Any) -> None:
     """
     as_json: bool = options["as_json"]
     if options["status"]:
+        _only_looks(file, options)
         _show(options["journal"] or app.settings.live.journal, as_json)
         return
     _check(app, options)
@@ -69,6 +70,20 @@ def live(app: App, /, file: Path | None, **options: Any) -> None:
         _replay(app, setup, options)
     else:
         _paper(app, setup, once=options["once"], as_json=as_json)
+
+
+TRADING = {
+    "real": "--live", "once": "--once", "replay": "--replay", "since": "--since",
+    "until": "--until", "fresh": "--fresh", "cash": "--cash", "overrides": "--set",
+}  # fmt: skip
+"""Options that change what is traded."""
+
+
+def _only_looks(file: Path | None, options: dict[str, Any]) -> None:
+    """Refuse to ignore what --status has no use for."""
+    said = [name for key, name in TRADING.items() if options[key] not in (None, False, ())]
+    if unused := [*([str(file)] if file is not None else []), *said]:
+        raise UsageError(f"--status only looks; leave out {', '.join(unused)}")
 
 
 def _check(app: App, options: dict[str, Any]) -> None:

@@ -368,6 +368,31 @@ def test_a_replay_needs_no_network_and_ends_with_a_summary(
     assert len(list(project.journal.parent.glob("replay-mine-*.db"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "unused"),
+    [
+        (("--fresh",), "--fresh"),
+        (("--cash", "5"), "--cash"),
+        (("--once",), "--once"),
+        (("--live",), "--live"),
+        (("--set", "fast=3"), "--set"),
+        (("--paper", "--replay", "--since", "2026-01-01"), "--replay, --since"),
+        (("--until", "2026-01-01"), "--until"),
+        (("mine.yaml",), "mine.yaml"),
+    ],
+)
+def test_the_status_ignores_nothing(
+    online: Project, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], unused: str
+) -> None:
+    assert online.live("--paper", "--once") == 0
+    before = sorted(online.journal.parent.iterdir())
+    capsys.readouterr()
+    assert online.live("--status", *arguments) == 2
+    assert capsys.readouterr().err == f"cq: --status only looks; leave out {unused}\n"
+    assert online.live("--status", "--paper", "--journal", str(online.journal), "--json") == 0
+    assert sorted(online.journal.parent.iterdir()) == before
+
+
 def test_a_replay_of_an_excluded_symbol_is_refused(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
