@@ -341,9 +341,9 @@ def _identities(
     made, found = Identities(settings), []
     for row in rows:
         strategy = runner.made({name: row[name] for name in names})
-        extent = runner.extent(strategy)
-        seen = extent.seen(history(strategy, strategy.backtest(settings)))
-        found.append(made.of(strategy, extent.symbols) | seen)
+        bars = history(strategy, strategy.backtest(settings))
+        extent = runner.extent(strategy, bars)
+        found.append(made.of(strategy, extent.symbols) | extent.seen(bars))
     return frame_of_identities(found)
 
 

@@ -228,23 +228,29 @@ class Extent:
     """Which bars a ground has: what is still known of it when another has taken its place.
 
     `inside` are the first, the last and the number of the bars that every trial sees, `before` the
-    older ones of each symbol, of which a trial sees the newest.
+    older ones of each symbol, of which a trial sees the newest: `reach` at the most, None is all.
     """
 
     symbols: tuple[str, ...]
     inside: tuple[int | None, int | None, int]
     before: tuple[pl.Series, ...] = field(default=(), repr=False)
+    reach: int | None = None
 
     @classmethod
     def of(cls, ground: Ground) -> Extent:
         """That of a ground."""
-        bars, start = ground.bars.select("symbol", "ts").sort("ts"), ground.period.start
+        bars, start = ground.bars.select("symbol", "ts"), ground.period.start
         before: tuple[pl.Series, ...] = ()
         if start is not None and not ground.whole:
             older, bars = bars.filter(pl.col("ts") < start), bars.filter(pl.col("ts") >= start)
             before = tuple(one["ts"] for one in older.partition_by("symbol"))
-        ts = bars["ts"]
-        return cls(ground.symbols, (ts.min(), ts.max(), ts.len()), before)  # type: ignore[arg-type]
+        ts, reach = bars["ts"], None if ground.whole else ground.older
+        inside: Any = (ts.min(), ts.max(), ts.len())
+        return cls(ground.symbols, inside, before, reach)
+
+    def serves(self, history: int) -> bool:
+        """Whether it says what a trial sees that looks back on so many bars."""
+        return self.reach is None or history <= self.reach
 
     def seen(self, history: int) -> dict[str, int | None]:
         """What a trial sees that looks back on so many bars: the first, the last, how many."""

@@ -66,9 +66,13 @@ class Runner:
             self._extents[key] = Extent.of(self._grounds[key])
         return self._grounds[key]
 
-    def extent(self, strategy: Strategy) -> Extent:
-        """Which bars there are for a strategy; they are read where none of its kind was run."""
-        if _bars(strategy) not in self._extents:
+    def extent(self, strategy: Strategy, history: int) -> Extent:
+        """Which bars there are for a strategy that looks back on so many.
+
+        They are read again where its trial was run before this runner began.
+        """
+        known = self._extents.get(_bars(strategy))
+        if known is None or not known.serves(history):
             self.ground(strategy)
         return self._extents[_bars(strategy)]
 

@@ -192,6 +192,26 @@ def test_each_trial_is_kept_under_its_own_symbols_interval_and_bars(small, capsy
         assert f"interval={row['interval']}" in shown["parameters"]
 
 
+def test_trials_of_a_sweep_that_was_stopped_say_the_bars_that_they_were_run_over(
+    small, monkeypatch, capsys
+):
+    class Stopped(Unfinished):
+        def keep(self, outcome):
+            super().keep(outcome)
+            raise KeyboardInterrupt
+
+    asked = ("--grid", "slow=60,20", "--start", "2025-01-10")
+    monkeypatch.setattr("cq.sweeps.unfinished.Unfinished", Stopped)
+    assert sweep(small, *asked) == 130
+    monkeypatch.undo()
+    assert sweep(small, *asked, "--resume") == 0
+    assert "2 trials" in capsys.readouterr().out
+    query = "select rows, first_time from runs where mode = 'trial' order by run"
+    long, short = json_of(capsys, small, "lake", "sql", query)
+    assert long["rows"] == short["rows"] + 40
+    assert long["first_time"] < short["first_time"]
+
+
 def test_a_set_of_parameters_counts_once_in_backtests_and_sweeps(small, capsys):
     file = str(small / "cross.yaml")
 
