@@ -14,7 +14,6 @@ from typing import Final
 from cq.errors import ConfigError
 from cq.lake.places import at
 from cq.lake.template import (
-    FIELDS,
     NOBODY,
     OWNERS,
     TIMES,
@@ -24,6 +23,7 @@ from cq.lake.template import (
     regex,
     safe,
 )
+from cq.lake.template_problems import levels, problem
 from cq.lake.walk import ANCHOR_FILE, Walk
 from cq.utils.time import from_ns, to_ns
 
@@ -82,32 +82,14 @@ class Layout:
 
     def __post_init__(self) -> None:
         """Refuse a template that could lose rows or mix datasets."""
-        problem = self._problem()
-        if problem:
-            raise ConfigError(f"partitions.{self.dataset}.path", f"{self.template!r} {problem}")
-
-    def _problem(self) -> str:
-        segments = self.template.split("/")
-        unknown = [name for name in placeholders(self.template) if name not in FIELDS]
-        times = [name for name in self.fields if name in TIMES]
-        if unknown:
-            return f"has the unknown {{{unknown[0]}}}; there is {', '.join(FIELDS)}"
-        if len(segments) < 2 or segments[0] not in (self.dataset, "{dataset}"):
-            return f"has to start with the folder {self.dataset}/"
-        if not segments[-1].endswith(".parquet") or any(s in ("", ".", "..") for s in segments):
-            return "has to be a relative path to a file ending in .parquet"
-        if "HHmmss" in self.fields:
-            return "has {HHmmss} in a folder; it belongs into the file's name"
-        if times != list(TIMES[: len(times)]):
-            return (
-                f"has its calendar folders out of order; expected {', '.join(TIMES)} from the left"
-            )
-        return ""
+        wrong = problem(self.dataset, self.template)
+        if wrong:
+            raise ConfigError(f"partitions.{self.dataset}.path", f"{self.template!r} {wrong}")
 
     @cached_property
     def folders(self) -> list[str]:
-        """The template's folder levels."""
-        return self.template.split("/")[:-1]
+        """The template's folder levels, with the dataset's name in them."""
+        return levels(self.dataset, self.template)
 
     @cached_property
     def fields(self) -> list[str]:
@@ -142,14 +124,14 @@ class Layout:
         """Placeholder → value, as far as the name of a folder of the lake tells."""
         told: dict[str, str] = {}
         for name, pattern in zip(folder.parts, self.folders, strict=False):
-            found = regex(pattern.replace("{dataset}", self.dataset)).fullmatch(name)
+            found = regex(pattern).fullmatch(name)
             told |= found.groupdict() if found else {}
         return told
 
     def is_level(self, folder: Path) -> bool:
         """Whether a folder of the lake is one that the template makes, on whichever level."""
         return len(folder.parts) <= len(self.folders) and all(
-            regex(pattern.replace("{dataset}", self.dataset)).fullmatch(name)
+            regex(pattern).fullmatch(name)
             for name, pattern in zip(folder.parts, self.folders, strict=False)
         )
 
@@ -213,7 +195,7 @@ class Layout:
 
     @cached_property
     def _walk(self) -> Walk:
-        return Walk(self.dataset, tuple(self.folders))
+        return Walk(tuple(self.folders))
 
     def _folders(
         self,
@@ -252,7 +234,7 @@ class Layout:
 def _folder(layout: Layout, who: tuple[str, ...], when: tuple[int, ...]) -> Path:
     """A folder, by whose rows it has and its calendar level; the same ones are asked for often."""
     times = {name: f"{one:0{len(name)}d}" for name, one in zip(TIMES, when, strict=False)}
-    values = {"dataset": layout.dataset, **dict(zip(OWNERS, who, strict=True)), **times}
+    values = {**dict(zip(OWNERS, who, strict=True)), **times}
     return Path("/".join(filled(level, values) for level in layout.folders))
 
 

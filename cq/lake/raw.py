@@ -131,7 +131,6 @@ def glob_of(root: Path, layout: Layout) -> str:
 
 def _glob(root: Path, layout: Layout) -> str:
     levels = [re.sub(r"\{\w+\}", "*", level) for level in layout.folders]
-    levels[0] = levels[0] if "{" not in layout.folders[0] else layout.dataset
     return "/".join([escaped(str(root)), *levels, "*.parquet"])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Final
 
+from cq.lake.rules import INTERVAL, PLAIN_NAME, SYMBOL
 from cq.utils.time import from_ns
 
 OWNERS: Final = ("exchange", "symbol", "interval")
@@ -17,7 +18,10 @@ NOBODY: Final = "none"
 UNKNOWN: Final = "unknown"
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_DIGITS: Final = {"YYYY": r"[0-9]{4}", **dict.fromkeys(TIMES[1:], r"[0-9]+")}
+_FORMS: Final = {
+    name: f"{form.strip('^$')}|{UNKNOWN}|{NOBODY}"
+    for name, form in (("exchange", PLAIN_NAME), ("symbol", SYMBOL), ("interval", INTERVAL))
+}
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
@@ -35,17 +39,39 @@ def filled(pattern: str, values: Mapping[str, str]) -> str:
 
 
 @cache
+def literals(pattern: str) -> tuple[str, ...]:
+    """What stands before, between and after the placeholders of a pattern: one more than those."""
+    return tuple(_PLACEHOLDER.split(pattern)[::2])
+
+
+@cache
 def regex(pattern: str) -> re.Pattern[str]:
     """What names of a pattern look like, with its placeholders as groups.
 
-    A year has four digits; a month, day or hour may lack its first one, as other programs write it.
+    A year has four digits; a month, day or hour may lack its first one, as other programs write it,
+    unless other digits may touch it. An owner may be any text, as other programs write it, unless
+    it shares the name with others: then each has the form that the rules ask of it.
     """
-    pieces = _PLACEHOLDER.split(pattern)
-    literal, names = pieces[::2], pieces[1::2]
-    text = re.escape(literal[0])
-    for name, after in zip(names, literal[1:], strict=True):
-        text += f"(?P<{name}>{_DIGITS.get(name, r'.+')}){re.escape(after)}"
-    return re.compile(text)
+    texts, names = literals(pattern), placeholders(pattern)
+    several = sum(name in OWNERS for name in names) > 1
+    found = re.escape(texts[0])
+    for n, name in enumerate(names):
+        before, after = texts[n], texts[n + 1]
+        touched = (
+            bool(re.search(r"[0-9]$", before) or re.match(r"[0-9]", after))
+            or (n > 0 and not before)
+            or (n + 1 < len(names) and not after)
+        )
+        found += f"(?P<{name}>{_form(name, touched, several)}){re.escape(after)}"
+    return re.compile(found)
+
+
+def _form(name: str, touched: bool, several: bool) -> str:
+    if name == "YYYY":
+        return "[0-9]{4}"
+    if name in TIMES:
+        return "[0-9]{2}" if touched else "[0-9]{1,2}"
+    return _FORMS[name] if several and name in _FORMS else ".+"
 
 
 @lru_cache(maxsize=256)

@@ -26,7 +26,6 @@ When = tuple[int, ...]
 class Walk:
     """The levels of a template's folders, from the lake's root down."""
 
-    dataset: str
     levels: tuple[str, ...]
 
     def folders(
@@ -42,7 +41,7 @@ class Walk:
 
         With `stop_early` one for each branch of calendar folders is enough.
         """
-        given = {"dataset": self.dataset, **fixed}
+        given = dict(fixed)
         if first and last and first[0] == last[0]:
             given["YYYY"] = f"{first[0]:04d}"
         told = tuple(given.items())

@@ -46,6 +46,23 @@ def test_bars_are_those_that_open_in_the_range(either, bars):
     assert times(either, "BTC-BRL", "1h", "2030-01-01") == []
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "ohlcv/symbol={symbol}/day={YYYY}{MM}{DD}/f.parquet",
+        "ohlcv/{exchange}-{symbol}-{interval}/{YYYY}/f.parquet",
+    ],
+)
+def test_a_folder_may_be_named_for_several_things_at_once(tmp_path, bars, template):
+    lake = Lake(tmp_path / "lake", partitions={"ohlcv": template})
+    rows = bars(72, since="2023-12-30", exchange="a-b")
+    put(lake, rows, bars(2, interval="1m"))
+    assert lake.write("ohlcv", rows, source="again", now_ns=2).already_there == 72
+    found = times(lake, "BTC-BRL", "1h", "2023-12-31", "2024-01-01", exchange="a-b")
+    assert found == [JANUARY - DAY + i * HOUR for i in range(24)]
+    assert lake.sql("select count(*) from bars").item() == 74
+
+
 def test_bars_of_many_symbols_come_by_symbol_and_time(either, bars):
     put(either, bars(30, "ETH-BRL"), bars(30, "BTC-BRL"), bars(30, "BTC-BRL", "1m"))
     found = either.bars(["ETH-BRL", "BTC-BRL", "ETH-BRL"], "1h").collect()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from cq.errors import ConfigError
 from cq.lake.datasets import DATASETS
 from cq.lake.layout import DEFAULT_PARTITIONS, Layout
-from cq.lake.template import safe
+from cq.lake.rules import INTERVAL, PLAIN_NAME, SYMBOL
+from cq.lake.template import calendar, safe
 from cq.utils.resources import resource_root
 from cq.utils.time import DAY, HOUR, parse_time
 
@@ -59,11 +60,70 @@ def test_a_template_becomes_a_folder_and_a_file_name():
         ("ohlcv/{MM}/{YYYY}/x.parquet", "out of order"),
         ("ohlcv/{DD}/x.parquet", "out of order"),
         ("x.parquet", "start with the folder"),
+        ("ohlcv/{symbol}/{symbol}/x.parquet", "{symbol} twice"),
+        ("ohlcv/a={symbol}/A={exchange}/x.parquet", "two folders that are named A="),
+        ("ohlcv/symbol={exchange}/exchange={symbol}/x.parquet", "but the column symbol of ohlcv"),
+        ("ohlcv/{symbol}/date={YYYY}/ts={MM}/x.parquet", "but the column ts of ohlcv holds some"),
+        ("ohlcv/open={symbol}/x.parquet", "but the column open of ohlcv holds something else"),
+        ("ohlcv/Symbol={symbol}/x.parquet", "but the column Symbol of ohlcv holds something else"),
     ],
 )
 def test_a_template_that_cannot_work_is_refused_by_name(template, problem):
     with pytest.raises(ConfigError, match=r"partitions\.ohlcv\.path: .*" + problem):
         Layout("ohlcv", template)
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [
+        ("{exchange}{symbol}", "exchange x and symbol BTC-BRL make xBTC-BRL"),
+        ("{symbol}{interval}", "symbol BTC-BRL and interval 15m make BTC-BRL15m"),
+        ("{exchange}{interval}", "exchange x and interval 15m make x15m"),
+        ("{symbol}{exchange}", "make BTC-BRLA_b.2"),
+        ("{exchange}Z{symbol}", "exchange x and symbol AZZB-CZZD make xZAZZB-CZZD"),
+    ],
+)
+def test_fields_that_cannot_be_told_apart_in_one_folder_are_refused(level, said):
+    with pytest.raises(ConfigError, match=f"does not read back: .*{said}") as refused:
+        Layout("ohlcv", f"ohlcv/{level}/{{YYYY}}/x.parquet")
+    assert str(refused.value).endswith("give each a folder of its own")
+
+
+def test_a_dataset_is_filed_only_by_what_its_own_rows_tell():
+    with pytest.raises(ConfigError, match="by which coverage cannot be told apart; there is"):
+        Layout("coverage", "coverage/{symbol}/interval={interval}/x.parquet")
+    with pytest.raises(ConfigError, match="has the folder dataset=lost, but the column dataset"):
+        Layout("lost", "lost/dataset={dataset}/{symbol}/x.parquet")
+    with pytest.raises(ConfigError, match="does not read back"):
+        Layout("rejected", "rejected/{exchange}-{symbol}/x.parquet")  # its symbols may be any text
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        "day={YYYY}{MM}{DD}",
+        "{symbol}{YYYY}{MM}{DD}{HH}",
+        "{symbol}-{YYYY}-{MM}",
+        "{symbol}/{YYYY}0{MM}",
+        "{exchange}-{symbol}-{interval}/{YYYY}",
+        "{interval}-{YYYY}{MM}/{symbol}_{exchange}",
+        "{dataset}-{symbol}/{YYYY}",
+    ],
+)
+def test_several_fields_of_one_folder_read_back(levels):
+    one = Layout("ohlcv", f"ohlcv/{levels}/x.parquet")
+
+    @given(
+        exchange=st.from_regex(PLAIN_NAME, fullmatch=True),
+        symbol=st.from_regex(SYMBOL, fullmatch=True).filter(lambda text: len(text) <= 64),
+        interval=st.from_regex(INTERVAL, fullmatch=True),
+        ts=st.integers(0, 2**62),
+    )
+    def holds(exchange, symbol, interval, ts):
+        values = {**calendar(ts), "exchange": exchange, "symbol": symbol, "interval": interval}
+        assert one.told(one.folder(values, ts)) == {name: values[name] for name in one.fields}
+
+    holds()
 
 
 def test_folders_that_are_all_named_give_columns_to_a_query():
