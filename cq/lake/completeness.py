@@ -20,7 +20,7 @@ with days as (
     from gaps where interval <> '1M' and interval not like '%w'
 )
 select exchange, symbol, interval, day, class,
-sum(bars * (least(end_ts, (day + 1) * $day) - greatest(ts, day * $day)) / (end_ts - ts)) as bars
+sum(bars * ((least(end_ts, (day + 1) * $day) - greatest(ts, day * $day)) / (end_ts - ts))) as bars
 from days group by all
 """
 
