@@ -13,8 +13,8 @@ from typing import Final
 
 from cq.errors import ConfigError
 from cq.lake.places import at
+from cq.lake.rules import NOBODY
 from cq.lake.template import (
-    NOBODY,
     OWNERS,
     TIMES,
     calendar,

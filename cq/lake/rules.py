@@ -6,15 +6,23 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from cq.utils.time import parse_time
+
 Rules = Mapping[str, pl.Expr]
 
 OPEN, HIGH, LOW, CLOSE, VOLUME = (
     pl.col(name) for name in ("open", "high", "low", "close", "volume")
 )
 PRICES = (OPEN, HIGH, LOW, CLOSE)
-SYMBOL = r"^[A-Z0-9]+-[A-Z0-9]+$"
-INTERVAL = r"^([1-9][0-9]{0,3}[mhdw]|1M)$"
+SYMBOL = r"^[A-Z0-9]{1,40}-[A-Z0-9]{1,23}$"
+"""Of 64 characters at most, as an exchange: what is longer cannot be the name of a folder."""
+INTERVAL = r"^([1-9][0-9]{0,3}[mhd]|[1-9][0-9]{0,2}w|1M)$"
 PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
+NOBODY = "none"
+"""The folders that are called so hold nobody's rows, and are not read."""
+BEGIN, END = 0, parse_time("2200-01-01")
+"""Between them lies every moment of a row. What closes bars and days adds to it, at most the 27
+years of an interval, and int64 ends in 2262; no market of this field is older than 1970."""
 STATUSES = ("new", "open", "partial", "filled", "canceled", "rejected", "unknown")
 
 CONFLICT = "same_key_other_values"
@@ -42,13 +50,20 @@ def best(levels: str) -> pl.Expr:
     return pl.col(levels).list.first().struct.field("price")
 
 
+def between(*moments: str) -> pl.Expr:
+    """Every moment of these columns in the years that views can add to; one that is absent, too."""
+    inside = [pl.col(name).is_between(BEGIN, END, closed="left") for name in moments]
+    return pl.all_horizontal(inside).fill_null(value=True)
+
+
 LEVEL_PRICE = pl.element().struct.field("price")
 LEVEL_SIZE = pl.element().struct.field("size")
 
 WHO: dict[str, pl.Expr] = {
     "ts_present": pl.col("ts").is_not_null(),
+    "ts_from_1970_to_2199": between("ts"),
     "symbol_form": pl.col("symbol").str.contains(SYMBOL),
-    "exchange_form": pl.col("exchange").str.contains(PLAIN_NAME),
+    "exchange_form": pl.col("exchange").str.contains(PLAIN_NAME) & (pl.col("exchange") != NOBODY),
 }
 
 OHLCV_RULES: dict[str, pl.Expr] = {
@@ -99,14 +114,16 @@ FILL_RULES: dict[str, pl.Expr] = {
 }
 
 COVERAGE_RULES: dict[str, pl.Expr] = {
-    **{name: rule for name, rule in WHO.items() if name != "ts_present"},
+    **{name: rule for name, rule in WHO.items() if not name.startswith("ts_")},
     "range_in_order": pl.col("start_ts") < pl.col("end_ts"),
+    "range_from_1970_to_2199": between("start_ts", "end_ts"),
     "rows_counted": pl.col("rows") >= 0,
     "asked_ts_present": pl.col("asked_ts").is_not_null(),
 }
 
 LOST_RULES: dict[str, pl.Expr] = {
     "range_in_order": pl.col("start_ts") < pl.col("end_ts"),
+    "range_from_1970_to_2199": between("start_ts", "end_ts"),
     "file_present": pl.col("file").is_not_null(),
     "lost_ts_present": pl.col("lost_ts").is_not_null(),
 }

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Final
 
-from cq.lake.rules import INTERVAL, PLAIN_NAME, SYMBOL
+from cq.lake.rules import INTERVAL, NOBODY, PLAIN_NAME, SYMBOL
 from cq.utils.time import from_ns
 
 OWNERS: Final = ("exchange", "symbol", "interval")
 TIMES: Final = ("YYYY", "MM", "DD", "HH")
 FIELDS: Final = (*OWNERS, "dataset", *TIMES, "HHmmss")
 
-NOBODY: Final = "none"
 UNKNOWN: Final = "unknown"
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

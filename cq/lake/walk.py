@@ -12,7 +12,8 @@ from typing import Final
 
 from cq.errors import Unreadable
 from cq.lake.places import is_remote, names_in
-from cq.lake.template import NOBODY, OWNERS, TIMES, filled, placeholders, regex
+from cq.lake.rules import NOBODY
+from cq.lake.template import OWNERS, TIMES, filled, placeholders, regex
 
 ANCHOR_FILE: Final = "anchor.parquet"
 

@@ -110,9 +110,9 @@ def keep(
     origin: Origin,
     wait_s: float,
 ) -> None:
-    """Store rejected rows as text, each once."""
+    """Store rejected rows as text, each once; a moment that cannot be is none."""
     rows = reasons.select(
-        ts=pl.col(contract.time),
+        ts=pl.when(rules.between(contract.time)).then(pl.col(contract.time)),
         dataset=pl.lit(contract.name),
         symbol=pl.col("symbol"),
         exchange=pl.col("exchange"),

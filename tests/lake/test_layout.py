@@ -115,7 +115,7 @@ def test_several_fields_of_one_folder_read_back(levels):
 
     @given(
         exchange=st.from_regex(PLAIN_NAME, fullmatch=True),
-        symbol=st.from_regex(SYMBOL, fullmatch=True).filter(lambda text: len(text) <= 64),
+        symbol=st.from_regex(SYMBOL, fullmatch=True),
         interval=st.from_regex(INTERVAL, fullmatch=True),
         ts=st.integers(0, 2**62),
     )

@@ -202,6 +202,24 @@ def test_the_page_shows_each_day_and_refers_to_nothing_outside(lake, bars):
     assert [(one.symbol, sum(one.missing)) for one in report.calendars] == [("BTC-BRL", 1)]
 
 
+def test_the_days_of_a_long_silence_are_counted(lake, bars):
+    put(lake, pl.concat([bars(1, interval="1m", since="2023-10-01"), bars(1, interval="1m")]))
+    assert sum(run_checks(lake, now_ns=NOW).calendars[0].missing) == 91 * 24 * 60
+
+
+def test_moments_that_cannot_be_are_refused_and_every_view_goes_on(lake, bars):
+    rows = bars(4, interval="1w").with_columns(ts=pl.Series([JANUARY, -(2**63), 2**63 - 1, -1]))
+    report = lake.write("ohlcv", rows, source="test", now_ns=1)
+    assert (report.landed, dict(report.by_rule)) == (1, {"ts_from_1970_to_2199": 3})
+    refused = lake.sql("select ts, row from rejected")
+    assert refused["ts"].is_null().all()
+    assert refused["row"].str.contains(r"9223372036854775807|-9223372036854775808|-1,").all()
+    put(lake, pl.concat([bars(1, since="2199-12-31T23:00"), bars(1, "A-B", "8w", "2199-12-31")]))
+    for view in ("gaps", "bars_1d", "bars_1d_sao_paulo", "bars_1w", "bars_1mo"):
+        lake.sql(f"from {view}")
+    assert run_checks(lake, now_ns=NOW).errors
+
+
 def test_a_run_of_missing_bars_is_one_row_that_counts_them(lake, bars):
     rows = bars(100).filter(~pl.col("ts").is_between(JANUARY + 10 * HOUR, JANUARY + 14 * HOUR))
     put(lake, rows)

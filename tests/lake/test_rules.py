@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cq.lake import DATASETS
-from cq.lake.rules import check
+from cq.lake.rules import BEGIN, END, INTERVAL, NOBODY, PLAIN_NAME, SYMBOL, check
+from cq.lake.template import safe
+from cq.utils.time import YEAR, bar_end, parse_time
 
 FINE = {
     "ohlcv": {
@@ -38,6 +40,10 @@ FINE = {
         "ts": None, "dataset": "ohlcv", "symbol": None, "exchange": None, "interval": None,
         "broken": ["x"], "row": "{}", "source": None, "seen_ts": 1,
     },
+    "lost": {
+        "dataset": "ohlcv", "symbol": None, "exchange": None, "interval": None, "start_ts": 1,
+        "end_ts": 2, "rows": None, "file": "f", "reason": "r", "lost_ts": 3,
+    },
 }  # fmt: skip
 NAN, INF = float("nan"), float("inf")
 
@@ -63,10 +69,17 @@ def test_a_plain_row_breaks_nothing(dataset):
     ("changes", "rules"),
     [
         ({"ts": None}, {"ts_present"}),
+        ({"ts": -1}, {"ts_from_1970_to_2199"}),
+        ({"ts": parse_time("2200-01-01")}, {"ts_from_1970_to_2199"}),
+        ({"ts": 2**63 - 1}, {"ts_from_1970_to_2199"}),
         ({"symbol": "BTCBRL"}, {"symbol_form"}),
         ({"symbol": "btc-brl"}, {"symbol_form"}),
         ({"symbol": None}, {"symbol_form"}),
+        ({"symbol": f"{'A' * 41}-B"}, {"symbol_form"}),
+        ({"symbol": f"A-{'B' * 24}"}, {"symbol_form"}),
         ({"exchange": "../x"}, {"exchange_form"}),
+        ({"exchange": "none"}, {"exchange_form"}),
+        ({"interval": "1000w"}, {"interval_form"}),
         ({"interval": "hour"}, {"interval_form"}),
         ({"high": 1.5}, {"high_is_highest"}),
         ({"low": 2.5}, {"low_is_lowest"}),
@@ -82,6 +95,31 @@ def test_a_plain_row_breaks_nothing(dataset):
 )
 def test_a_bad_bar_breaks_the_rule_that_names_it(changes, rules):
     assert broken("ohlcv", **changes) == rules
+
+
+@given(
+    symbol=st.from_regex(SYMBOL, fullmatch=True), exchange=st.from_regex(PLAIN_NAME, fullmatch=True)
+)
+def test_what_keeps_the_rules_has_a_folder_of_its_own_name(symbol, exchange):
+    if not broken("ohlcv", symbol=symbol, exchange=exchange):
+        assert (safe(symbol), safe(exchange)) == (symbol, exchange)
+        assert NOBODY not in (symbol, exchange)
+
+
+@given(
+    ts=st.integers(BEGIN, END - 1),
+    interval=st.from_regex(INTERVAL, fullmatch=True),
+)
+def test_every_bar_that_keeps_the_rules_closes_long_before_time_ends(ts, interval):
+    assert broken("ohlcv", ts=ts, interval=interval) == set()
+    assert ts < bar_end(ts, interval) < 2**63 - 10 * YEAR
+
+
+def test_a_range_lies_within_the_same_years():
+    far = parse_time("2200-01-01")
+    for dataset in ("coverage", "lost"):
+        assert broken(dataset, start_ts=-1) == {"range_from_1970_to_2199"}
+        assert broken(dataset, end_ts=far) == {"range_from_1970_to_2199"}
 
 
 def test_an_undecided_rule_counts_as_broken():
