@@ -174,6 +174,8 @@ def _command_line(overrides: Iterable[str]) -> Document:
         key, equals, said = text.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set {text}", "expected KEY=VALUE, such as backtest.cash=50000")
+        if not said.strip():
+            raise ConfigError(f"--set {text}", f"is empty; expected a value, or {key}=null")
         into = value
         *path, last = key.strip().split(".")
         if path[:1] == ["credentials"] or last == "credentials":

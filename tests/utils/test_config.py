@@ -176,6 +176,13 @@ def test_an_empty_variable_takes_no_limit_away(project, monkeypatch, name, text)
     )
 
 
+def test_neither_does_an_empty_value_on_the_command_line(project):
+    with pytest.raises(ConfigError) as caught:
+        load(project, overrides=["live.max_daily_loss="])
+    said = "is empty; expected a value, or live.max_daily_loss=null"
+    assert str(caught.value) == f"--set live.max_daily_loss=: {said}"
+
+
 def test_an_empty_key_is_none(project, monkeypatch):
     monkeypatch.setenv("CQ_CREDENTIALS__CLIENT_ID", "")
     assert not load(project).settings.credentials.client_id
