@@ -22,7 +22,7 @@ from (
         max(finer.high) as high,
         min(finer.low) as low,
         arg_max(finer.close, finer.ts) as close,
-        sum(finer.volume) as volume,
+        exact_sum(finer.volume) as volume,
         finer.symbol,
         finer.exchange,
         count(*) as bars,

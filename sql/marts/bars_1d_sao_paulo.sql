@@ -39,7 +39,7 @@ days as (
         max(high) as high,
         min(low) as low,
         arg_max(close, ts) as close,
-        sum(volume) as volume,
+        exact_sum(volume) as volume,
         symbol,
         exchange,
         sum(bars)::bigint as bars,

@@ -1,8 +1,11 @@
 """Bars at every interval in SQL against the same in Polars, and what lies where."""
 
 import json
+import math
 import re
 import shutil
+import subprocess
+import sysconfig
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -17,9 +20,12 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from cq.lake import Lake
-from cq.lake.resample import closing, divides, floor
+from cq.lake.resample import closing, divides, exact_sum, floor
 from cq.utils.time import HOUR, MINUTE, parse_time, to_ns
 
+SHELL = Path(sysconfig.get_path("scripts")) / "duckdb"
+MACROS = Path(__file__).parents[2] / "sql/macros"
+SUM = [(MACROS / f"{name}.sql").read_text() for name in ("nearest_double", "exact_sum")]
 BAR = ("ts", "open", "high", "low", "close", "volume", "symbol", "exchange")
 SUMMARISED = [
     (1370995213, 249.0, 0.14), (1371026361, 249.0, 0.381), (1371033270, 249.0, 0.02),
@@ -123,6 +129,89 @@ def test_a_bucket_of_sql_is_a_bucket_of_polars(filled, ts, step):
     ).row(0)
     assert opened == floor(ts, step)
     assert closed == pl.select(closing(pl.lit(opened), step)).item()
+
+
+def test_a_volume_of_sql_is_a_volume_of_python_to_the_bit_in_whatever_files_it_lies(
+    lake, tmp_path, bars
+):
+    random = Random(1)
+    minutes = bars(7200, interval="1m").with_columns(
+        volume=pl.Series([random.lognormvariate(0, 3) for _ in range(7200)])
+    )
+    written = minutes.sample(fraction=1, shuffle=True, seed=1)
+    for start in range(0, 7200, 1440):
+        lake.write("ohlcv", written.slice(start, 1440), source="test", now_ns=start)
+    made = lake.bars("BTC-BRL", "1h").sort("ts").collect()["volume"].to_list()
+    for _ in range(3):
+        assert lake.sql("select volume from bars_1h order by ts")["volume"].to_list() == made
+    other = Lake(tmp_path / "other")
+    other.write("ohlcv", minutes, source="test", now_ns=1)
+    taken = {one.fingerprint("bars_1h").digest for one in (lake, lake, lake, other)}
+    assert len(taken) == 1
+    days = "select volume from bars_1d_sao_paulo where symbol = 'BTC-BRL' order by ts"
+    whole = [math.fsum(made[start : start + 24]) for start in range(3, 99, 24)]
+    assert lake.sql(days)["volume"].to_list()[1:] == whole
+
+
+ADDED = (
+    [0.1] * 10, [1e-8, 1e12], [2.0**45, 2.0**-8, 2.0**-40], [2.0**45, 2.0**-8], [1e-25, -0.0],
+    [3e13, 3e13, 0.1], [7e13, 7e13], [1e17] * 2000, [1.0, 1e25], [1.0, -1e300], [-0.3, -0.1, -7e5],
+    [math.inf, 1.0], [math.inf, -math.inf], [math.nan, 1.0], [None, 0.1], [None, None],
+)  # fmt: skip
+"""Sums with a tie in their last bit, beyond 128 bits, and of what is no number."""
+
+
+def in_python(amounts: list[float | None]) -> float:
+    return (
+        pl.DataFrame({"volume": amounts}, {"volume": pl.Float64}).select(exact_sum("volume")).item()
+    )
+
+
+def in_sql(amounts: list[float | None]) -> float:
+    with duckdb.connect() as connection:
+        for macro in SUM:
+            connection.execute(macro)
+        query = "select exact_sum(amount) from (select unnest(?::double[]) as amount)"
+        return connection.execute(query, [amounts]).fetchall()[0][0]
+
+
+@pytest.mark.parametrize("amounts", ADDED)
+def test_an_exact_sum_of_sql_is_that_of_python(amounts):
+    assert in_sql(amounts) == pytest.approx(in_python(amounts), rel=0, abs=0, nan_ok=True)
+
+
+@settings(deadline=None)
+@given(amounts=st.lists(st.floats(1e-8, 1e12), min_size=1, max_size=50), random=st.randoms())
+def test_an_exact_sum_of_sql_has_no_order(amounts, random):
+    shuffled = random.sample(amounts, len(amounts))
+    assert in_sql(shuffled) == in_sql(amounts) == math.fsum(amounts)
+
+
+@settings(deadline=None)
+@given(st.integers(50, 126).flatmap(lambda bits: st.integers(-(2**bits), 2**bits)))
+def test_a_whole_number_of_sql_becomes_the_nearest_float(whole):
+    with duckdb.connect() as connection:
+        connection.execute(SUM[0])
+        found = connection.execute("select nearest_double(?::hugeint)", [whole]).fetchall()
+    assert found == [(float(whole),)]
+
+
+def test_an_exact_sum_is_the_same_in_an_older_command_line():
+    if not SHELL.exists():
+        pytest.skip("no duckdb command line (duckdb-cli) here")
+    listed = [[one for one in amounts if one is not None] or [0.0] for amounts in ADDED]
+    finite = [one for one in listed if all(map(math.isfinite, one))]
+    query = (
+        "select exact_sum(amount) from (select unnest(list) as amount, number from (select "
+        f"unnest({finite}::double[][]) as list, unnest(range({len(finite)})) as number)) "
+        "group by number order by number;"
+    )
+    asked = [word for one in (*SUM, query) for word in ("-c", one)]
+    done = subprocess.run(
+        [SHELL, "-csv", "-noheader", *asked], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [float(line) for line in done.stdout.split()] == [in_python(one) for one in finite]
 
 
 def test_mercado_bitcoins_own_day_is_a_day_of_sao_paulo(lake):
