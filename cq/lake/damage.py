@@ -15,6 +15,8 @@ from cq.lake.datasets import DATASETS
 from cq.lake.places import at, readable
 
 MAGIC = b"PAR1"
+SHORT = re.compile(r'column ("\w+") was read from the original file .* could not be found in file')
+"""What DuckDB says of a file that lacks a column."""
 ENDS = 12
 """Bytes that the shortest Parquet file has."""
 PIECE = 4 * 2**20
@@ -44,7 +46,9 @@ def damage(root: Path, error: BaseException) -> DataError:
     named = found_in(root, str(error))
     said = (str(error).splitlines() or [type(error).__name__])[0]
     if named is not None:
-        return Unreadable(named, problem(named, whole=True) or said)
+        absent = SHORT.search(str(error))
+        short = f"it lacks {absent[1]}, which other files have" if absent else ""
+        return Unreadable(named, short or problem(named, whole=True) or said)
     try:
         paths = sorted(path for name in DATASETS for path in (root / name).rglob("*.parquet"))
     except OSError as closed:

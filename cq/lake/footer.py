@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,11 +43,13 @@ def misplaced(root: Path, layout: Layout, contract: Dataset, path: Path) -> str:
     return ""
 
 
-def unreadable(path: Path, contract: Dataset) -> str:
+def unreadable(path: Path, layout: Layout, contract: Dataset) -> str:
     """Why a file that others made cannot be read as its dataset, a piece at a time."""
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
         with file:
+            if absent := lacking(file.schema_arrow.names, layout, contract):
+                return f"it lacks {', '.join(absent)}, which {contract.name} has"
             for number in range(file.num_row_groups):
                 file.read_row_group(number)
         scan([path], contract).head(1).collect()
@@ -58,6 +60,15 @@ def unreadable(path: Path, contract: Dataset) -> str:
     except BROKEN as error:
         return said(error)
     return ""
+
+
+def lacking(columns: Collection[str], layout: Layout, contract: Dataset) -> list[str]:
+    """What neither a file has nor its folders are named for: SQL reads no row beside such a file.
+
+    That holds of columns that may be null, too.
+    """
+    folders = () if contract.free_form else layout.hive
+    return [name for name in contract.schema if name not in columns and name not in folders]
 
 
 def said(error: BaseException) -> str:

@@ -139,11 +139,11 @@ def _paths(lake: Lake, symbols: Sequence[str], datasets: Iterable[str]) -> list[
 
 
 def _form(lake: Lake, path: Path, name: str) -> str:
-    """What is wrong with the form of a file: no Parquet, or rows of another folder."""
+    """What is wrong with the form of a file: no Parquet, rows of another folder, a column short."""
     contract = dataset(name)
     if path.name == ANCHOR_FILE:
         return problem(path)
     wrong = footer.misplaced(lake.root, lake.layouts[name], contract, path)
     if wrong or is_ours(path.name):
         return wrong
-    return footer.unreadable(path, contract)
+    return footer.unreadable(path, lake.layouts[name], contract)

@@ -12,6 +12,7 @@ from cq.errors import Unreadable
 from cq.lake import Lake
 from cq.lake.datasets import OHLCV
 from cq.lake.quality import run_checks
+from cq.lake.quarantine import quarantine
 from cq.lake.verified import STATE
 from cq.lake.verify import changed, verify
 
@@ -117,6 +118,41 @@ def test_a_foreign_file_is_counted_and_has_to_be_of_its_dataset(full):
     assert only(verify(full)).path == folder / "mine.parquet"
     pl.DataFrame({"ts": ["monday"]}).write_parquet(folder / "mine.parquet")
     assert only(verify(full)).path == folder / "mine.parquet"
+
+
+@pytest.mark.parametrize("absent", [["volume"], ["ts", "close"]])
+def test_a_foreign_file_that_lacks_a_column_is_damaged_and_quarantine_is_the_way_out(full, absent):
+    whole = files(full)[0]
+    mine = whole.parent / "mine.parquet"
+    pl.read_parquet(whole, hive_partitioning=False).drop(absent).write_parquet(mine)
+    one = only(verify(full))
+    assert (one.path, one.problem) == (mine, f"it lacks {', '.join(absent)}, which ohlcv has")
+    with pytest.raises(Unreadable, match=f"it lacks {absent[0]}"):
+        run_checks(full, now_ns=2)
+    with pytest.raises(Unreadable, match=f'it lacks "{absent[0]}", which other files have'):
+        full.sql(f"select {absent[0]} from bars")
+    (found,) = run_checks(full, now_ns=2, only=["wrong_schema"]).checks
+    assert found.rows == len(absent)
+    assert all(str(mine) in each["detail"] for each in found.examples)
+    quarantine(full, [one], now_ns=2)
+    assert not mine.exists()
+    assert verify(full).damaged == ()
+    run_checks(full, now_ns=2)
+
+
+def test_a_foreign_trade_file_without_sides_is_damaged_since_sql_cannot_read_it(full):
+    ids = {"ts": [5], "price": [1.0], "size": [1.0], "side": ["buy"], "trade_id": ["1"]}
+    trades = pl.DataFrame(ids).with_columns(symbol=pl.lit("BTC-BRL"), exchange=pl.lit("x"))
+    full.write("trades", trades, source="t", now_ns=1)
+    trades.drop("side").write_parquet(files(full, "trades")[0].parent / "mine.parquet")
+    assert only(verify(full)).problem == "it lacks side, which trades has"
+
+
+def test_what_the_folders_of_a_foreign_file_say_its_rows_need_not(full):
+    rows = pl.read_parquet(files(full)[0], hive_partitioning=False)
+    mine = files(full)[0].parent / "mine.parquet"
+    rows.drop("symbol", "exchange", "interval").write_parquet(mine)
+    assert verify(full).damaged == ()
 
 
 def test_a_damaged_empty_file_that_views_bind_to_is_found(full):
