@@ -233,6 +233,10 @@ def test_a_set_of_parameters_counts_once_in_backtests_and_sweeps(small, capsys):
     stopped = ("--set", "orders.stop_loss=0.02", "--set", "sizing.fraction=1")
     found = json_of(capsys, small, "backtest", file, "--no-report", *stopped)
     assert found["trials"] == 5
+    documented = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    query = documented.split("```sql\n")[1].split("```")[0]
+    (counted,) = json_of(capsys, small, "lake", "sql", query)
+    assert (counted["kind"], counted["trials"]) == ("crossover", 5)
 
 
 def test_a_users_own_strategy_counts_once_in_backtests_and_sweeps(small, capsys):
