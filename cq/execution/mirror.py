@@ -15,6 +15,7 @@ from cq.execution.journal import Journal
 from cq.execution.orders import OVER
 from cq.execution.summary import equity, trades
 from cq.lake import parquet
+from cq.utils.files import write_text
 from cq.utils.time import iso
 
 if TYPE_CHECKING:
@@ -118,13 +119,7 @@ def _keep(folder: Path, journal: Journal, said: dict[str, Any]) -> None:
     }
     strategy = session["strategy"]
     config = {"strategy": strategy, "symbols": strategy.get("symbols"), "backtest": {"cash": cash}}
-    _write(folder / "trades.csv", filled.write_csv())
-    _write(folder / "config.json", json.dumps(config, indent=2, default=str) + "\n")
-    _write(folder / "metrics.json", json.dumps(figures, indent=2) + "\n")
-    _write(folder / "run.json", json.dumps(said, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f"{path.name}.tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    write_text(folder / "trades.csv", filled.write_csv())
+    write_text(folder / "config.json", json.dumps(config, indent=2, default=str) + "\n")
+    write_text(folder / "metrics.json", json.dumps(figures, indent=2) + "\n")
+    write_text(folder / "run.json", json.dumps(said, indent=2) + "\n")
