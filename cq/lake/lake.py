@@ -34,7 +34,8 @@ class Lake:
     `partitions` says where each dataset's files lie; a lake that exists remembers its own in
     `lake.json`. Views come from the SQL files of the package, and from those in `sql_root` (by
     default the folder `sql` beside the lake), which win where names are equal. `runs` is where
-    backtests keep their results (by default the folder `runs` beside the lake). `root` may be an
+    backtests keep their results (by default the folder `runs` beside the lake). Where `root` is a
+    link, beside means beside the link; its target's locks are those of the lake. `root` may be an
     address such as `s3://bucket/prefix`; then they are looked for in the folder one stands in.
     """
 
@@ -47,9 +48,10 @@ class Lake:
         runs: str | Path | None = None,
     ) -> None:
         self.root = places.place(root)
-        self.catalog = places.beside(self.root, f"{self.root.name}.db")
-        self.sql_root = Path(sql_root).resolve() if sql_root else places.beside(self.root, "sql")
-        self.runs = Path(runs).resolve() if runs else places.beside(self.root, "runs")
+        name = places.called(root)
+        self.catalog = places.beside(name, f"{name.name}.db")
+        self.sql_root = Path(sql_root).resolve() if sql_root else places.beside(name, "sql")
+        self.runs = Path(runs).resolve() if runs else places.beside(name, "runs")
         self.layouts: dict[str, Layout] = manifest.layouts(self.root, partitions)
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from cq.errors import CannotDo, MissingExtra, UsageError
+from cq.utils.paths import as_named
 
 S3: Final = "s3://"
 FILE: Final = "file://"
@@ -29,14 +30,25 @@ def is_remote(path: str | Path) -> bool:
     return not isinstance(path, Path) and str(path).startswith(S3)
 
 
-def place(root: str | Path) -> Path:
-    """The root of a lake: a folder, `file://…`, or `s3://bucket/prefix`."""
+def called(root: str | Path) -> Path:
+    """The root of a lake as it is called: a folder or a link to one, or what `place` says.
+
+    What belongs to a lake lies beside its name: a link stands for a lake of its own project.
+    """
     if isinstance(root, str) and root.startswith(FILE):
         root = root.removeprefix(FILE)
     if isinstance(root, str) and "://" in root and not is_address(root):
         raise UsageError(f"{root}: a lake lies in a folder, or at {S3}bucket/prefix")
+    return place(root) if is_remote(root) else as_named(Path(root))
+
+
+def place(root: str | Path) -> Path:
+    """The root of a lake where it lies: the same for all its names, so that they share its locks.
+
+    A folder, `file://…`, or `s3://bucket/prefix`.
+    """
     if not is_remote(root):
-        return Path(root).expanduser().resolve()
+        return called(root).resolve()
     address = str(root).rstrip("/")
     try:
         from upath import UPath

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from cq.errors import ConfigError
+from cq.utils.paths import as_named
 from cq.utils.resources import resource_root
 from cq.utils.settings import Settings
 from cq.utils.yamls import Document, Keys, parse_scalar, read_yaml
@@ -102,10 +103,11 @@ def _checked(project: Path, layers: Sequence[Document]) -> Loaded:
 
 
 def _root(project: Path, root: Path | str) -> Path | str:
-    """The lake's folder, absolute; an address such as s3://bucket/prefix stays what it is."""
-    if isinstance(root, str):
-        return root
-    return (project / root).resolve()
+    """The lake's folder, absolute; an address such as s3://bucket/prefix stays what it is.
+
+    Where it is a link, it stays the link: `lake.db` and runs lie beside that.
+    """
+    return root if isinstance(root, str) else as_named(project / root)
 
 
 def _put(into: dict[str, Any], keys: Keys, value: Any, layer: Document) -> None:

@@ -304,3 +304,18 @@ def test_a_moment_may_be_text_a_date_or_a_datetime(value):
 def test_a_moment_of_no_known_kind_says_what_is_expected():
     with pytest.raises(UsageError, match="expected a date, a datetime, nanoseconds or text"):
         moment(1.5, 0)
+
+
+def test_what_belongs_to_a_lake_lies_beside_the_link_that_names_it(tmp_path, bars):
+    project, real = tmp_path / "project", Lake(tmp_path / "elsewhere/real")
+    put(real, bars(3))
+    project.mkdir()
+    (project / "lake").symlink_to("../elsewhere/real")
+    lake = Lake(project / "lake")
+    assert lake.refresh_catalog()
+    assert lake.catalog == project / "lake.db"
+    assert lake.catalog.is_file()
+    assert (lake.sql_root, lake.runs) == (project / "sql", project / "runs")
+    assert not real.catalog.exists()
+    assert lake.root == real.root  # and with it locks and what is known of files
+    assert Lake(project / "../project/lake").catalog == lake.catalog

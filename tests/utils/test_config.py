@@ -219,6 +219,13 @@ def test_paths_are_absolute_and_start_at_the_project(project):
     assert settings.log_file == project / "logs" / "cq.jsonl"
 
 
+def test_a_lake_that_is_a_link_is_named_by_the_link(project, tmp_path):
+    (project / "lake").symlink_to(tmp_path / "real")
+    assert load(project).settings.data_root == project / "lake"
+    settings = load(project, overrides=["data_root=../elsewhere/lake"]).settings
+    assert settings.data_root == project.parent / "elsewhere/lake"
+
+
 def test_the_project_is_found_from_a_folder_below(project, monkeypatch):
     below = project / "notebooks" / "deep"
     below.mkdir(parents=True)
