@@ -55,6 +55,7 @@ def diff(
     Try: cq lake diff runs/20260131T120000Z-crossover-1a2b3c lake
     """
     from cq.lake.evidence import Question
+    from cq.lake.lake import moment
     from cq.lake.windows import FOREVER
 
     zone = app.settings.timezone
@@ -62,8 +63,8 @@ def diff(
     asked = Question(
         symbols=symbols,
         interval=interval,
-        start=0 if start is None else start,
-        end=FOREVER if end is None else end,
+        start=moment(start, 0),
+        end=moment(end, FOREVER),
     )
     found = list(_differences(opened(a), opened(b), asked, datasets))
     if as_json:

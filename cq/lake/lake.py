@@ -17,7 +17,18 @@ from cq.lake.filling import FILLED, FORWARD, check_fill, forward_filled
 from cq.lake.judging import Target
 from cq.lake.layout import Layout
 from cq.lake.origin import Origin
-from cq.lake.reader import COLUMNS, FOREVER, Bars, Owner, Series, Wanted, owners, series_of, stored
+from cq.lake.reader import (
+    COLUMNS,
+    FOREVER,
+    SCHEMA,
+    Bars,
+    Owner,
+    Series,
+    Wanted,
+    owners,
+    series_of,
+    stored,
+)
 from cq.lake.writer import WriteReport, write
 from cq.utils.time import interval_ns, parse_time, to_ns
 
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
     from cq.lake.catalog import Catalog
     from cq.lake.fingerprint import Fingerprint
 
+FILLED_SCHEMA = pl.Schema([*SCHEMA.items(), (FILLED, pl.Boolean())])
 Moment = str | int | date | datetime | None
 
 
@@ -153,7 +165,7 @@ class Lake:
         if fill == FORWARD:
             every = Wanted(interval, since, until, now_ns)
             apart = (self._bars.of([one], every) for one in series)
-            filled = pl.concat(forward_filled(one, interval) for one in apart)
+            filled = _in_turn([forward_filled(one, interval) for one in apart], FILLED_SCHEMA)
             return filled.select(*dict.fromkeys((*columns, FILLED)))
         known = set(COLUMNS) >= set(columns)  # of an unknown one Polars says which there are
         read = tuple(name for name in COLUMNS if name in columns or not known)
@@ -171,10 +183,10 @@ class Lake:
     ) -> pl.LazyFrame:
         """The last `count` bars of each symbol that open before `start_ns`, by (symbol, ts)."""
         each = [
-            self._bars.before(series, interval, start_ns, count)
+            self._bars.before(series, interval, moment(start_ns, 0), count)
             for series in self.series(symbols, interval, exchange)
         ]
-        return each[0] if len(each) == 1 else pl.concat(each)
+        return _in_turn(each, SCHEMA)
 
     def files(
         self,
@@ -288,10 +300,22 @@ class Lake:
         return places.is_remote(self.root) or self.views.refresh()
 
 
+def _in_turn(frames: Sequence[pl.LazyFrame], schema: pl.Schema) -> pl.LazyFrame:
+    """One frame after the other; no rows where there is no frame."""
+    if not frames:
+        return pl.LazyFrame(schema=schema)
+    return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+
 def moment(value: Moment, default: int) -> int:
-    """Nanoseconds of a date or datetime (naive ones are UTC), of text, or of nanoseconds."""
-    if value is None:
-        return default
+    """Nanoseconds of a date or datetime (naive ones are UTC), of text, or of nanoseconds.
+
+    A day beyond the years that int64 holds, 1677 to 2262, is the end of these: no row lies there.
+    """
+    return default if value is None else max(-FOREVER, min(FOREVER, _nanoseconds(value)))
+
+
+def _nanoseconds(value: str | int | date | datetime) -> int:
     if isinstance(value, str):
         return parse_time(value)
     if isinstance(value, datetime):

@@ -74,6 +74,13 @@ def series_of(
     """Which stored bars serve `symbol` at `interval`; an error says what there is instead."""
     here = [one for one in known if exchange in (None, one[0])]
     mine = [one for one in here if one[1] == symbol]
+    elsewhere = {one[0] for one in known if one[1] == symbol}
+    if not mine and elsewhere:
+        raise UnknownSymbol(
+            f"{symbol} of {exchange}",
+            {f"{symbol} of {one}" for one in elsewhere},
+            f"name such an exchange, or fetch or import bars of {exchange} into {root}",
+        )
     if not mine:
         where = f" of {exchange}" if exchange else ""
         raise UnknownSymbol(
@@ -145,12 +152,12 @@ class Bars:
         return Direct.of(register_io_source(read, schema=SCHEMA, is_pure=True), read, "ts")
 
     def _tail(self, series: Series, interval: str, end: int, count: int) -> pl.DataFrame:
-        """Look back twice as far as gapless bars would need, then ever further."""
+        """Look back twice as far as gapless bars would need, then ever further, at most to 1970."""
         back = 2 * (count + 1) * interval_ns(interval)
         while True:
             start = max(end - back, 0)
             found = pl.concat(self._source([series], Wanted(interval, start, end)).read())
-            if found.height >= count or start <= self.first_ts(series):
+            if found.height >= count or start <= max(self.first_ts(series), 0):
                 return found.tail(count)
             back *= 4
 

@@ -69,7 +69,7 @@ def iso(ts: int) -> str:
     """`ts` for people: `2026-01-31T12:00:00Z`, with as many decimals as it needs."""
     whole, fraction = divmod(ts, SECOND)
     decimals = f".{fraction:09d}".rstrip("0") if fraction else ""
-    return f"{from_ns(whole * SECOND):%Y-%m-%dT%H:%M:%S}{decimals}Z"
+    return f"{from_ns(whole * SECOND).replace(tzinfo=None).isoformat()}{decimals}Z"
 
 
 def parse_time(text: str, timezone: str = "UTC") -> int:

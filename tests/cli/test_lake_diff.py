@@ -57,6 +57,13 @@ def test_a_fingerprint_is_kept_and_compared_later(project, capsys):
     assert "BTC-BLR" in capsys.readouterr().err
 
 
+def test_nothing_lies_before_the_year_1(project, capsys):
+    until = ["--until", "0001-01-01"]
+    assert run(["lake", "fingerprint", *until]) == 0
+    assert "0 rows in 0 files" in capsys.readouterr().out
+    assert run(["lake", "diff", "lake", "lake", *until]) == 0
+
+
 def test_what_is_neither_lake_nor_fingerprint_is_said(project, capsys):
     (project / "empty").mkdir()
     assert run(["lake", "diff", "empty", "lake"]) == 3

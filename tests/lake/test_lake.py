@@ -234,6 +234,50 @@ def test_the_last_bars_before_a_moment_reach_over_gaps(lake, bars):
     assert (len(before), before[0]) == (10, parse_time("2020-01-01T13:00"))
 
 
+def test_bars_before_1970_that_others_filed_are_passed_over(lake, bars):
+    put(lake, bars(2))
+    old = bars(4, since="1969-12-31T22:00")
+    for year in (1969, 1970):
+        folder = lake.root / "ohlcv/exchange=mercadobitcoin/symbol=BTC-BRL/interval=1h"
+        folder = folder / f"year={year}"
+        folder.mkdir()
+        rows = old.filter((pl.col("ts") < 0) == (year == 1969))
+        rows.write_parquet(folder / "theirs.parquet")
+    found = lake.bars_before("BTC-BRL", "1h", JANUARY + DAY, 100).collect()
+    assert found["ts"].to_list() == [0, HOUR, JANUARY, JANUARY + HOUR]
+    assert times(lake, "BTC-BRL", "1h") == found["ts"].to_list()
+    assert lake.bars_before("BTC-BRL", "1h", 0, 1).collect().is_empty()
+
+
+def test_no_symbols_have_no_bars(lake, bars):
+    put(lake, bars(2))
+    plain, before = lake.bars([], "1h").collect(), lake.bars_before([], "1h", JANUARY, 3).collect()
+    assert plain.is_empty()
+    assert before.schema == plain.schema
+    filled = lake.bars([], "1h", fill="forward").collect()
+    assert filled.is_empty()
+    assert filled.schema == lake.bars("BTC-BRL", "1h", fill="forward").collect().schema
+
+
+@pytest.mark.parametrize("interval", ["1h", "1d", "1w", "1M"])
+def test_days_far_from_all_rows_are_answered_as_any_other(either, bars, interval):
+    put(either, bars(24 * 40))
+    every = times(either, "BTC-BRL", interval)
+    assert times(either, "BTC-BRL", interval, "0001-01-01", "9999-12-30") == every
+    for start, end in (("9999-12-30", None), (None, "0001-01-01"), (10**20, -(10**20))):
+        assert times(either, "BTC-BRL", interval, start, end) == []
+        assert either.files("BTC-BRL", interval, start, end) == []
+        assert either.fingerprint(start=start, end=end).rows == 0
+    before = either.bars_before("BTC-BRL", interval, parse_time("9999-12-30"), 2)
+    assert before.collect()["ts"].to_list() == every[-2:]
+
+
+def test_a_symbol_of_another_exchange_is_said_to_be_there(lake, bars):
+    put(lake, bars(2))
+    with pytest.raises(UnknownSymbol, match=r"no BTC-BRL of nope here.* BTC-BRL of mercadobitcoin"):
+        lake.bars("BTC-BRL", "1h", exchange="nope")
+
+
 def test_stored_series_come_from_folder_names(either, bars):
     assert either.stored().is_empty()
     put(either, bars(2), bars(2, "ETH-BRL", "1m"), bars(2, exchange="binance"))

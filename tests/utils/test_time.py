@@ -76,3 +76,7 @@ def test_an_offset_wins_over_the_named_zone():
 def test_what_is_no_date_is_refused_with_the_form():
     with pytest.raises(UsageError, match="'yesterday' is not a date; expected YYYY-MM-DD"):
         parse_time("yesterday")
+
+
+def test_a_year_has_four_digits():
+    assert iso(parse_time("0001-01-01")) == "0001-01-01T00:00:00Z"
