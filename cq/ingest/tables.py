@@ -146,6 +146,14 @@ def _numbers(
     columns, unread = [], None
     for name in NUMBERS[dataset]:
         written = raw[table.columns[name]]
+        if isinstance(written.dtype, pl.Categorical | pl.Enum):
+            written = written.cast(pl.String)
+        if not (written.dtype.is_numeric() or written.dtype in (pl.String, pl.Null)):
+            raise UnknownLayout(
+                path,
+                f"column {written.name} is {_kind(written.dtype)}; expected numbers or text; name "
+                "another column in a --mapping FILE",
+            )
         if written.dtype != pl.String:
             columns.append(written.cast(pl.Float64, strict=False).alias(name))
             continue
@@ -159,6 +167,11 @@ def _numbers(
         if bad.any():
             unread = bad if unread is None else unread | bad
     return columns, unread
+
+
+def _kind(kind: pl.DataType) -> str:
+    """A type in one word or two, without the fields of a nested one."""
+    return f"a {str(kind.base_type()).lower()}" if kind.is_nested() else f"of type {kind}"
 
 
 def before_bitcoin(path: Path, column: str, ts: pl.Series) -> pl.Series | None:
@@ -230,18 +243,23 @@ def _not_closed(rows: pl.DataFrame, asked: Request) -> pl.Series | None:
         return None
     late = pl.lit(value=False)
     for interval in rows["interval"].unique().drop_nulls().to_list():
-        late = late | ((pl.col("interval") == interval) & (_end(interval) > asked.now_ns))
+        late = late | ((pl.col("interval") == interval) & _ends_after(asked.now_ns, interval))
     return rows.select(late.fill_null(value=False).alias("late"), "ts")["late"]
 
 
-def _end(interval: str) -> pl.Expr:
-    """When a bar closes; null for something that is no interval, which the lake's rules name."""
+def _ends_after(now_ns: int, interval: str) -> pl.Expr:
+    """Whether a bar is open at `now_ns`; null for what is no interval, which the lake's rules name.
+
+    Most is asked of the opening: the end of a bar of the year 2262 may lie beyond 64 bits.
+    """
+    opened = pl.col("ts")
     if interval == "1M":
-        return pl.from_epoch("ts", "ns").dt.offset_by("1mo").dt.epoch("ns")
+        closes = pl.from_epoch(opened, "ns").dt.offset_by("1mo").dt.epoch("ns")
+        return (opened > now_ns) | (closes > now_ns)
     try:
-        return pl.col("ts") + interval_ns(interval)
+        return opened > now_ns - interval_ns(interval)
     except UsageError:
-        return pl.lit(None, pl.Int64)
+        return pl.lit(None, pl.Boolean)
 
 
 def _apart(

@@ -156,6 +156,31 @@ def test_a_month_closes_with_its_last_day():
     assert piece.rows["ts"].to_list() == [int(october) * 10**9]
 
 
+@pytest.mark.parametrize("interval", ["1m", "1w", "1M"])
+def test_a_bar_at_the_end_of_time_is_not_closed(interval):
+    """Its end is beyond 64 bits."""
+    rows = [(str(2**63 - 1), *GOOD[1:]), ("1700000000000000000", *GOOD[1:])]
+    raw = bars(*rows).with_columns(pl.col("ts").cast(pl.Int64))
+    piece = normalise(HERE, raw, BARS, asked(interval=interval))
+    assert piece.rows["ts"].to_list() == [1_700_000_000 * 10**9]
+    assert piece.broken["broken"].to_list() == [["bar_closed"]]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (pl.struct(amount="close"), "a struct"),
+        (pl.concat_list("close"), "a list"),
+        (pl.lit(b"11"), "of type Binary"),
+        (pl.lit(value=True), "of type Boolean"),
+        (pl.date(2024, 1, 1), "of type Date"),
+    ],
+)
+def test_a_price_that_is_neither_text_nor_number_is_refused_in_one_line(column, kind):
+    with pytest.raises(UnknownLayout, match=f"column close is {kind}; expected numbers or text"):
+        normalise(HERE, bars(GOOD).with_columns(close=column), BARS, asked())
+
+
 @pytest.mark.parametrize(
     ("place", "text", "said"),
     [
@@ -261,6 +286,12 @@ def test_no_rows_are_fine():
     piece = normalise(HERE, bars(), BARS, asked())
     assert piece.rows.is_empty()
     assert piece.broken.is_empty()
+
+
+@pytest.mark.parametrize("kind", [pl.Categorical(), pl.Enum(["11"]), pl.Decimal(10, 2), pl.UInt8()])
+def test_numbers_of_any_type_and_words_that_are_numbers_are_prices(kind):
+    raw = bars(GOOD).with_columns(pl.col("close").cast(kind))
+    assert normalise(HERE, raw, BARS, asked()).rows["close"].to_list() == [11.0]
 
 
 def test_typed_columns_are_taken_without_a_detour():
