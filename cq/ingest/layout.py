@@ -10,7 +10,7 @@ import polars as pl
 
 from cq.ingest.decimals import decimal_of
 from cq.ingest.delimited import read_delimited, unique_names
-from cq.ingest.json_forms import record_lines, rows_like
+from cq.ingest.json_forms import column_arrays, record_lines, rows_like
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Source
 from cq.ingest.tables import NUMBERS, Table, normalise
@@ -66,6 +66,12 @@ def raw_table(source: Source, only: tuple[str, ...] = ()) -> tuple[pl.DataFrame,
         return record_lines(source.path, source.lines, tuple(unique_names(source.columns))), None
     text = source.content.decode("utf-8", "replace")
     first = source.first_record
+    if isinstance(first, dict) and source.head.lstrip().startswith("{"):
+        names = tuple(name for name, value in first.items() if isinstance(value, list))
+        if names:
+            words = {name: pl.lit(value) for name, value in first.items() if isinstance(value, str)}
+            return column_arrays(source.path, first, names).with_columns(**words), None
+        text = f"[{text}]"  # one row alone
     return rows_like(source.path, text, first if isinstance(first, list | dict) else {})
 
 

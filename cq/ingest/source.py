@@ -30,6 +30,8 @@ _MARKS = {  # what a text may start with to say its encoding; the longer ones fi
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_STREAM = b"\xff\xff\xff\xff"
+"""What a message of an Arrow stream starts with, and no text."""
 _UTF8_LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
@@ -154,6 +156,8 @@ def opened(path: Path, encoding: str | None = None) -> Source:
         if magic[:2] == b"\x1f\x8b":
             name = path.name.removesuffix(".gz")
             return _text(path, name, gzip.decompress(path.read_bytes()), encoding)
+        if magic[:4] == b"PK\x05\x06":
+            raise Unrecognised(path, "is a zip without a file", "fetch it again")
         if magic[:4] == b"PK\x03\x04":
             return _text(path, *_unzipped(path), encoding)
         return _text(path, path.name, path.read_bytes(), encoding)
@@ -187,6 +191,8 @@ def _unzipped(path: Path) -> tuple[str, bytes]:
 
 
 def _text(path: Path, name: str, content: bytes, encoding: str | None) -> Source:
+    if content.startswith(_STREAM):
+        raise UnknownLayout(path, "is an Arrow stream; write it again as feather or Parquet")
     encoding = encoding or _marked(content)
     if encoding is not None:
         try:

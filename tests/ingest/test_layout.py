@@ -35,6 +35,8 @@ def test_only_a_file_without_names_has_fields_to_count(tmp_path, text, count):
     [
         ("a.csv", "ts,price\n1700000000,10.5\n"),
         ("a.json", '[{"ts": 1700000000, "price": 10.5}]'),
+        ("a.json", '{"ts": [1700000000], "price": [10.5], "count": 1}'),
+        ("a.json", '{"ts": 1700000000, "price": 10.5}'),
         ("a.jsonl", '{"ts": 1700000000, "price": 10.5}\n{"ts": 1700000000, "price": 10.5}\n'),
     ],
 )
@@ -44,6 +46,13 @@ def test_every_text_form_gives_the_same_table_of_text(tmp_path, name, text):
     table, _ = raw_table(opened(path))
     assert table.row(0) == ("1700000000", "10.5")
     assert table.columns == ["ts", "price"]
+
+
+def test_a_word_beside_columns_is_of_every_row(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"symbol": "BTC-BRL", "ts": [1, 2], "price": [10.5, 11]}')
+    table, _ = raw_table(opened(path))
+    assert table.rows(named=True)[1] == {"ts": "2", "price": "11.0", "symbol": "BTC-BRL"}
 
 
 def test_binary_forms_give_the_columns_that_are_asked_for(tmp_path):

@@ -1,4 +1,5 @@
 import gzip
+import io
 import zipfile
 
 import polars as pl
@@ -135,6 +136,23 @@ def test_a_zip_of_several_files_is_for_unpacking(tmp_path):
         archive.writestr("a.csv", TEXT)
         archive.writestr("b.csv", TEXT)
     with pytest.raises(UnknownLayout, match="holds 2 files"):
+        opened(path)
+
+
+def test_a_zip_without_a_file_is_no_text(tmp_path):
+    path = tmp_path / "a.zip"
+    zipfile.ZipFile(path, "w").close()
+    with pytest.raises(Unrecognised, match="is a zip without a file; fetch it again"):
+        opened(path)
+
+
+@pytest.mark.parametrize("wrap", [bytes, gzip.compress])
+def test_an_arrow_stream_is_no_text(tmp_path, wrap):
+    path = tmp_path / "a.arrows"
+    stream = io.BytesIO()
+    pl.DataFrame({"ts": [1], "open": [2.0]}).write_ipc_stream(stream)
+    path.write_bytes(wrap(stream.getvalue()))
+    with pytest.raises(UnknownLayout, match="is an Arrow stream; write it again as feather or Par"):
         opened(path)
 
 
