@@ -130,7 +130,7 @@ def _view(path: Path, kind: str) -> View:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # Notepad begins with a mark
     except UnicodeDecodeError as error:
         raise ConfigError(
             str(path), f"is not UTF-8 (byte {error.start}); save it as UTF-8"

@@ -224,6 +224,13 @@ def test_a_macro_that_makes_something_else_or_says_nothing_is_named(tmp_path):
         Lake(tmp_path / "lake").sql("select 1")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_view(tmp_path):
+    (tmp_path / "sql/marts").mkdir(parents=True)
+    mine = "-- One answer.\ncreate or replace view mine as select 42 as answer"
+    (tmp_path / "sql/marts/mine.sql").write_text(mine, encoding="utf-8-sig")
+    assert Lake(tmp_path / "lake").sql("from mine").rows() == [(42,)]
+
+
 def test_a_view_that_is_not_utf_8_or_a_folder_is_named(tmp_path):
     (tmp_path / "marts").mkdir()
     path = tmp_path / "marts/mine.sql"
