@@ -186,6 +186,8 @@ class Catalog:
             later: list[tuple[View, duckdb.Error]] = []
             for view in waiting:
                 try:
+                    if not view.is_shipped:
+                        check_creation(view)
                     connection.execute(view.text)
                 except duckdb.CatalogException as error:
                     later.append((view, error))
@@ -297,6 +299,18 @@ def check_question(query: str) -> None:
         raise UsageError(
             f"sql: {kind.lower().replace('_', ' ')} is no question; ask with select, from, "
             "describe, summarize, show or explain (views are the files in sql/)"
+        )
+
+
+def check_creation(view: View) -> None:
+    """Refuse a file that is more than the one statement that makes something, or another one."""
+    kinds = [one.type.name for one in duckdb.extract_statements(view.text)]
+    if kinds != ["CREATE"]:
+        held = ", ".join(kind.lower().replace("_", " ") for kind in kinds) or "nothing"
+        what = "macro" if view.kind == "macros" else "view"
+        raise ConfigError(
+            str(view.path),
+            f"holds {held}; expected one statement, `create or replace {what} {view.name} …`",
         )
 
 

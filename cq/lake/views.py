@@ -29,6 +29,11 @@ class View:
     text: str
 
     @property
+    def is_shipped(self) -> bool:
+        """Whether the file came with cq."""
+        return self.path.is_relative_to(project_files())
+
+    @property
     def grain(self) -> str:
         """The sentence on the file's first line."""
         return self.text.splitlines()[0].removeprefix("--").strip()

@@ -46,6 +46,11 @@ def test_every_file_of_a_macro_opens_with_its_sentence_and_makes_what_it_is_name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_sql_file_is_one_statement(path):
+    assert [one.type.name for one in duckdb.extract_statements(path.read_text())] == ["CREATE"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_sql_is_written_in_lower_case(path):
     words = {"SELECT", "FROM", "WHERE", "WITH", "GROUP", "ORDER", "JOIN", "CASE", "AS"}
     code = [line for line in path.read_text().splitlines() if not line.startswith("--")]
@@ -100,6 +105,12 @@ def test_a_copy_of_an_older_version_gives_way_until_it_is_changed(tmp_path):
         ("-- One row.\ncreate or replace view x as selec 1", "syntax error"),
         ("-- One row.\ncreate or replace view x as from nowhere", "nowhere does not exist"),
         ("-- One row.\ncreate or replace view y as select 1", "makes no view called x"),
+        (
+            "-- One row.\ncreate or replace view x as select 1; drop view bars;",
+            "holds create, drop; expected one statement, `create or replace view x",
+        ),
+        ("-- One row.\ndrop view bars", "holds drop; expected one statement"),
+        ("-- One row.", "holds nothing; expected one statement"),
     ],
 )
 def test_a_sql_file_that_does_not_work_is_named(tmp_path, content, problem):
