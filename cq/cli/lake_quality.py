@@ -96,9 +96,11 @@ def _kept(report: QualityReport, now: int) -> tuple[Path | None, str]:
 
 
 def _who(by_symbol: tuple[dict[str, object], ...]) -> str:
-    names = list(dict.fromkeys(str(one["symbol"]) for one in by_symbol))
+    found = (one["symbol"] for one in by_symbol)
+    names = list(dict.fromkeys(str(one) for one in found if one is not None))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _first(examples: tuple[dict[str, object], ...]) -> str:
-    return f"{examples[0]['symbol']}: {examples[0]['detail']}" if examples else ""
+    told = [examples[0][name] for name in ("symbol", "detail")] if examples else []
+    return ": ".join(str(one) for one in told if one is not None)

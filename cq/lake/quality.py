@@ -228,10 +228,10 @@ class _Asked:
 NAMES = ", ".join(f"found.{quoted(name)}" for name in COLUMNS)
 COUNTED = f"""
 select {", ".join(f"found.{quoted(name)}" for name in SERIES)},
-coalesce(sum(found.rows), 0)::bigint as rows,
+sum(coalesce(found.rows, 1))::bigint as rows,
 min(found.ts)::bigint as first_ts, max(found.ts)::bigint as last_ts,
 min(struct_pack(
-ts := found.ts::bigint, detail := found.detail::varchar, rows := found.rows::bigint
+ts := found.ts::bigint, detail := found.detail::varchar, rows := coalesce(found.rows, 1)::bigint
 ), {EXAMPLES}) as examples
 """
 WHOLE = re.compile(r"U?(BIG|HUGE|SMALL|TINY)?INT|U?INTEGER|\"NULL\"")

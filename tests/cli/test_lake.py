@@ -151,6 +151,19 @@ def test_quality_ends_in_exit_1_when_something_is_wrong(lake, capsys):
     assert run(["lake", "quality", "ETH-BRL"]) == 3
 
 
+def test_a_finding_that_says_nothing_of_itself_is_one_and_not_called_none(lake, project, capsys):
+    (project / "sql/checks").mkdir(parents=True)
+    nulls = ", ".join(f"null as {one}" for one in ("exchange", "symbol", "interval", "ts", "rows"))
+    (project / "sql/checks/odd.sql").write_text(
+        f"-- One row per run.\ncreate or replace view odd as select {nulls}, null as detail;"
+    )
+    assert run(["lake", "quality", "--check", "odd"]) == 1
+    shown = capsys.readouterr()
+    assert re.search(r"odd +error +1", shown.out)
+    assert "None" not in shown.out
+    assert "1 rows at fault: odd" in shown.err
+
+
 def test_the_projects_own_checks_run_too(lake, project, capsys):
     (project / "sql/checks").mkdir(parents=True)
     (project / "sql/checks/cheap.sql").write_text(

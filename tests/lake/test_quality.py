@@ -64,6 +64,20 @@ def test_the_real_hours_miss_894_bars_and_26_saw_no_trade(lake, shared):
     assert sum(leaps.values()) < rows.height / 2000  # five years of small coins, crashes among them
 
 
+@pytest.mark.parametrize("rows", ["null", "null::bigint"])
+def test_a_row_that_says_not_how_many_are_at_fault_is_one(lake, bars, rows):
+    put(lake, bars(3))
+    folder = lake.root.parent / "sql/checks"
+    folder.mkdir(parents=True)
+    (folder / "mine.sql").write_text(
+        "-- One row per bar that I dislike.\ncreate or replace view mine as "
+        f"select exchange, symbol, interval, ts, {rows} as rows, 'no' as detail from bars"
+    )
+    report = run_checks(Lake(lake.root), now_ns=NOW, only=["mine"])
+    assert (report.errors, report.checks[0].rows) == (3, 3)
+    assert {one["rows"] for one in report.checks[0].examples} == {1}
+
+
 def test_a_severity_and_a_threshold_are_settings(lake, bars):
     put(lake, bars(3).with_columns(volume=0.0))
     now = JANUARY + 10 * HOUR
