@@ -140,6 +140,12 @@ class CatalogUnwritable(LakeUnwritable):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(path, reason)
+        if ".wal?" in reason:  # DuckDB puts the end of its log's name before the mark
+            self.args = (
+                f"{path} cannot be written, since DuckDB cannot take the ? in its path; all else "
+                "works, `cq lake sql` too. Rename the folder to have the views in a DuckDB shell",
+            )
+            return
         self.args = (
             f"{path} cannot be written ({reason}); it holds views only: move it away, "
             "or see to its permissions and free space, and run the same command again",

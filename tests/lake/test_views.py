@@ -4,7 +4,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from cq.errors import ConfigError, UsageError
+from cq.errors import CatalogUnwritable, ConfigError, UsageError
 from cq.lake import Lake
 from cq.lake.views import (
     KINDS,
@@ -134,6 +134,16 @@ def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path, bars):
     assert lake.sql("select count(*) from bars").item() == 3
     assert lake.bars("BTC-BRL", "1h").collect().height == 3
     assert lake.refresh_catalog()
+
+
+def test_a_question_mark_in_the_folder_of_lake_db_is_said_to_be_what_duckdb_cannot_take(
+    tmp_path, bars
+):
+    lake = Lake(tmp_path / "what?" / "lake")
+    lake.write("ohlcv", bars(3), source="test", now_ns=1)
+    with pytest.raises(CatalogUnwritable, match=r"cannot take the \? in its path; all else works"):
+        lake.refresh_catalog()
+    assert lake.sql("select count(*) from bars").item() == 3
 
 
 def test_names_and_words_are_quoted():
