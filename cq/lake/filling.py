@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from cq.errors import UsageError
-from cq.lake.resample import MONTH
-from cq.utils.time import interval_ns
+from cq.lake.resample import MONTH, bucket, offset
+from cq.utils.time import DAY, interval_ns
 
 FORWARD: Final = "forward"
 FILLS: Final = ("none", FORWARD)
@@ -25,35 +25,40 @@ def forward_filled(bars: pl.LazyFrame, interval: str) -> pl.LazyFrame:
     """`bars` of one series, oldest first, with one for each bucket between the first and the last.
 
     A bar that is added has the close before it as its four prices, no volume, and true in the
-    column `filled`. A bar off its interval's grid counts for the bucket that it lies in.
+    column `filled`. A bar off its interval's grid counts for the bucket that it lies in; days and
+    weeks begin where most of the bars do.
     """
-    close, is_new = pl.col("close"), pl.col(FILLED)
+    ts, opened, close, is_new = (pl.col(name) for name in ("ts", "_opened", "close", FILLED))
     flat = {
         name: pl.when(is_new).then(close).otherwise(pl.col(name))
         for name in ("open", "high", "low")
     }
     return (
-        bars.with_columns(_opened=_openings(interval))
+        bars.with_columns(_opened=_buckets(interval))
         .explode("_opened")
-        .with_columns((pl.col("_opened") != pl.col("ts")).alias(FILLED))
-        .with_columns(
-            ts=pl.col("_opened"),
-            **flat,
-            volume=pl.when(is_new).then(0.0).otherwise(pl.col("volume")),
-        )
+        .with_columns((opened > ts).alias(FILLED), ts=pl.max_horizontal(opened, ts))
+        .with_columns(**flat, volume=pl.when(is_new).then(0.0).otherwise(pl.col("volume")))
         .drop("_opened")
         .set_sorted("ts")
     )
 
 
-def _openings(interval: str) -> pl.Expr:
-    """When a bar opens, and every bucket after it that ends before the next bar opens."""
+def _buckets(interval: str) -> pl.Expr:
+    """When the bucket of a bar opens, and every one after it up to that of the next bar."""
     ts = pl.col("ts")
-    following = ts.shift(-1)
-    if interval == MONTH:
-        last = pl.from_epoch(following.fill_null(ts + 1), "ns")
-        months = pl.datetime_ranges(pl.from_epoch(ts, "ns"), last, "1mo", closed="left")
-        return months.list.eval(pl.element().dt.epoch("ns"))
-    step = interval_ns(interval)
-    last = pl.max_horizontal(ts + 1, (following - step + 1).fill_null(ts + 1))
-    return pl.int_ranges(ts, last, step)
+    this = bucket(ts, interval) if interval == MONTH else _on_grid(ts, interval)
+    # always the bar's own, also where the next bar lies in the same bucket
+    last = pl.max_horizontal(this + 1, this.shift(-1))
+    if interval != MONTH:
+        return pl.int_ranges(this, last, interval_ns(interval))
+    first, last = pl.from_epoch(this, "ns"), pl.from_epoch(last, "ns")
+    months = pl.datetime_ranges(first, last, "1mo", closed="left")
+    return months.list.eval(pl.element().dt.epoch("ns"))
+
+
+def _on_grid(ts: pl.Expr, interval: str) -> pl.Expr:
+    """When the bucket that holds `ts` opens, on the grid that `gaps` has of such bars."""
+    step, phase = interval_ns(interval), pl.lit(offset(interval))
+    if step >= DAY:
+        phase += ((ts - offset(interval)) % step).mode().min()
+    return (ts - phase) // step * step + phase

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from cq.errors import UsageError
+from cq.lake import Lake
 from cq.lake.filling import forward_filled
-from cq.utils.time import HOUR, bar_end, parse_time
+from cq.utils.time import DAY, HOUR, bar_end, interval_ns, parse_time
 
 START = parse_time("2024-01-01")
 VALUES = ("open", "high", "low", "close", "volume")
@@ -58,7 +59,42 @@ def test_filling_is_a_walk_over_every_bucket(interval):
 def test_a_bar_off_the_grid_counts_for_the_bucket_that_it_lies_in():
     bars = bars_at("1h", [0, 1, 3]).with_columns(pl.col("ts") + pl.Series([0, HOUR // 2, 0]))
     found = forward_filled(bars.lazy(), "1h").collect()
-    assert ((found["ts"] - START) / HOUR).to_list() == [0, 1.5, 3]
+    assert ((found["ts"] - START) / HOUR).to_list() == [0, 1.5, 2, 3]
+    assert found["filled"].to_list() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("interval", ["1h", "1d", "1w"])
+@pytest.mark.parametrize("shift", [0, 3 * HOUR])
+def test_as_many_are_filled_as_gaps_tells_missing(tmp_path_factory, bars, interval, shift):
+    step = interval_ns(interval)
+    days = shift if step >= DAY else 0  # shorter bars have one grid: that of the epoch
+
+    @settings(max_examples=3, deadline=None)
+    @given(
+        st.lists(st.integers(0, 20), unique=True, min_size=4, max_size=12),
+        st.sampled_from([0, 1, step // 2, step - 1]),
+    )
+    def holds(buckets, late):
+        lake = Lake(tmp_path_factory.mktemp("lakes") / "lake")
+        ts = [START + days + one * step for one in sorted(buckets)]
+        ts[1] += late
+        rows = bars(len(ts), interval=interval).with_columns(ts=pl.Series(ts))
+        lake.write("ohlcv", rows, source="test", now_ns=1)
+        found = lake.bars("BTC-BRL", interval, fill="forward").collect()
+        missing = lake.gaps()
+        assert found["filled"].sum() == missing["bars"].sum()
+        firsts = found.filter(pl.col("filled"))["ts"]
+        assert set(missing["ts"]) <= set(firsts)
+        assert found["ts"].is_sorted()
+        assert found.filter(~pl.col("filled"))["ts"].to_list() == ts
+
+    holds()
+
+
+def test_two_bars_of_one_bucket_both_stay():
+    bars = bars_at("1h", [0, 1, 3]).with_columns(pl.col("ts") - pl.Series([0, HOUR // 2, 0]))
+    found = forward_filled(bars.lazy(), "1h").collect()
+    assert ((found["ts"] - START) / HOUR).to_list() == [0, 0.5, 1, 2, 3]
 
 
 def test_bars_are_filled_when_that_is_asked_for_and_marked(lake, bars):
