@@ -257,6 +257,10 @@ def every(
     kinds = {(one.strategy.config.symbols, one.strategy.config.interval) for one in found}
     if len(kinds) > 1:
         raise UsageError("symbols and intervals stay the same over a walk; sweep them")
+    if len({one.strategy.config.backtest.get("cash") for one in found}) > 1:
+        raise UsageError(
+            "backtest.cash is not chosen: each test goes on with what the one before left; sweep it"
+        )
     return found, (skipped, None if why is None else str(why))
 
 

@@ -137,6 +137,21 @@ def test_a_walk_that_cannot_be_is_refused_in_a_line(path, spans, said):
         walk_forward(setting(market(500), path), AXES, How(), spans)
 
 
+def test_cash_is_no_parameter_to_choose_since_tests_go_on_with_what_is_left(path):
+    asked, axes = setting(market(500), path), axes_of({"backtest.cash": [1_000, 100_000]})
+    with pytest.raises(UsageError, match=r"backtest.cash is not chosen: .* what the one before"):
+        walk_forward(asked, axes, How(), Spans("200", "100"))
+    with pytest.raises(UsageError, match="backtest.cash is not chosen"):
+        cross_validate(asked, axes, How(), Groups(3, 1))
+
+
+def test_the_first_test_begins_with_the_cash_of_the_strategy_file(path):
+    axes = axes_of({"backtest.cash": [5_000]})
+    found = walk_forward(setting(market(500), path), axes, How(), Spans("200", "100"))
+    returns = found.folds["test_return"]
+    assert found.metrics["total_return"] == pytest.approx((1 + returns).product() - 1)
+
+
 def test_a_past_too_short_for_any_combination_is_said_with_its_fold(path):
     axes = axes_of({"slow": [250, 260]})
     with pytest.raises(DataError, match=r"fold 1: .*needs 2[56]0 bars.*longer --train"):
