@@ -70,8 +70,10 @@ class WalkForward:
 
     @property
     def degradation(self) -> float | None:
-        """Mean of the metric after over the mean before; None where that is not above zero."""
-        before, after = (self.folds[f"{part}_{self.sort}"].mean() for part in ("train", "test"))
+        """Mean of the metric after over the mean before, of the folds that have it on both sides;
+        None where the mean before is not above zero."""
+        sides = [f"{part}_{self.sort}" for part in ("train", "test")]
+        before, after = (one.mean() for one in self.folds.select(sides).drop_nulls())
         if not isinstance(before, float) or not isinstance(after, float) or before <= 0:
             return None
         return after / before

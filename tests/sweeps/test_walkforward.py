@@ -1,6 +1,7 @@
 """Walk-forward and cross-validation: chosen on one stretch of time, tried on another."""
 
 import math
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -111,6 +112,14 @@ def test_each_fold_is_the_best_backtest_of_the_past_and_the_test_its_own_backtes
     assert found.equity["ts"].is_unique().all()
     assert found.trials.height == 6 * found.folds.height
     assert found.trials["trial"].is_unique().all()
+
+
+def test_what_was_left_of_the_metric_is_told_of_the_same_folds_before_and_after(lake, path):
+    walked = walk_forward(setting(lake, path), AXES, How(), Spans("400", "200"))
+    sides = {"train_sharpe": [4.0, 1.0, None], "test_sharpe": [1.0, None, 8.0]}
+    assert replace(walked, folds=pl.DataFrame(sides)).degradation == 0.25
+    untold = pl.DataFrame(sides).slice(1)
+    assert replace(walked, folds=untold).degradation is None
 
 
 def test_later_bars_change_no_choice_and_no_test_before_them(path):
