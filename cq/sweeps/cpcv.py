@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from cq.backtest.engine import simulate
-from cq.backtest.intents import Floats
+from cq.backtest.intents import Floats, Ints
 from cq.errors import CqError, DataError, UsageError
 from cq.sweeps.alone import Run
 from cq.sweeps.door import Collected, How, Setting, configuration
@@ -28,7 +28,7 @@ from cq.sweeps.identity import Identities, frame_of_identities
 from cq.sweeps.result import frame_of
 from cq.sweeps.runner import Runner
 from cq.sweeps.space import Axis
-from cq.sweeps.walkforward import every, purge_of, whole_ground
+from cq.sweeps.walkforward import every, moments_of, purge_of, whole_ground
 from cq.utils.time import bars_per_year
 
 LEAST = 20
@@ -75,18 +75,22 @@ class CrossValidation:
 @dataclass
 class Sums:
     """Of each trial: sums of returns and of their squares, group by group; and of the first bars
-    of each group that a purge leaves out."""
+    of each group whose signals look back on an earlier one (earlier, later)."""
 
     whole: list[Floats] = field(default_factory=list)
     head: list[Floats] = field(default_factory=list)
 
-    def add(self, returns: Floats, groups: Groups, purge: int) -> None:
-        """Take in a trial: (count, sum, sum of squares) a group."""
-        edges = groups.edges(returns.size)
+    def add(self, returns: Floats, edges: Ints, ends: Ints) -> None:
+        """Take in a trial: (count, sum, sum of squares) a group; bars that look back on a group
+        end at its place in `ends`."""
         spans = list(itertools.pairwise(edges.tolist()))
         self.whole.append(np.array([_sums(returns[a:b]) for a, b in spans]))
-        heads = [_sums(returns[a : min(a + purge, b)]) for a, b in spans]
-        self.head.append(np.array(heads))
+        heads = np.zeros((len(spans), len(spans), 3))
+        for group, end in enumerate(ends.tolist()):
+            for later, (a, b) in enumerate(spans):
+                if later > group and end > a:
+                    heads[group, later] = _sums(returns[a : min(end, b)])
+        self.head.append(heads)
 
 
 def _sums(returns: Floats) -> tuple[float, float, float]:
@@ -109,19 +113,24 @@ def cross_validate(
     ground, _, _ = whole_ground(setting, asked)
     left_out = purge_of(purge, asked, ground)
     found, sums, kept = Collected(), Sums(), []
+    markets, pairs = moments_of(ground), None
     for one in asked:
         try:
-            trial, returns = _run(ground, one)
+            trial, returns, ts = _run(ground, one)
         except CqError as error:
             found.add(Failed(one.number, one.params, error))
             continue
-        _check(returns.size, groups, left_out)
+        if pairs is None:  # trials have the same bars
+            _check(ts.size, groups, left_out)
+            edges, ends = groups.edges(ts.size), groups.looked_back_on(ts, markets, left_out)
+            pairs = [groups.left_out(split, ends, edges) for split in groups.splits]
         found.add(trial)
-        sums.add(returns, groups, left_out)
+        sums.add(returns, edges, ends)
         kept.append(one)
         progress(1)
     found.check()
-    scored = _scored(np.array(sums.whole), np.array(sums.head), groups)
+    assert pairs is not None
+    scored = _scored(np.array(sums.whole), np.array(sums.head), groups, pairs)
     strategy = asked[0].strategy
     year = math.sqrt(bars_per_year(strategy.config.interval))
     splits = _splits(groups, kept, scored, year, [one.name for one in axes])
@@ -150,8 +159,8 @@ def cross_validate(
     )
 
 
-def _run(ground: Ground, one: Asked) -> tuple[Trial, Floats]:
-    """A trial over all of the period, and the returns of its bars."""
+def _run(ground: Ground, one: Asked) -> tuple[Trial, Floats, Ints]:
+    """A trial over all of the period, the returns of its bars, and when they open."""
     settings = one.strategy.backtest(ground.settings)
     _, markets, rules, first = ground.markets(one.strategy, settings)
     made = simulate(markets, rules, first)
@@ -159,7 +168,7 @@ def _run(ground: Ground, one: Asked) -> tuple[Trial, Floats]:
     before = np.concatenate(([rules.cash], made.equity[:-1]))
     returns = np.where(before > 0, made.equity / np.where(before > 0, before, 1.0) - 1, 0.0)
     blocks = in_blocks(marks, rules.cash)
-    return Trial(one.number, one.params, figures, rules.cash, *blocks), returns
+    return Trial(one.number, one.params, figures, rules.cash, *blocks), returns, made.ts
 
 
 def _doubts(ground: Ground, one: Asked) -> tuple[str, ...]:
@@ -178,20 +187,34 @@ def _check(size: int, groups: Groups, purge: int) -> None:
         )
 
 
-def _scored(whole: Floats, head: Floats, groups: Groups) -> tuple[list[int], list[float], Floats]:
+def _scored(
+    whole: Floats, head: Floats, groups: Groups, left_out: Sequence[Sequence[tuple[int, int]]]
+) -> tuple[list[int], list[float], Floats]:
     """Of each split: the best trial of what it was chosen on, its score there, and all scores
     where it was tested (a row a split)."""
     best, inside, outside = [], [], []
-    for split in groups.splits:
+    for split, pairs in zip(groups.splits, left_out, strict=True):
         tested = np.zeros(groups.count, dtype=bool)
         tested[list(split)] = True
-        after = ~tested & np.concatenate(([False], tested[:-1]))  # these begin with a purge
-        trained = whole[:, ~tested].sum(axis=1) - head[:, after].sum(axis=1)
+        trained = whole[:, ~tested].sum(axis=1)
+        if pairs:
+            earlier, later = zip(*pairs, strict=True)
+            trained = trained - head[:, list(earlier), list(later)].sum(axis=1)
+        if not trained[0, 0]:
+            raise DataError(_nothing_left(split))
         scores = _sharpe(trained)
         best.append(int(scores.argmax()))
         inside.append(float(scores.max()))
         outside.append(_sharpe(whole[:, tested].sum(axis=1)))
     return best, inside, np.array(outside)
+
+
+def _nothing_left(split: tuple[int, ...]) -> str:
+    tested = ", ".join(str(group + 1) for group in split)
+    return (
+        f"nothing is left to choose on where group {tested} is tested: signals of all other bars "
+        "look back on it; take fewer groups, a longer period, or --purge N"
+    )
 
 
 def _sharpe(sums: Floats) -> Floats:

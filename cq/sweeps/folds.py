@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 
@@ -58,6 +59,20 @@ def walk(first: int, end: int, train: int, test: int, purge: int, *, anchored: b
     ]
 
 
+def purged(folds: list[Fold], markets: Sequence[Ints], bars: int) -> list[Fold]:
+    """The folds without what their tests look back on: the last `bars` bars before each test, of
+    every market that goes on in it. A market's bars open at moments in order."""
+
+    def seen_from(ts: Ints, one: Fold) -> int:
+        first, last = np.searchsorted(ts, (one.test_start, one.test_end))
+        return int(ts[max(first - bars, 0)]) if first < last else one.train_end
+
+    return [
+        replace(one, train_end=min([one.train_end, *(seen_from(ts, one) for ts in markets)]))
+        for one in folds
+    ]
+
+
 def with_bars(folds: list[Fold], ts: Ints) -> list[Fold]:
     """Those folds that have bars in both of their stretches, of bars that open at `ts` in order."""
 
@@ -107,12 +122,28 @@ class Groups:
         """Where the groups of `size` bars begin and end."""
         return np.arange(self.count + 1, dtype=np.int64) * size // self.count
 
-    def trained(
-        self, split: tuple[int, ...], size: int, purge: int
-    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which bars parameters are chosen on: those of the other groups, but none within `purge`
-        bars after a tested group, whose signals still look back on it."""
-        edges, kept = self.edges(size), np.ones(size, dtype=bool)
-        for group in split:
-            kept[edges[group] : min(edges[group + 1] + purge, size)] = False
-        return kept
+    def looked_back_on(self, ts: Ints, markets: Sequence[Ints], bars: int) -> Ints:
+        """Of each group, where the bars end whose signals look back on it: `bars` bars of every
+        market that was open in the group. Bars open at `ts`, those of a market at some of them."""
+        edges = self.edges(ts.size)
+        ends, starts, nexts = edges[1:].copy(), ts[edges[:-2]], ts[edges[1:-1]]
+        for own in markets:
+            first, last = np.searchsorted(own, starts), np.searchsorted(own, nexts)
+            there = first < last
+            furthest = own[np.minimum(last[there] + bars, own.size) - 1]
+            reached = np.searchsorted(ts, furthest, side="right")
+            ends[:-1][there] = np.maximum(ends[:-1][there], reached)
+        return ends
+
+    def left_out(self, split: tuple[int, ...], ends: Ints, edges: Ints) -> list[tuple[int, int]]:
+        """Which bars outside of the tested groups are not chosen on: (tested, other), where the
+        bars that look back on the tested group reach into the other."""
+        found = []
+        for other in range(self.count):
+            before = [group for group in split if group < other]
+            if other in split or not before:
+                continue
+            furthest = max(before, key=lambda group: ends[group])
+            if ends[furthest] > edges[other]:
+                found.append((furthest, other))
+        return found

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from cq.backtest.engine import Simulation, simulate
+from cq.backtest.intents import Ints
 from cq.backtest.metrics import Metrics, metrics
 from cq.backtest.tape import Tape
 from cq.errors import CqError, DataError, UsageError
@@ -18,7 +19,7 @@ from cq.sweeps.bench import Bench
 from cq.sweeps.closing import closed
 from cq.sweeps.door import Collected, How, Setting, batches, configuration
 from cq.sweeps.figures import Asked
-from cq.sweeps.folds import Fold, length_of, walk, with_bars
+from cq.sweeps.folds import Fold, length_of, purged, walk, with_bars
 from cq.sweeps.ground import Ground, history
 from cq.sweeps.identity import Identities, frame_of_identities
 from cq.sweeps.luck import Deflated, deflated
@@ -186,11 +187,17 @@ def walk_forward(
         length_of(said, interval, option)
         for said, option in ((spans.train, "--train"), (spans.test, "--test"))
     )
-    purge = purge_of(spans.purge, asked, ground) * interval_ns(interval)
-    every_fold = walk(first, end, train, test, purge, anchored=spans.anchored)
-    folds = with_bars(every_fold, ground.bars["ts"].unique().sort().to_numpy())
+    purge = purge_of(spans.purge, asked, ground)
+    length = purge * interval_ns(interval)
+    every_fold = walk(first, end, train, test, length, anchored=spans.anchored)
+    folds = with_bars(
+        purged(every_fold, moments_of(ground), purge), ground.bars["ts"].unique().sort().to_numpy()
+    )
     if not folds:
-        raise DataError(f"{', '.join(ground.symbols)}: no fold has bars to choose on and to test")
+        raise DataError(
+            f"{', '.join(ground.symbols)}: no fold has bars to choose on and to test; take a "
+            "longer --train"
+        )
     walking = Walking(ground, asked, axes, how.sort, how.workers)
     cash = asked[0].strategy.backtest(setting.settings).cash
     for fold in folds:
@@ -225,7 +232,7 @@ def walk_forward(
         | {
             "walk": {
                 "train": spans.train, "test": spans.test, "anchored": spans.anchored,
-                "purge_bars": purge // interval_ns(interval),
+                "purge_bars": purge,
             }
         },
     )  # fmt: skip
@@ -296,6 +303,11 @@ def purge_of(said: str | int, asked: list[Asked], ground: Ground) -> int:
     if bars < 0:
         raise UsageError(f"--purge {said}: expected a number of bars, or auto")
     return bars
+
+
+def moments_of(ground: Ground) -> list[Ints]:
+    """When the bars of each symbol open, in order."""
+    return [one["ts"].sort().to_numpy() for one in ground.bars.partition_by("symbol")]
 
 
 def _asked(asked: list[Asked], number: int) -> Asked:

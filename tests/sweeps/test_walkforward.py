@@ -114,6 +114,19 @@ def test_each_fold_is_the_best_backtest_of_the_past_and_the_test_its_own_backtes
     assert found.trials["trial"].is_unique().all()
 
 
+def test_as_many_bars_of_each_market_are_cut_as_signals_look_back_on(tmp_path):
+    path = tmp_path / "two.yaml"
+    path.write_text(BARE.format(symbols="BTC-BRL, SOL-BRL, OLD-BRL"))
+    thin = market(1_500, "SOL-BRL", seed=7, skip=0.5)
+    ended = market(300, "OLD-BRL", seed=8)
+    bars = pl.concat([market(1_500, seed=5), thin, ended])
+    found = walk_forward(setting(bars, path), AXES, How(), Spans("500", "200"))
+    assert found.folds.height == 5
+    for train_end, test_start in found.folds.select("train_end", "test_start").iter_rows():
+        cut = thin.filter(pl.col("ts").is_between(train_end, test_start, closed="left"))
+        assert cut.height == found.config["walk"]["purge_bars"] == 47
+
+
 def test_what_was_left_of_the_metric_is_told_of_the_same_folds_before_and_after(lake, path):
     walked = walk_forward(setting(lake, path), AXES, How(), Spans("400", "200"))
     sides = {"train_sharpe": [4.0, 1.0, None], "test_sharpe": [1.0, None, 8.0]}
@@ -150,7 +163,7 @@ def test_cash_is_no_parameter_to_choose_since_tests_go_on_with_what_is_left(path
     asked, axes = setting(market(500), path), axes_of({"backtest.cash": [1_000, 100_000]})
     with pytest.raises(UsageError, match=r"backtest.cash is not chosen: .* what the one before"):
         walk_forward(asked, axes, How(), Spans("200", "100"))
-    with pytest.raises(UsageError, match="backtest.cash is not chosen"):
+    with pytest.raises(UsageError, match=r"backtest.cash is not chosen"):
         cross_validate(asked, axes, How(), Groups(3, 1))
 
 
@@ -273,6 +286,46 @@ def test_every_split_is_what_a_plain_loop_finds(path):
         whole = np.concatenate(parts)
         assert row["total_return"] == pytest.approx(np.prod(1 + whole) - 1)
         assert row["sharpe"] == pytest.approx(whole.mean() / whole.std(ddof=1) * year)
+
+
+@given(
+    st.lists(st.lists(st.booleans(), min_size=40, max_size=40), min_size=1, max_size=3),
+    st.integers(2, 5), st.integers(0, 12),
+)  # fmt: skip
+def test_bars_that_look_back_on_a_group_end_where_a_plain_loop_says(opened, count, purge):
+    ts = np.flatnonzero(np.any(opened, axis=0)) * 10
+    if ts.size < count:
+        return
+    markets = [np.flatnonzero(one) * 10 for one in opened]
+    groups = Groups(count, 1)
+    edges = groups.edges(ts.size)
+    for group, end in enumerate(groups.looked_back_on(ts, markets, purge).tolist()):
+        tested = set(ts[edges[group] : edges[group + 1]].tolist())
+        looking = [
+            moment
+            for own in markets
+            for place, moment in enumerate(own.tolist())
+            if moment > max(tested) and tested & set(own[max(place - purge, 0) : place].tolist())
+        ]
+        assert end == np.searchsorted(ts, max(looking, default=max(tested))) + 1
+
+
+def test_bars_of_a_thin_market_that_look_back_on_a_test_are_not_chosen_on(tmp_path):
+    """SOL opens each 20th hour: its signals look back on the first group all over the second."""
+    path = tmp_path / "two.yaml"
+    path.write_text(BARE.format(symbols="BTC-BRL, SOL-BRL"))
+    thin = market(1_500, "SOL-BRL", seed=7).gather_every(20, offset=19)
+    bars, axes = pl.concat([market(1_500, seed=5), thin]), axes_of({"slow": [12, 20]})
+    found = cross_validate(setting(bars, path), axes, How(), Groups(5, 1))
+    curves = []
+    for slow in (12, 20):
+        own = cq.backtest(bars, load(path, [f"slow={slow}"]))
+        equity = np.concatenate(([own.cash], own.equity["equity"].to_numpy()))
+        curves.append(equity[1:] / equity[:-1] - 1)
+    scores = [one[680:].mean() / one[680:].std(ddof=1) for one in curves]
+    assert found.splits["train_sharpe"][0] == pytest.approx(max(scores) * math.sqrt(365 * 24))
+    with pytest.raises(DataError, match="nothing is left to choose on where group 1 is tested"):
+        cross_validate(setting(bars, path), axes, How(), Groups(2, 1), purge="40")
 
 
 @pytest.mark.parametrize("text", ["6", "2:2", "0:0", "a:b", "40:20", "6:0", "6:2:1"])
