@@ -60,14 +60,10 @@ def stats(
 
     zone = app.settings.timezone
     names = symbols or app.settings.symbols
-    bars = app.lake.bars(
-        names,
-        interval,
-        None if since is None else parse_time(since, zone),
-        None if until is None else parse_time(until, zone),
-        exchange=exchange,
-        now_ns=now_ns(),
-    )
+    start, end = (None if said is None else parse_time(said, zone) for said in (since, until))
+    if start is not None and end is not None and start >= end:
+        raise UsageError(f"--since {since} is not before --until {until}")
+    bars = app.lake.bars(names, interval, start, end, exchange=exchange, now_ns=now_ns())
     told = summary(bars, interval)
     for name in names:
         if name not in told["symbol"]:

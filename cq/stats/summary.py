@@ -6,7 +6,7 @@ import math
 
 import polars as pl
 
-from cq.errors import NoBars, UsageError
+from cq.errors import DataError, UsageError
 from cq.indicators import in_time_order
 from cq.stats.falls import max_drawdown
 from cq.stats.returns import simple_returns
@@ -26,7 +26,7 @@ def summary(bars: pl.LazyFrame, interval: str) -> pl.DataFrame:
 
     Returns are from bar to bar; volatility and Sharpe ratio are annualised (365 days), skewness
     and kurtosis (3 is normal) are of one bar, worst and best are single returns. Null where
-    the returns never vary. NoBars for a symbol with fewer than three bars.
+    the returns never vary. DataError for a symbol with fewer than three bars.
     """
     rows = (
         bars.with_columns(r=in_time_order(simple_returns("close"))).sort("symbol", "ts").collect()
@@ -40,7 +40,10 @@ def summary(bars: pl.LazyFrame, interval: str) -> pl.DataFrame:
 def _of(rows: pl.DataFrame, interval: str) -> dict[str, object]:
     symbol, close, r = rows["symbol"][0], rows["close"], rows["r"].drop_nulls()
     if rows.height < 3:
-        raise NoBars(symbol, f"at {interval}: at least three are needed", f"{rows.height}")
+        raise DataError(
+            f"found {rows.height} of the bars of {symbol} at {interval}; expected at least three: "
+            "take a longer period or a finer interval"
+        )
     told = {
         "symbol": symbol,
         "bars": rows.height,

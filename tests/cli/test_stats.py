@@ -73,8 +73,19 @@ def test_a_picture_of_one_symbol_or_in_no_folder_is_refused_in_a_line(project, c
 def test_a_symbol_that_is_not_there_is_said(project, capsys):
     assert run(["stats", "BTC-BRX"]) == 3
     assert "did you mean BTC-BRL" in capsys.readouterr().err
-    assert run(["stats", "BTC-BRL", "--since", "2024-03-30"]) == 3
-    assert "at least three are needed" in capsys.readouterr().err
+
+
+def test_of_too_few_bars_it_says_how_many_the_period_holds(project, capsys):
+    assert run(["stats", "BTC-BRL", "--since", "2024-03-29"]) == 3
+    error = capsys.readouterr().err
+    assert error.startswith("cq: found 2 of the bars of BTC-BRL at 1d; expected at least three")
+    assert "the lake holds" not in error
+
+
+@pytest.mark.parametrize("until", ["2024-02-01", "2024-01-31"])
+def test_a_period_that_ends_before_it_begins_is_refused_in_a_line(project, capsys, until):
+    assert run(["stats", "BTC-BRL", "--since", "2024-02-01", "--until", until]) == 2
+    assert capsys.readouterr().err == f"cq: --since 2024-02-01 is not before --until {until}\n"
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])

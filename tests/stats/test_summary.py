@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from makers import HOUR, hourly
 
-from cq.errors import NoBars
+from cq.errors import DataError
 from cq.stats.summary import COLUMNS, summary
 
 
@@ -37,5 +37,5 @@ def test_a_market_that_stands_still_has_no_sharpe_ratio():
 
 
 def test_two_bars_are_too_few():
-    with pytest.raises(NoBars, match="at least three are needed"):
+    with pytest.raises(DataError, match="found 2 of the bars of A-B at 1h; expected"):
         summary(hourly("A-B", [5.0, 6.0]).lazy(), "1h")
