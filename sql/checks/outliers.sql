@@ -15,7 +15,7 @@ with neighbours as (
         interval,
         ts,
         close,
-        ts // (1440 * coalesce(step_ns, 2629746000000000)) as stretch,
+        ts // coalesce(step_ns, 2629746000000000) // 1440 as stretch,
         lag(close) over series as close_before,
         greatest(1, (ts - lag(ts) over series) // coalesce(step_ns, 2629746000000000)) as steps
     from stg_ohlcv

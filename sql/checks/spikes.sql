@@ -14,7 +14,7 @@ with neighbours as (
         interval,
         ts,
         close,
-        ts // (1440 * coalesce(step_ns, 2629746000000000)) as stretch,
+        ts // coalesce(step_ns, 2629746000000000) // 1440 as stretch,
         lag(close) over series as close_before,
         any_value(close) over (
             partition by exchange, symbol, interval order by ts rows between 1 following and 1 following

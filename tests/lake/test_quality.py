@@ -11,7 +11,7 @@ from cq.lake.quality import run_checks
 from cq.lake.quality_reports import write_report
 from cq.lake.views import project_files
 from cq.utils.settings import Quality
-from cq.utils.time import DAY, HOUR, MINUTE, parse_time
+from cq.utils.time import DAY, HOUR, MINUTE, interval_ns, parse_time
 
 JANUARY = parse_time("2024-01-01")
 NOW = JANUARY + 400 * DAY
@@ -232,6 +232,14 @@ def test_moments_that_cannot_be_are_refused_and_every_view_goes_on(lake, bars):
     for view in ("gaps", "bars_1d", "bars_1d_sao_paulo", "bars_1w", "bars_1mo"):
         lake.sql(f"from {view}")
     assert run_checks(lake, now_ns=NOW).errors
+
+
+@pytest.mark.parametrize("interval", ["11w", "9999d", "999w"])
+def test_bars_of_whatever_length_are_checked(lake, bars, interval):
+    step = interval_ns(interval)
+    put(lake, bars(3, interval=interval).with_columns(ts=pl.int_range(3) * step))
+    assert found(lake, "outliers", now_ns=10 * step).rows == 0
+    run_checks(lake, now_ns=10 * step)
 
 
 def test_a_run_of_missing_bars_is_one_row_that_counts_them(lake, bars):
