@@ -123,7 +123,7 @@ class Reading:
                 from cq.backtest.gating import with_gate  # few strategies have one
 
                 self.bars = self.bars.collect().lazy()
-                self.strategy = with_gate(self.strategy, self.bars.collect())
+                self.strategy = with_gate(self.strategy, self.bars.collect(), self.say)
             columns = [*needed(self.strategy, self.settings), *read_by(self.strategy)]
             return parts_of(self.bars, self.symbols, self.strategy, columns)
 

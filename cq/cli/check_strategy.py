@@ -163,7 +163,7 @@ def strategy_and_bars(
     bars = collected(plan, app.lake.root)
     if bars.is_empty():
         raise NoBars(", ".join(symbols), str(period), "others; see `cq lake status`")
-    return with_gate(strategy, None), bars
+    return with_gate(strategy, None, note), bars
 
 
 def _plan(bars: pl.DataFrame, strategy: Strategy) -> pl.LazyFrame:

@@ -135,7 +135,7 @@ def _setup(app: App, strategy: Strategy, options: dict[str, Any]) -> Setup:
     if strategy.config.gate is not None and not options["replay"]:
         from cq.backtest.gating import with_gate
 
-        strategy = with_gate(strategy, None)
+        strategy = with_gate(strategy, None, note)
     settings = app.settings
     running = not (options["once"] or options["replay"])
     log.configure(settings, running=running, told=("alert", "poll"))

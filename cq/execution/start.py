@@ -97,7 +97,8 @@ def replaying(
     history = (strategy.warmup if warmup == "auto" else warmup) - 1
     rows = bars_of(setup.lake, sorted(symbols), strategy, period, history)
     bars = collected(rows, setup.lake.root)
-    strategy = with_gate(strategy, bars) if strategy.config.gate is not None else strategy
+    if strategy.config.gate is not None:
+        strategy = with_gate(strategy, bars, setup.note)
     parts = parts_of(bars.lazy(), symbols, strategy)
     check_period(setup.lake, symbols, strategy, period, parts)
     session = described("replay", strategy, symbols, setup.terms, since=start, until=end)

@@ -19,7 +19,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cq.errors import DataError, NoSuchFile, UsageError
-from cq.features.labels import LABELS, with_label
+from cq.features.labels import LABELS, label_parameters, with_label
 from cq.utils.time import interval_ns, iso
 
 if TYPE_CHECKING:
@@ -84,9 +84,14 @@ class GateConfig(BaseModel):
         return label
 
     @property
+    def label_in_full(self) -> dict[str, Any]:
+        """The label with every parameter, those that nobody named as well."""
+        return {**label_parameters(self.label["use"]), **self.label}
+
+    @property
     def horizon(self) -> int:
         """Bars after which a label is known."""
-        return int(self.label.get("horizon", 24))
+        return int(self.label_in_full["horizon"])
 
 
 @dataclass(frozen=True)
@@ -115,11 +120,16 @@ class Trained:
 
 @dataclass(frozen=True)
 class Gate:
-    """Models in order of time; each decides from its instant to the next one's."""
+    """Models in order of time; each decides from its instant to the next one's.
+
+    `learned_on` is what its rows came from, by the keys of a strategy's file; None where a file of
+    an older version does not say.
+    """
 
     inputs: tuple[str, ...]
     threshold: float
     models: tuple[Trained, ...]
+    learned_on: Mapping[str, str] | None = None
 
     def through(self, rows: pl.DataFrame) -> pl.Series:
         """The signals that pass: as they are, 0 where the model says no, null where none is yet.

@@ -8,6 +8,7 @@ could not have known.
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, Final
 
 import polars as pl
@@ -44,6 +45,11 @@ def triple_barrier(horizon: int = 24, up: float = 0.02, down: float = 0.02) -> p
 
 
 LABELS: Final[dict[str, Label]] = {"direction": direction, "triple_barrier": triple_barrier}
+
+
+def label_parameters(use: str) -> dict[str, Any]:
+    """The parameters of a label, with their defaults."""
+    return {name: one.default for name, one in signature(LABELS[use]).parameters.items()}
 
 
 def with_label(bars: pl.LazyFrame, interval: str, use: str, **parameters: Any) -> pl.LazyFrame:

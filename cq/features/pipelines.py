@@ -38,6 +38,12 @@ class Step:
     columns: Mapping[str, str]
     interval: str | None = None
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """What decides its values, as plain ones: parameters that nobody named as well."""
+        said = {"use": self.feature.name, "of": dict(self.sources), **self.parameters}
+        return {**said, "output": sorted(self.columns), "interval": self.interval}
+
     def expressions(self) -> dict[str, pl.Expr]:
         """The columns it makes, for bars of one symbol (or of one moment) in time order."""
         sources = {name: pl.col(column) for name, column in self.sources.items()}
@@ -77,6 +83,15 @@ class Pipeline:
     def columns(self) -> tuple[str, ...]:
         """Every column it makes, in order."""
         return tuple(column for one in self.steps for column in one.columns.values())
+
+    def behind(self, columns: Iterable[str]) -> list[Step]:
+        """The steps that make `columns`, and those that these are made of."""
+        wanted, found = set(columns), list[Step]()
+        for one in reversed(self.steps):
+            if wanted & set(one.columns.values()):
+                found.append(one)
+                wanted |= set(one.sources.values())
+        return found[::-1]
 
     @cached_property
     def warmup(self) -> int:

@@ -1,6 +1,7 @@
 """A gate in a strategy's file: trained with the run, refused the future, live as in the batch."""
 
 import shutil
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from cq.backtest.gating import with_gate
 from cq.cli.main import run
 from cq.errors import StrategyError, UsageError
 from cq.execution.windows import Windows
+from cq.features.gate import save
 from cq.lake import Lake
 from cq.strategies import load
 from cq.utils.config import defaults
@@ -104,6 +106,67 @@ def test_a_saved_gate_decides_live_bar_by_bar_as_in_the_batch(result, project, t
         expected = whole.filter(pl.col("ts") == ts)
         for symbol, signal, target in expected.select("symbol", "signal", "target").rows():
             assert (wishes[symbol].signal, wishes[symbol].target) == (signal, target)
+
+
+def kept(result, project, tmp_path, *changes):
+    """The project's strategy with the gate that its run has saved, and what was noted."""
+    if not (tmp_path / "gate.joblib").exists():
+        result.write(tmp_path)
+    notes = []
+    named = f"gate.trained={tmp_path / 'gate.joblib'}"
+    return with_gate(load(project / "gated.yaml", [named, *changes]), None, notes.append), notes
+
+
+def test_the_threshold_of_a_saved_gate_is_the_one_that_the_file_says(result, project, tmp_path):
+    strategy, notes = kept(result, project, tmp_path, "gate.threshold=1")
+    assert (strategy.gate.threshold, notes) == (1.0, [])
+    bars = Lake(project / "lake").bars(["BTC-USDT", "ETH-USDT"], "1h").collect()
+    passed = signals.with_targets(bars.lazy(), strategy).collect()["signal"]
+    assert set(passed.drop_nulls()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("features.rsi_14.window=7", r"learned on features\.rsi_14: .*14.*7.* now; take the old"),
+        ("features.move.bars=2", r"learned on features\.move: "),  # strength is made of it as well
+        ("gate.inputs=[rsi_14, move]", r"learned on gate\.inputs: .*strength.*, which is .* now"),
+        ("gate.label.horizon=12", r"learned on gate\.label: .*24.*12"),
+        ("interval=4h", r"learned on .*(4h|features)"),
+        ("fast=12", r"learned on fast: 24, which is 12 now"),
+    ],
+)
+def test_a_saved_gate_that_has_learned_on_something_else_is_refused(
+    result, project, tmp_path, change, said
+):
+    with pytest.raises(UsageError, match=said) as caught:
+        kept(result, project, tmp_path, change)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_saved_gate_never_saw_may_change(result, project, tmp_path):
+    changes = ["features.day_trend.window=9", "gate.train_bars=10", "features.rsi_14.mean=wilder"]
+    assert kept(result, project, tmp_path, *changes)[1] == []
+
+
+def test_of_an_older_file_the_names_of_inputs_are_compared_and_the_rest_is_noted(
+    result, project, tmp_path
+):
+    save(replace(result.gate, learned_on=None), tmp_path / "gate.joblib")
+    assert "their names alone" in kept(result, project, tmp_path, "features.move.bars=2")[1][0]
+    with pytest.raises(UsageError, match=r"learned on gate\.inputs"):
+        kept(result, project, tmp_path, "gate.inputs=[rsi_14]")
+
+
+def test_paper_trading_refuses_a_gate_that_has_learned_on_something_else(
+    result, project, tmp_path, monkeypatch, capsys
+):
+    result.write(tmp_path)
+    monkeypatch.chdir(project)
+    named = ["--set", f"gate.trained={tmp_path / 'gate.joblib'}"]
+    change = ["--set", "features.rsi_14.window=7"]
+    assert run(["live", "--paper", "gated.yaml", "--once", *named, *change]) == 2
+    assert "has learned on features.rsi_14" in capsys.readouterr().err
 
 
 def test_the_same_run_again_has_the_same_trades(result, project):
