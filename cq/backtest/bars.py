@@ -113,8 +113,8 @@ class Reading:
         refuse_excluded(self.symbols, exclusions)
         for note in notes:
             say(note)
-        warmup = strategy.warmup if self.settings.warmup == "auto" else self.settings.warmup
-        self.bars = bars_of(lake, sorted(self.symbols), strategy, period, warmup - 1)
+        history = strategy.reads_back(self.settings.warmup)
+        self.bars = bars_of(lake, sorted(self.symbols), strategy, period, history)
         self._parts = Background(self._read)
 
     def _read(self) -> list[Part]:
@@ -123,7 +123,9 @@ class Reading:
                 from cq.backtest.gating import with_gate  # few strategies have one
 
                 self.bars = self.bars.collect().lazy()
-                self.strategy = with_gate(self.strategy, self.bars.collect(), self.say)
+                self.strategy = with_gate(
+                    self.strategy, self.bars.collect(), self.say, self.period.start
+                )
             columns = [*needed(self.strategy, self.settings), *read_by(self.strategy)]
             return parts_of(self.bars, self.symbols, self.strategy, columns)
 

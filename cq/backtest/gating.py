@@ -32,13 +32,17 @@ def _silent(_: str) -> None:
 
 
 def with_gate(
-    strategy: Strategy, bars: pl.DataFrame | None, say: Callable[[str], None] = _silent
+    strategy: Strategy,
+    bars: pl.DataFrame | None,
+    say: Callable[[str], None] = _silent,
+    start: int | None = None,
 ) -> Strategy:
     """The strategy with its gate: the one that it names, else one trained over `bars`.
 
     StrategyError where a feature or the signal sees the future: what learned from that would be
     worthless; UsageError where the gate that it names has learned on something else. Without
-    `bars` a gate has to be named.
+    `bars` a gate has to be named. With `start` bars before it are there to learn from, and models
+    are made for the period and its warm-up only.
     """
     config = strategy.config.gate_config
     if config is None:
@@ -53,8 +57,16 @@ def with_gate(
     _refuse_the_future(strategy, bars)
     rows = collected(ungated(bars.lazy(), strategy), strategy)
     pipeline = strategy.config.pipeline
-    made = trained(rows, config, pipeline.columns, pipeline.interval)
+    since = None if start is None else _first_decided(bars, strategy, start)
+    made = trained(rows, config, pipeline.columns, pipeline.interval, since)
     return replace(strategy, gate=replace(made, learned_on=learned_on(strategy)))
+
+
+def _first_decided(bars: pl.DataFrame, strategy: Strategy, start: int) -> int:
+    """The oldest bar that a target of a period which begins at `start` looks back on."""
+    older = bars.filter(pl.col("ts") < start).sort("ts").group_by("symbol")
+    first = older.tail(strategy.warmup - 1)["ts"].min()
+    return start if first is None else int(first)  # type: ignore[arg-type]
 
 
 def _kept(strategy: Strategy, say: Callable[[str], None]) -> Gate:

@@ -93,12 +93,11 @@ def replaying(
     for one in notes:
         setup.note(one)
     refuse_excluded(symbols, exclusions)
-    warmup = setup.backtest.warmup
-    history = (strategy.warmup if warmup == "auto" else warmup) - 1
+    history = strategy.reads_back(setup.backtest.warmup)
     rows = bars_of(setup.lake, sorted(symbols), strategy, period, history)
     bars = collected(rows, setup.lake.root)
     if strategy.config.gate is not None:
-        strategy = with_gate(strategy, bars, setup.note)
+        strategy = with_gate(strategy, bars, setup.note, start)
     parts = parts_of(bars.lazy(), symbols, strategy)
     check_period(setup.lake, symbols, strategy, period, parts)
     session = described("replay", strategy, symbols, setup.terms, since=start, until=end)

@@ -158,17 +158,23 @@ class Gate:
         return np.round(found, DIGITS)
 
 
-def trained(rows: pl.DataFrame, config: GateConfig, features: Sequence[str], interval: str) -> Gate:
+def trained(
+    rows: pl.DataFrame,
+    config: GateConfig,
+    features: Sequence[str],
+    interval: str,
+    since: int | None = None,
+) -> Gate:
     """The gate that walking forward over `rows` gives.
 
-    `rows` have the bars, the features and the strategy's raw `signal`. DataError where no training
-    has enough rows.
+    `rows` have the bars, the features and the strategy's raw `signal`. Models that decide nothing
+    from `since` on are left out. DataError where no training has enough rows.
     """
     inputs = config.inputs or tuple(features)
     if not inputs:
         raise UsageError("a gate needs features to look at; name some under `features`")
     labelled = with_label(rows.lazy(), interval, **config.label).collect()
-    models = list(_walk(labelled, config, inputs, interval))
+    models = list(_walk(labelled, config, inputs, interval, since))
     if not models:
         raise DataError(
             f"no training of the gate has {config.least_rows} rows with a signal and a label; take "
@@ -178,7 +184,11 @@ def trained(rows: pl.DataFrame, config: GateConfig, features: Sequence[str], int
 
 
 def _walk(
-    rows: pl.DataFrame, config: GateConfig, inputs: Sequence[str], interval: str
+    rows: pl.DataFrame,
+    config: GateConfig,
+    inputs: Sequence[str],
+    interval: str,
+    from_ts: int | None,
 ) -> Iterator[Trained]:
     step = interval_ns(interval)
     width, reach = config.every_bars * step, config.train_bars * step
@@ -190,7 +200,10 @@ def _walk(
     if usable.is_empty():
         return
     first, last = int(rows["ts"].min() or 0), int(rows["ts"].max() or 0)  # type: ignore[arg-type]
-    for since in range(-(-first // width) * width, last + width + 1, width):
+    begin = -(-first // width) * width
+    if from_ts is not None:
+        begin = max(begin, from_ts // width * width)
+    for since in range(begin, last + width + 1, width):
         known = since - config.embargo_bars * step
         past = usable.filter(pl.col("ts") >= since - reach, pl.col("label_end_ts") <= known)
         if past.height < config.least_rows or past["label"].n_unique() < 2:

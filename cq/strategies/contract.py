@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import (
@@ -217,6 +217,22 @@ class Strategy:
         own = max(self._own_warmup(), config.sizing.warmup, config.orders.warmup)
         own = max(own, config.liquidity.warmup if config.liquidity else 1)
         return own + below - 1
+
+    def looks_back(self, warmup: int | Literal["auto"]) -> int:
+        """Older bars that a target follows from; `warmup` is that of the settings."""
+        return (self.warmup if warmup == "auto" else warmup) - 1
+
+    def reads_back(self, warmup: int | Literal["auto"]) -> int:
+        """Bars before a period that a run reads, so that its first bar is decided as any other.
+
+        A gate that is trained on the way takes more than targets look back on: what the model
+        learns from that decides the oldest bar of the warm-up.
+        """
+        settled = self.looks_back(warmup)
+        gate = self.config.gate_config
+        if gate is None or gate.trained is not None:
+            return settled
+        return 2 * settled + gate.train_bars + gate.every_bars
 
     @property
     def same_rows(self) -> bool:

@@ -148,7 +148,7 @@ class Ground:
             if strategy.config.gate is not None:
                 from cq.backtest.gating import with_gate  # few strategies have one
 
-                strategy = with_gate(strategy, bars)
+                strategy = with_gate(strategy, bars, start=self.period.start)
             ordered = self._in_order(bars)
             with shared_by(self._pool) if strategy.same_rows else nullcontext():
                 if strategy.same_rows:
@@ -266,7 +266,7 @@ class Extent:
 
 def history(strategy: Strategy, settings: Backtest) -> int:
     """How many older bars a run of `strategy` reads before a period that has a start."""
-    return (strategy.warmup if settings.warmup == "auto" else settings.warmup) - 1
+    return strategy.reads_back(settings.warmup)
 
 
 def _deciding(strategy: Strategy) -> str:

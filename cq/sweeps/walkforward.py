@@ -295,7 +295,8 @@ def _settings(one: Asked, setting: Setting) -> Any:
 def purge_of(said: str | int, asked: list[Asked], ground: Ground) -> int:
     """How many bars are left out: those that the longest signal looks back on, if nobody says."""
     if said == "auto":
-        return max(history(one.strategy, one.strategy.backtest(ground.settings)) for one in asked)
+        runs = ((one.strategy, one.strategy.backtest(ground.settings)) for one in asked)
+        return max(strategy.looks_back(settings.warmup) for strategy, settings in runs)
     try:
         bars = int(said)
     except ValueError:

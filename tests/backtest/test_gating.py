@@ -17,6 +17,7 @@ from cq.features.gate import save
 from cq.lake import Lake
 from cq.strategies import load
 from cq.utils.config import defaults
+from cq.utils.time import HOUR, iso
 
 OWN = """
 import polars as pl
@@ -106,6 +107,24 @@ def test_a_saved_gate_decides_live_bar_by_bar_as_in_the_batch(result, project, t
         expected = whole.filter(pl.col("ts") == ts)
         for symbol, signal, target in expected.select("symbol", "signal", "target").rows():
             assert (wishes[symbol].signal, wishes[symbol].target) == (signal, target)
+
+
+def test_a_run_that_starts_later_has_the_models_of_the_whole(result, project):
+    start = (result.equity["ts"].min() + 9_000 * HOUR) // (1_000 * HOUR) * 1_000 * HOUR + 7 * HOUR
+    later = backtest.run(
+        Lake(project / "lake"), load(project / "gated.yaml"), defaults(project).backtest, start
+    )
+    known = {one["since"]: one for one in result.config["gate"]}
+    assert later.config["gate"][0]["since"] <= iso(start)
+    for one in later.config["gate"]:
+        assert {**one, "digest": ""} == {**known[one["since"]], "digest": ""}  # features settled
+
+
+def test_a_gate_has_its_history_in_each_fold_of_a_walk(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    walk = ["walkforward", "gated.yaml", "--grid", "fast=12,24", "--train", "900", "--test", "600"]
+    period = ["--start", "2021-06-01", "--end", "2021-09-01", "--workers", "1"]
+    assert run([*walk, *period, "--out", "runs/walk"]) == 0, capsys.readouterr().err
 
 
 def kept(result, project, tmp_path, *changes):
