@@ -21,6 +21,10 @@ from cq.utils.time import interval_ns
 OWN: Final = ("use", "of", "output", "interval")
 """Keys of a feature that are none of its parameters."""
 KEYS: Final = ("ts", "symbol", "exchange", *BARS)
+DECIDED: Final = (
+    *("label", "label_end_ts", "signal", "signal_before_gate", "target", "weight", "act"),
+)
+"""Columns that are made after the features, and those called `order_…`."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ def _step(name: str, spec: Any, known: set[str], interval: str) -> Step:
         spec = {"use": spec}
     if not isinstance(spec, Mapping) or not isinstance(spec.get("use"), str):
         raise UsageError("expected {use: NAME, …}, such as {use: rsi, window: 14}")
-    if name in KEYS or name in known or name.startswith("_") or not name.isidentifier():
+    if name in KEYS or name.startswith("_") or not name.isidentifier():
         raise UsageError("is no name for a column of its own")
     one = named(spec["use"])
     given = {key: value for key, value in spec.items() if key not in OWN}
@@ -176,7 +180,22 @@ def _step(name: str, spec: Any, known: set[str], interval: str) -> Step:
         _check_interval(coarse, interval, one)
     sources = _sources(one, spec.get("of"), known, coarse)
     columns = _columns(name, one, spec.get("output"))
+    _check_columns([name, *columns.values()], known)
     return Step(name, one, sources, {**one.parameters, **given}, columns, coarse)
+
+
+def _check_columns(columns: Iterable[str], known: set[str]) -> None:
+    for column in columns:
+        if column in DECIDED or column.startswith("order_"):
+            raise UsageError(
+                f"{column} is a column that decisions and labels are written to; choose another "
+                "name, which is not order_… either"
+            )
+        if column in KEYS or column in known:
+            raise UsageError(
+                f"{column} is a column already, of the bars or of a feature above; choose "
+                "another name"
+            )
 
 
 def _check_interval(coarse: Any, interval: str, one: Feature) -> None:

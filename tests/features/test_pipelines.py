@@ -147,6 +147,22 @@ def test_a_feature_that_never_forgets_is_refused():
         ({"a": 3}, "a: expected {use: NAME"),
         ({"close": {"use": "rsi"}}, "close: is no name"),
         ({"a b": {"use": "rsi"}}, "a b: is no name"),
+        *(
+            ({name: {"use": "rsi"}}, f"{name}: {name} is a column that decisions")
+            for name in ("label", "label_end_ts", "signal", "signal_before_gate", "target")
+        ),
+        ({"weight": {"use": "rsi"}}, "weight: weight is a column that decisions"),
+        ({"act": {"use": "rsi"}}, "act: act is a column that decisions"),
+        ({"order_limit": {"use": "rsi"}}, "order_limit: order_limit is a column that decisions"),
+        (
+            {"trend_macd": {"use": "sma"}, "trend": {"use": "macd"}},
+            "trend: trend_macd is a column already",
+        ),
+        (
+            {"trend": {"use": "macd"}, "trend_hist": {"use": "sma"}},
+            "trend_hist: trend_hist is a column already",
+        ),
+        ({"order": {"use": "macd"}}, "order: order_macd is a column that decisions"),
         ({"a": {"use": "sma", "of": "b"}, "b": {"use": "rsi"}}, "a: of 'b' is no column yet"),
         ({"a": {"use": "direction"}}, "a: direction is a label: it looks ahead"),
         ({"a": {"use": "sma", "interval": "90m"}}, "a: interval 90m is not made of whole bars"),
