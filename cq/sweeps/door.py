@@ -39,6 +39,8 @@ from cq.utils.time import iso
 BATCH: Final = 1_024
 """Points that are worked on at a time."""
 TOP: Final = 10
+SEEDS: Final = 2**32
+"""How many seeds a sampler knows."""
 
 
 def _silent(_: Any) -> None:
@@ -141,6 +143,10 @@ class How:
             raise UsageError("--random and --optuna are two ways to choose; take one")
         if self.optuna is not None and self.engine is not None:
             raise UsageError("--optuna waits for each trial before the next; leave --engine out")
+        if self.optuna is not None and not 0 <= self.seed < SEEDS:
+            raise UsageError(
+                f"--seed {self.seed}; --optuna expects a whole number from 0 to {SEEDS - 1:,}"
+            )
         for name in ("random", "optuna", "top", "workers"):
             count = getattr(self, name)
             if count is not None and count < 1:

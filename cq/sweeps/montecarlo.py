@@ -78,6 +78,8 @@ def monte_carlo(
         raise DataError(f"the mode of {kept.name} is {kept.mode}; expected a backtest")
     if samples < 1 or starts < 1 or block < 1:
         raise UsageError("expected at least one sample, one start, and blocks of at least one day")
+    if seed < 0:
+        raise UsageError(f"--seed {seed} is below 0; expected a whole number from 0 on")
     found = []
     for method in methods:
         chance = np.random.default_rng([seed, METHODS.index(method)])

@@ -52,6 +52,12 @@ def test_there_is_no_other_engine(path):
         sweep(BARS, path, GRID, engine="ray", optuna=3)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_sampler_knows_is_refused_in_a_line(path, seed):
+    with pytest.raises(UsageError, match=f"--seed {seed}; --optuna expects .* to 4,294,967,295"):
+        sweep(BARS, path, GRID, optuna=3, seed=seed)
+
+
 @needs("optuna")
 @pytest.mark.filterwarnings("ignore")
 def test_proposals_are_trials_of_the_grid_and_the_same_seed_makes_the_same_ones(path):

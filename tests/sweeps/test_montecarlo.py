@@ -84,6 +84,8 @@ def test_what_cannot_be_drawn_from_is_said_in_a_line(made, tmp_path):
     project, lake, kept, _ = made
     with pytest.raises(UsageError, match="at least one sample"):
         monte_carlo(lake, kept, project, samples=0)
+    with pytest.raises(UsageError, match="--seed -1 is below 0; expected a whole number"):
+        monte_carlo(lake, kept, project, seed=-1)
     empty = tmp_path / "empty"
     empty.mkdir()
     for name in ("config.json", "metrics.json"):
