@@ -42,6 +42,15 @@ def growth(values: Floats, cash: float) -> Floats:
     return np.where(before > 0, values / np.where(before > 0, before, 1.0) - 1, 0.0)
 
 
+def until_ruin(returns: Floats) -> Floats:
+    """Returns one after the other (along the last axis), 0 from where nothing is left, or less:
+    nothing grows out of that. Their product stays where it was then, below zero with debts."""
+    lost = np.logical_or.accumulate(np.cumprod(1 + returns, axis=-1) <= 0, axis=-1)
+    over = np.zeros_like(lost)
+    over[..., 1:] = lost[..., :-1]
+    return np.where(over, 0.0, returns)
+
+
 def equal_weight(markets: Sequence[Market], start: int, days: Days, cash: float) -> Floats:
     """`cash` in equal parts of all symbols, made equal again each day, without costs.
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cq.backtest.days import growth, until_ruin
 from cq.backtest.engine import simulate
 from cq.backtest.intents import Floats, Ints
 from cq.errors import CqError, DataError, UsageError
@@ -165,10 +166,10 @@ def _run(ground: Ground, one: Asked) -> tuple[Trial, Floats, Ints]:
     _, markets, rules, first = ground.markets(one.strategy, settings)
     made = simulate(markets, rules, first)
     figures, marks = of_run(made, markets, rules)
-    before = np.concatenate(([rules.cash], made.equity[:-1]))
-    returns = np.where(before > 0, made.equity / np.where(before > 0, before, 1.0) - 1, 0.0)
+    returns = growth(made.equity, rules.cash)
     blocks = in_blocks(marks, rules.cash)
-    return Trial(one.number, one.params, figures, rules.cash, *blocks), returns, made.ts
+    trial = Trial(one.number, one.params, figures, rules.cash, *blocks)
+    return trial, until_ruin(returns), made.ts
 
 
 def _doubts(ground: Ground, one: Asked) -> tuple[str, ...]:
@@ -263,7 +264,7 @@ def _paths(
             returns[best[testers[group][path]]][edges[group] : edges[group + 1]]
             for group in range(groups.count)
         ]
-        whole = np.concatenate(parts)
+        whole = until_ruin(np.concatenate(parts))
         grown = np.cumprod(1 + whole)
         peak = np.maximum(np.maximum.accumulate(grown), 1.0)
         deviation = float(whole.std(ddof=1))

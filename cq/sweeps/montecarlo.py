@@ -13,7 +13,7 @@ import polars as pl
 from cq.backtest.account import Fill
 from cq.backtest.asked import settings_of, strategy_of
 from cq.backtest.bars import Period
-from cq.backtest.days import Days, growth
+from cq.backtest.days import Days, growth, until_ruin
 from cq.backtest.engine import simulate
 from cq.backtest.intents import Floats
 from cq.backtest.kept import Kept
@@ -103,7 +103,8 @@ def _drawn(
     at_once = max(1, AT_ONCE // moves.size)
     for first in range(0, samples, at_once):
         count = min(at_once, samples - first)
-        grown = np.cumprod(1 + moves[resampled(moves.size, count, block, chance)], axis=1)
+        drawn = until_ruin(moves[resampled(moves.size, count, block, chance)])
+        grown = np.cumprod(1 + drawn, axis=1)
         peak = np.maximum(np.maximum.accumulate(grown, axis=1), 1.0)
         returns.append(grown[:, -1] - 1)
         falls.append(np.minimum((grown / peak - 1).min(axis=1), 0.0))
@@ -111,7 +112,8 @@ def _drawn(
 
 
 def trip_returns(kept: Kept) -> Floats:
-    """What each closed round trip made, as a share of equity when it began."""
+    """What each closed round trip made, as a share of equity when it began; 0 where none was left
+    to begin with."""
     curve = _curve(kept)
     rows = _table(kept, "trades.csv").select("ts", "symbol", "side", "qty", "price", "fee")
     trips = round_trips([Fill(**row, slippage=0.0) for row in rows.iter_rows(named=True)])
@@ -123,7 +125,8 @@ def trip_returns(kept: Kept) -> Floats:
     ts, equity = curve["ts"].to_numpy(), curve["equity"].to_numpy()
     places = np.searchsorted(ts, [one.opened_ts for one in trips]) - 1
     before = np.where(places >= 0, equity[np.maximum(places, 0)], _cash(kept))
-    return np.array([one.profit for one in trips]) / before
+    shares = np.array([one.profit for one in trips]) / np.where(before > 0, before, 1.0)
+    return np.where(before > 0, shares, 0.0)
 
 
 def daily_returns(kept: Kept) -> Floats:

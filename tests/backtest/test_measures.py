@@ -17,7 +17,7 @@ from scipy import stats
 
 import cq
 from cq.backtest.account import Account, Fill
-from cq.backtest.days import Days, equal_weight, growth
+from cq.backtest.days import Days, equal_weight, growth, until_ruin
 from cq.backtest.definitions import METRICS
 from cq.backtest.engine import Simulation
 from cq.backtest.market import Market
@@ -266,3 +266,12 @@ def test_while_no_symbol_trades_cash_is_held():
     assert equal_weight(markets, 0, days, CASH).tolist() == pytest.approx(
         [CASH, CASH, CASH, CASH * 1.2]
     )
+
+
+@given(st.lists(st.sampled_from([-2.5, -1.5, -1.0, -0.1, 0.0, 0.3, 4.0]), min_size=1, max_size=9))
+def test_a_history_stays_where_nothing_or_less_was_left(moves):
+    worth = [1.0]
+    for move in moves:
+        worth.append(worth[-1] * (1 + move) if worth[-1] > 0 else worth[-1])
+    found = np.cumprod(1 + until_ruin(np.array([moves, moves])), axis=1)
+    assert found.tolist() == [worth[1:], worth[1:]]

@@ -1,6 +1,7 @@
 """Other histories of a run, drawn again from what it did."""
 
 import json
+import shutil
 
 import numpy as np
 import polars as pl
@@ -78,6 +79,31 @@ def test_a_start_is_a_backtest_from_there(made):
     own = [cq.backtest(lake, load(project / "cross.yaml"), start=one) for one in starts]
     assert found.returns.tolist() == [one.metrics["total_return"] for one in own]
     assert found.drawdowns.tolist() == [one.metrics["max_dd"] for one in own]
+
+
+def test_a_history_that_lost_everything_stays_lost(made, tmp_path):
+    """Three shorts of 100,000 each: one gains a tenth, the others lose half as much again."""
+    project, lake, kept, _ = made
+    ruined = shutil.copytree(kept.folder, tmp_path / "ruined")
+    curve = pl.DataFrame({"ts": range(7), "equity": [1e5] * 7, "exposure": [0.0] * 7})
+    curve.write_parquet(ruined / "equity.parquet")
+    sides, prices = ["sell", "buy"] * 3, [100.0, 90.0, 100.0, 250.0, 100.0, 250.0]
+    trades = pl.DataFrame({"ts": range(1, 7), "side": sides, "price": prices})
+    trades.with_columns(symbol=pl.lit("BTC-BRL"), qty=1_000.0, fee=0.0).write_csv(
+        ruined / "trades.csv"
+    )
+    (found,) = monte_carlo(lake, Kept.of(ruined), project, methods=["trades"])
+    ends = {round(1.1**3 - 1, 6), *(round(-0.5 * 1.1**won - 1, 6) for won in range(3))}
+    assert set(found.returns.round(6).tolist()) == ends
+    assert (found.returns > 0).mean() == pytest.approx(1 / 27, abs=0.02)
+
+
+def test_a_trip_that_began_with_nothing_left_is_no_move(made, tmp_path):
+    _, _, kept, _ = made
+    ruined = shutil.copytree(kept.folder, tmp_path / "ruined")
+    curve = pl.read_parquet(ruined / "equity.parquet")
+    curve.with_columns(equity=pl.lit(-5.0)).write_parquet(ruined / "equity.parquet")
+    assert set(trip_returns(Kept.of(ruined))[1:].tolist()) == {0.0}
 
 
 def test_what_cannot_be_drawn_from_is_said_in_a_line(made, tmp_path):

@@ -288,6 +288,28 @@ def test_every_split_is_what_a_plain_loop_finds(path):
         assert row["sharpe"] == pytest.approx(whole.mean() / whole.std(ddof=1) * year)
 
 
+SHORT = NOT_A_NUMBER.replace('pl.col("signal") / config.over', "pl.lit(-config.over)")
+
+
+def test_a_history_put_together_of_tests_stays_where_everything_was_lost(tmp_path):
+    """A jump in the first group ruins the short, which is tested there; the long, which gained by
+    it, is tested where the market falls, and makes no debts smaller."""
+    (tmp_path / "short.py").write_text(SHORT)
+    path = tmp_path / "short.yaml"
+    path.write_text("python: short.py\nsymbols: [BTC-BRL]\ninterval: 1h\n")
+    row = pl.int_range(pl.len())
+    course = pl.when(row < 5).then(1.0).otherwise(2.5 * 0.995 ** (row - 30).clip(lower_bound=0))
+    prices = [pl.col(name) * course for name in ("open", "high", "low", "close")]
+    bars = market(120, seed=5).with_columns(prices)
+    asked = replace(setting(bars, path), settings=settings_of({"allow_short": True}))
+    found = cross_validate(asked, axes_of({"over": [1.0, -1.0]}), How(), Groups(4, 1), purge="0")
+    assert found.splits["over"].to_list() == [1.0, -1.0, -1.0, -1.0]
+    short = cq.backtest(bars, load(path, ["over=1.0"]), allow_short=True)
+    owed = short.equity.filter(pl.col("equity") <= 0)["equity"][0]
+    assert found.paths["total_return"][0] == pytest.approx(owed / short.cash - 1)
+    assert found.paths["max_dd"][0] < -1
+
+
 @given(
     st.lists(st.lists(st.booleans(), min_size=40, max_size=40), min_size=1, max_size=3),
     st.integers(2, 5), st.integers(0, 12),
