@@ -19,7 +19,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cq.errors import DataError, NoSuchFile, UsageError
-from cq.features.labels import LABELS, label_parameters, with_label
+from cq.features.labels import LABELS, check_label, label_parameters, with_label
 from cq.utils.time import interval_ns, iso
 
 if TYPE_CHECKING:
@@ -81,6 +81,10 @@ class GateConfig(BaseModel):
     def _known_label(cls, label: dict[str, Any]) -> dict[str, Any]:
         if label.get("use") not in LABELS:
             raise ValueError(f"use: {label.get('use')!r}; there is {', '.join(LABELS)}")
+        try:
+            check_label(label["use"], {name: label[name] for name in label if name != "use"})
+        except UsageError as error:
+            raise ValueError(str(error)) from None
         return label
 
     @property
@@ -177,8 +181,9 @@ def trained(
     models = list(_walk(labelled, config, inputs, interval, since))
     if not models:
         raise DataError(
-            f"no training of the gate has {config.least_rows} rows with a signal and a label; take "
-            "a longer period, or lower gate.least_rows, or say gate.learn_from: all"
+            f"no training of the gate has {config.least_rows} rows with a signal, a label (of "
+            "either kind) and a number in every input; take a longer period, or lower "
+            "gate.least_rows, or say gate.learn_from: all"
         )
     return Gate(inputs, config.threshold, tuple(models))
 
@@ -194,7 +199,7 @@ def _walk(
     width, reach = config.every_bars * step, config.train_bars * step
     usable = rows.filter(
         pl.col("label").is_not_null(),
-        *(pl.col(name).is_not_null() for name in inputs),
+        *(pl.col(name).cast(pl.Float64).is_finite() for name in inputs),
         pl.lit(value=True) if config.learn_from == "all" else pl.col("signal") != 0,
     ).sort("ts", "symbol")
     if usable.is_empty():
@@ -213,16 +218,19 @@ def _walk(
 
 def _fitted(past: pl.DataFrame, config: GateConfig, inputs: Sequence[str], since: int) -> Trained:
     x, y = _matrix(past, inputs), past["label"].to_numpy()
-    finite = np.isfinite(x).all(axis=1)
     model = _pipeline(config)
-    model.fit(x[finite], y[finite])
-    hashed = hashlib.sha256(np.ascontiguousarray(x[finite]).data)
-    hashed.update(np.ascontiguousarray(y[finite]).data)
+    try:
+        model.fit(x, y)
+    except (TypeError, ValueError) as error:
+        said = str(error).partition("\n")[0]
+        raise UsageError(f"gate.model cannot be trained: {said}") from error
+    hashed = hashlib.sha256(x.data)
+    hashed.update(np.ascontiguousarray(y).data)
     ts = past["ts"]
     return Trained(
         since,
         model,
-        int(finite.sum()),
+        past.height,
         int(ts[0]),
         int(ts[-1]),
         int(past["label_end_ts"].max() or 0),  # type: ignore[arg-type]

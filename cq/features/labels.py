@@ -7,7 +7,7 @@ could not have known.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any, Final
 
@@ -15,6 +15,9 @@ import polars as pl
 
 from cq.errors import UsageError
 from cq.indicators import in_time_order
+from cq.indicators.arguments import check, kinds_of
+from cq.indicators.registry import whole
+from cq.utils.names import among
 from cq.utils.time import interval_ns
 
 Label = Callable[..., pl.Expr]
@@ -52,16 +55,21 @@ def label_parameters(use: str) -> dict[str, Any]:
     return {name: one.default for name, one in signature(LABELS[use]).parameters.items()}
 
 
-def with_label(bars: pl.LazyFrame, interval: str, use: str, **parameters: Any) -> pl.LazyFrame:
-    """`bars` with `label` and `label_end_ts`: the close of the bar `horizon` bars later."""
+def check_label(use: str, parameters: Mapping[str, Any]) -> None:
+    """UsageError where there is no such label, or it takes no such parameter or value."""
     if use not in LABELS:
         raise UsageError(f"no label {use!r}; there is {', '.join(LABELS)}")
-    try:
-        made = LABELS[use](**parameters)
-    except TypeError as error:
-        raise UsageError(f"label {use}: {str(error).partition(') ')[2] or error}") from None
-    horizon = int(parameters.get("horizon", 24))
-    if horizon < 1:
-        raise UsageError(f"label {use}: horizon is {horizon}; expected a bar or more")
+    kinds, there = kinds_of(LABELS[use]), label_parameters(use)
+    for name, value in parameters.items():
+        if name not in there:
+            raise UsageError(f"label {use}: no parameter {name!r}; {among(name, sorted(there))}")
+        check(f"label {use}: {name}", value, kinds[name])
+    whole(parameters.get("horizon", 1), f"label {use}: horizon")
+
+
+def with_label(bars: pl.LazyFrame, interval: str, use: str, **parameters: Any) -> pl.LazyFrame:
+    """`bars` with `label` and `label_end_ts`: the close of the bar `horizon` bars later."""
+    check_label(use, parameters)
+    made, horizon = LABELS[use](**parameters), {**label_parameters(use), **parameters}["horizon"]
     end = pl.col("ts").shift(-horizon) + interval_ns(interval)
     return bars.with_columns(label=in_time_order(made), label_end_ts=in_time_order(end))

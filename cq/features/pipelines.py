@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from cq.errors import UsageError
+from cq.errors import CqError, UsageError
 from cq.features.coarser import BUCKET_COLUMNS, with_coarser
 from cq.features.registry import BARS, Feature, named
 from cq.indicators import in_time_order
+from cq.indicators.arguments import check
 from cq.indicators.stages import in_stages
 from cq.lake.resample import divides
 from cq.utils.names import among
@@ -53,8 +54,11 @@ class Step:
         sources = {name: pl.col(column) for name, column in self.sources.items()}
         try:
             made = self.feature.make(**sources, **self.parameters)
-        except TypeError as error:
-            raise UsageError(f"feature {self.name}: {error}") from None
+        except CqError:
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise UsageError(f"{self.feature.name} cannot be made: {what}") from error
         outputs = made if isinstance(made, Mapping) else {self.feature.outputs[0]: made}
         return {column: outputs[output] for output, column in self.columns.items()}
 
@@ -79,6 +83,7 @@ class Pipeline:
             known = {column for one in steps for column in one.columns.values()}
             try:
                 steps.append(_step(name, spec, known, interval))
+                steps[-1].expressions()  # made now, so that parameters that cannot be are refused
             except UsageError as error:
                 raise UsageError(f"features.{name}: {error}") from None
         return cls(interval, tuple(steps))
@@ -175,6 +180,8 @@ def _step(name: str, spec: Any, known: set[str], interval: str) -> Step:
     if unknown := sorted(set(given) - set(one.parameters)):
         there = among(unknown[0], sorted({*one.parameters, *OWN}))
         raise UsageError(f"{one.name} has no parameter {unknown[0]!r}; {there}")
+    for parameter, value in given.items():
+        check(parameter, value, one.kinds.get(parameter))
     coarse = spec.get("interval")
     if coarse is not None:
         _check_interval(coarse, interval, one)

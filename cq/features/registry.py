@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import polars as pl
 
 from cq.errors import UsageError
 from cq.indicators import log_returns
+from cq.indicators.arguments import kinds_of
 from cq.indicators.registry import REGISTRY, Indicator, whole
 from cq.indicators.windows import deviation
 from cq.utils.names import among
@@ -30,7 +31,7 @@ class Feature:
 
     `inputs` are its arguments that are columns. `settled` takes its parameters and the length of a
     bar, and gives how many bars settle a value (the current one included), None where none do.
-    `across` features compare the symbols of one moment.
+    `across` features compare the symbols of one moment. `kinds` are the annotations of parameters.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Feature:
     outputs: tuple[str, ...]
     settled: Callable[[Mapping[str, Any], str], int | None]
     across: bool = False
+    kinds: Mapping[str, Any] = field(default_factory=dict)
 
     def source(self, given: str) -> str:
         """The column that an input is taken from where nothing else is said."""
@@ -69,9 +71,8 @@ def feature(
         name = function.__name__
         if name in REGISTRY:
             raise UsageError(f"feature {name}: an indicator has that name; choose another")
-        FEATURES[name] = Feature(
-            name, function, columns, others, (name,), _settling(warmup), across
-        )
+        settled, kinds = _settling(warmup), kinds_of(function)
+        FEATURES[name] = Feature(name, function, columns, others, (name,), settled, across, kinds)
         return function
 
     return listed
@@ -108,21 +109,20 @@ def _of_indicator(one: Indicator[..., Any]) -> Feature:
     def settled(parameters: Mapping[str, Any], interval: str) -> int | None:
         return one.warmup(bar=interval, **parameters)
 
-    return Feature(one.name, one.function, one.inputs, one.parameters, one.outputs, settled)
+    function, inputs, parameters = one.function, one.inputs, one.parameters
+    return Feature(one.name, function, inputs, parameters, one.outputs, settled, kinds=one.kinds)
 
 
 @feature(warmup=lambda bars: bars + 1)
 def log_return(values: pl.Expr, bars: int = 1) -> pl.Expr:
     """ln of the price over that of `bars` bars before."""
-    return (values / values.shift(bars)).log()
+    return (values / values.shift(whole(bars, "bars"))).log()
 
 
 @feature(warmup=lambda bars: bars + 1)
 def lag(values: pl.Expr, bars: int = 1) -> pl.Expr:
     """The value of `bars` bars before."""
-    if bars < 0:
-        raise UsageError(f"lag: bars is {bars}; a feature looks back, expected 0 or more")
-    return values.shift(bars)
+    return values.shift(whole(bars, "bars", least=0))
 
 
 @feature(warmup=lambda window: window + 1)

@@ -6,11 +6,13 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, ParamSpec, TypeVar
+from functools import cached_property
+from typing import Any, Final, Generic, Literal, ParamSpec, TypeVar, get_origin
 
 import polars as pl
 
 from cq.errors import UsageError
+from cq.indicators.arguments import SPAN, check, kinds_of
 from cq.indicators.sharing import kept
 from cq.utils.time import interval_ns
 
@@ -39,7 +41,12 @@ class Indicator(Generic[P, R]):
     bars: Callable[..., int | None] = field(repr=False)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The expression, or the expressions by name."""
+        """The expression, or the expressions by name; UsageError for an option that is none."""
+        for place, name, kind in self._options:
+            if name in kwargs:
+                check(f"{self.name}: {name}", kwargs[name], kind)
+            elif place < len(args):
+                check(f"{self.name}: {name}", args[place], kind)
         return kept(self.function(*args, **kwargs))
 
     @property
@@ -62,6 +69,19 @@ class Indicator(Generic[P, R]):
         """What else it takes, with defaults."""
         return {p.name: p.default for p in self._signature if p.name not in self.inputs}
 
+    @cached_property
+    def kinds(self) -> dict[str, Any]:
+        """What each parameter may be."""
+        kinds = kinds_of(self.function)
+        return {name: kinds.get(name) for name in self.parameters}
+
+    @cached_property
+    def _options(self) -> list[tuple[int, str, Any]]:
+        """Parameters that take one of a few words, with their places."""
+        places = {one.name: place for place, one in enumerate(self._signature)}
+        named = self.kinds.items()
+        return [(places[name], name, kind) for name, kind in named if get_origin(kind) is Literal]
+
     @property
     def _signature(self) -> list[inspect.Parameter]:
         return list(inspect.signature(self.function).parameters.values())
@@ -78,7 +98,10 @@ class Indicator(Generic[P, R]):
         given = self.parameters | dict(zip(self.parameters, args, strict=False)) | kwargs
         if unknown := set(given) - set(self.parameters):
             raise UsageError(f"{self.name} has no parameter {sorted(unknown)[0]!r}")
-        given = {name: in_bars(value, bar) for name, value in given.items()}
+        for name, value in given.items():
+            check(f"{self.name}: {name}", value, self.kinds[name])
+        spans = {name for name, kind in self.kinds.items() if kind in (SPAN, str)}
+        given |= {name: in_bars(given[name], bar) for name in spans}
         wanted = inspect.signature(self.bars).parameters
         given["tolerance"] = tolerance
         return self.bars(**{name: given[name] for name in wanted})

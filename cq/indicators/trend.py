@@ -7,6 +7,7 @@ import math
 import numpy as np
 import polars as pl
 
+from cq.errors import UsageError
 from cq.indicators.above import above
 from cq.indicators.arrays import batch, batch_of_marks
 from cq.indicators.columns import Column, column
@@ -182,6 +183,8 @@ def alma(values: Column, window: int = 9, offset: float = 0.85, sigma: float = 6
     Null until the window is full, and while it holds a null. Source: Legoux and Kouzis-Loukas
     2009. Weighed afresh at each bar (a kernel).
     """
+    if not sigma > 0:
+        raise UsageError(f"sigma is {sigma!r}; expected a number above 0")
     places = np.arange(float(whole(window)))
     bell = np.exp(-((places - offset * (window - 1)) ** 2) / (2 * (window / sigma) ** 2))
     return kernel(weighted, [column(values)], bell / bell.sum(), 1.0)

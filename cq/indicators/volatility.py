@@ -8,6 +8,7 @@ from typing import Literal
 
 import polars as pl
 
+from cq.errors import UsageError
 from cq.indicators.columns import Column, column, fixed_point
 from cq.indicators.kernels import kernel, mean_range
 from cq.indicators.registry import Indicator, forgets, indicator, whole
@@ -36,6 +37,7 @@ def realised_volatility(close: Column, window: int = 24, bars_per_year: float = 
     at most ±1 (a factor of 2.7 in one bar). 0 in a flat market.
     """
     moved = log_returns(close).clip(-1.0, 1.0)
+    window = whole(window, least=2)
     total = fixed_point(moved, _RETURN_DECIMALS).rolling_sum(window) / 10.0**_RETURN_DECIMALS
     squares = fixed_point(moved * moved, _SQUARE_DECIMALS).rolling_sum(window)
     spread = squares / 10.0**_SQUARE_DECIMALS - total * total / window
@@ -198,10 +200,17 @@ def yang_zhang(o: pl.Expr, h: pl.Expr, low: pl.Expr, c: pl.Expr, window: int) ->
     return night + k * day + (1 - k) * _drift_free(o, h, low, c, window)
 
 
+def _weight(decay: float) -> float:
+    """That of the newest return."""
+    if not 0 <= decay < 1:
+        raise UsageError(f"decay is {decay!r}; expected a number of at least 0 and below 1")
+    return 1 - decay
+
+
 @indicator(
     "volatility",
     "ratio",
-    lambda decay, tolerance: 2 + forgets(1 - decay, tolerance**2),
+    lambda decay, tolerance: 2 + forgets(_weight(decay), tolerance**2),
     (0.0, None),
 )
 def ewma_volatility(close: Column, decay: float = 0.94, bars_per_year: float = 1.0) -> pl.Expr:
@@ -210,4 +219,4 @@ def ewma_volatility(close: Column, decay: float = 0.94, bars_per_year: float = 1
     s = √v, v = decay × v₋₁ + (1 − decay) × r², from the first r² on. Null for the first bar; nulls
     are passed over; 0 in a market that never moved. Source: RiskMetrics 1996.
     """
-    return _annual(smooth(log_returns(close) ** 2, 1 - decay), bars_per_year)
+    return _annual(smooth(log_returns(close) ** 2, _weight(decay)), bars_per_year)

@@ -1,3 +1,4 @@
+import math
 import sys
 
 import numpy as np
@@ -126,6 +127,18 @@ def test_too_few_rows_to_learn_from_are_said():
         gate(of=bars(40))
 
 
+@pytest.mark.parametrize(
+    "move",
+    [
+        pl.lit(float("nan")),
+        pl.when(pl.col("close").diff(-4) < 0).then("move").otherwise(math.inf),  # one class left
+    ],
+)
+def test_rows_without_a_number_in_each_input_teach_nothing(move):
+    with pytest.raises(DataError, match=r"no training of the gate has 50 rows with .* every input"):
+        trained(rows().with_columns(move=move), CONFIG, PIPELINE.columns, "1h")
+
+
 def test_without_scikit_learn_it_is_said_what_to_install(monkeypatch, tmp_path):
     save(gate(), tmp_path / "gate.joblib")
     for name in [one for one in sys.modules if one.partition(".")[0] == "sklearn"]:
@@ -141,6 +154,10 @@ def test_without_scikit_learn_it_is_said_what_to_install(monkeypatch, tmp_path):
         (("sklearn.linear_model.LogisticRegresion",), "there is no sklearn.linear_model.Logistic"),
         (({"sklearn.linear_model.LogisticRegression": {"D": 1}},), "LogisticRegression: .*'D'"),
         (("sklearn.linear_model.RidgeClassifier",), "gives no probabilities"),
+        (
+            ({"sklearn.linear_model.LogisticRegression": {"C": -1}},),
+            "gate.model cannot be trained: The 'C' parameter",
+        ),
     ],
 )
 def test_a_model_that_there_is_not_is_said(model, said):
@@ -154,6 +171,10 @@ def test_a_model_that_there_is_not_is_said(model, said):
         {"model": "os.system"},
         {"model": [{"a": 1, "b": 2}]},
         {"label": {"use": "rsi"}},
+        {"label": {"use": "direction", "horizon": 5, "above": "x"}},
+        {"label": {"use": "direction", "horizon": "abc"}},
+        {"label": {"use": "direction", "horizon": 2.5}},
+        {"label": {"use": "direction", "up": 0.1}},
         {"threshold": 2},
         {"trane_bars": 3},
     ],

@@ -58,7 +58,10 @@ def test_labels_of_two_symbols_do_not_meet():
     [
         ("directon", {}, "no label 'directon'; there is direction, triple_barrier"),
         ("direction", {"horizon": 0}, "horizon is 0"),
-        ("direction", {"hours": 3}, "label direction: .*hours"),
+        ("direction", {"hours": 3}, "label direction: no parameter 'hours'; .*horizon"),
+        ("direction", {"horizon": 2.5}, r"horizon is 2\.5; expected a whole number"),
+        ("direction", {"above": "x"}, "above is 'x'; expected a number"),
+        ("triple_barrier", {"above": 0.1}, "no parameter 'above'; .*down"),
     ],
 )
 def test_a_mistake_is_said(use, parameters, said):

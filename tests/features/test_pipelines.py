@@ -143,6 +143,27 @@ def test_a_feature_that_never_forgets_is_refused():
     [
         ({"a": {"use": "rsj"}}, "a: no feature 'rsj'.*rsi"),
         ({"a": {"use": "rsi", "windw": 3}}, "a: rsi has no parameter 'windw'.*window"),
+        *(
+            ({"a": {"use": use, **given}}, f"a: {said}")
+            for use, given, said in [
+                ("log_return", {"bars": -1}, "bars is -1; expected a whole number of at least 1"),
+                ("log_return", {"bars": 0}, "bars is 0; expected a whole number of at least 1"),
+                ("log_return", {"bars": 1.5}, r"bars is 1\.5; expected a whole number"),
+                ("lag", {"bars": -1}, "bars is -1; expected a whole number of at least 0"),
+                ("lag", {"bars": "3"}, "bars is '3'; expected a whole number"),
+                ("rsi", {"mean": "smple"}, "mean is 'smple'; there is wilder, simple"),
+                ("ema", {"seed": "frist"}, "seed is 'frist'; there is mean, first"),
+                ("atr", {"mean": "exp"}, "mean is 'exp'; there is wilder, simple"),
+                ("keltner", {"mean": "smple"}, "mean is 'smple'; there is exponential, simple"),
+                ("realised_volatility", {"window": 1}, "window is 1; expected a whole number of"),
+                ("alma", {"sigma": 0}, "sigma is 0; expected a number above 0"),
+                ("ewma_volatility", {"decay": 1.0}, r"decay is 1\.0; expected a number of at"),
+                ("garman_klass", {"bars_per_year": "x"}, "bars_per_year is 'x'; expected a number"),
+                ("sma", {"window": 5.5}, r"window is 5\.5; expected bars, or a span such as 20d"),
+                ("sma", {"window": "5"}, "window is '5'; expected bars, or a span such as 20d"),
+                ("ema", {"span": "20d"}, "span is '20d'; expected a whole number"),
+            ]
+        ),
         ({"a": {"window": 3}}, "a: expected {use: NAME"),
         ({"a": 3}, "a: expected {use: NAME"),
         ({"close": {"use": "rsi"}}, "close: is no name"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from cq.errors import UsageError
-from cq.indicators import REGISTRY, ema, in_time_order, kernels, rsi, sma, with_indicators
+from cq.indicators import (
+    REGISTRY,
+    ema,
+    ewma_volatility,
+    in_time_order,
+    kernels,
+    rsi,
+    sma,
+    with_indicators,
+)
 from cq.indicators.kernels import compiled, compiling
 from cq.utils.time import HOUR
 
@@ -304,3 +313,24 @@ def test_what_cannot_be_is_refused_in_one_line():
         rsi.warmup(windw=3)
     with pytest.raises(UsageError, match="say bar='1h'"):
         sma.warmup("20d")
+    with pytest.raises(UsageError, match="rsi: window is '20d'; expected a whole number"):
+        rsi.warmup("20d", bar="1h")
+    with pytest.raises(UsageError, match=r"decay is 1\.0; expected a number of at least 0"):
+        ewma_volatility.warmup(1.0)
+
+
+def options():
+    for one in REGISTRY.values():
+        for name, kind in one.kinds.items():
+            if get_origin(kind) is Literal:
+                yield one, name
+
+
+@pytest.mark.parametrize(("one", "name"), [pytest.param(*it, id=it[0].name) for it in options()])
+def test_an_option_that_there_is_not_is_refused_with_those_that_there_are(one, name):
+    places = [*one.inputs, *one.parameters]
+    in_place = {**dict.fromkeys(one.inputs, "close"), **one.parameters, name: "smple"}
+    with pytest.raises(UsageError, match=rf"{one.name}: {name} is 'smple'; there is \w+, \w+$"):
+        one(**in_place)
+    with pytest.raises(UsageError, match=rf"{one.name}: {name} is 'smple'; there is"):
+        one(*(in_place[place] for place in places[: places.index(name) + 1]))
