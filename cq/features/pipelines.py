@@ -222,11 +222,22 @@ def _sources(one: Feature, of: Any, known: set[str], coarse: str | None) -> dict
             told = f"has no input {sorted(strange)[0]!r}" if isinstance(of, Mapping) else "is odd"
             raise UsageError(f"of {told}; {one.name} takes {', '.join(one.inputs) or 'none'}")
         sources |= of
+    _check_compared(one, sources, of or {})
     there = set(BUCKET_COLUMNS) if coarse else {*KEYS, *known}
     for column in sources.values():
         if column not in there:
             raise UsageError(f"of {column!r} is no column yet; {among(str(column), sorted(there))}")
     return sources
+
+
+def _check_compared(one: Feature, sources: Mapping[str, str], of: Mapping[str, Any]) -> None:
+    """UsageError where a column would be compared with itself, since `of` does not name another."""
+    free = [name for name in one.inputs if name not in ("ts", *BARS)]
+    for name in free:
+        others = [sources[other] for other in free if other != name]
+        if name not in of and sources[name] in others:
+            named = ", ".join(f"{each}: COLUMN" for each in free)
+            raise UsageError(f"{one.name} compares columns; name them, of: {{{named}}}")
 
 
 def _columns(name: str, one: Feature, output: Any) -> dict[str, str]:

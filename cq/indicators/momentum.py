@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from cq.errors import UsageError
 from cq.indicators.columns import Column, column
 from cq.indicators.kernels import (
     chained,
@@ -67,6 +68,12 @@ def cmo(values: Column, window: int = 14, mean: Average = "wilder") -> pl.Expr:
     return _strength(column(values), whole(window), mean, 0, 100)
 
 
+def _check_fast(fast: int, slow: int) -> None:
+    """UsageError unless both are numbers of bars, and `fast` the lower one."""
+    if whole(fast, "fast") >= whole(slow, "slow"):
+        raise UsageError(f"fast ({fast}) needs fewer bars than slow ({slow})")
+
+
 @indicator(
     "momentum",
     "change",
@@ -85,10 +92,11 @@ def macd(
 
     Both EMAs start at the same bar, the `slow`-th, the fast one from the mean of its last `fast`
     values; all outputs begin with the signal: null for slow + signal − 2 values. seed="first"
-    starts each from its first value. 0 in a flat market; nulls are passed over. Source: Appel
-    1979, TA-Lib MACD. A kernel.
+    starts each from its first value. `fast` is the lower one (TA-Lib swaps them). 0 in a flat
+    market; nulls are passed over. Source: Appel 1979, TA-Lib MACD. A kernel.
     """
-    x, periods = column(values), (whole(fast, "fast"), whole(slow, "slow"), whole(signal, "signal"))
+    _check_fast(fast, slow)
+    x, periods = column(values), (fast, slow, whole(signal, "signal"))
     if seed == "first":
         line = share(average(x, fast, seed) - average(x, slow, seed))
         smoothed = share(seeded(line, 2 / (signal + 1), signal, signal, seed))
@@ -107,12 +115,13 @@ def macd(
 def ppo(values: Column, fast: int = 12, slow: int = 26, seed: Seed = "mean") -> pl.Expr:
     """The difference of two EMAs in percent of the slow one: 100 × (fast − slow) / slow.
 
-    Null for slow − 1 values; 0 in a flat market; nulls are passed over. Source: TA-Lib PPO with
-    exponential means.
+    Null for slow − 1 values; 0 in a flat market; nulls are passed over. `fast` is the lower one
+    (TA-Lib swaps them). Source: TA-Lib PPO with exponential means.
     """
+    _check_fast(fast, slow)
     x = column(values)
-    long = share(average(x, whole(slow, "slow"), seed))
-    return quotient(average(x, whole(fast, "fast"), seed) - long, long, 0.0) * 100
+    long = share(average(x, slow, seed))
+    return quotient(average(x, fast, seed) - long, long, 0.0) * 100
 
 
 def _position(high: Column, low: Column, close: Column, window: int) -> pl.Expr:

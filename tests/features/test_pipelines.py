@@ -133,6 +133,11 @@ def test_warmups_add_up_along_the_way():
     assert bars(a={"use": "rsi"}) > 100
 
 
+def test_what_compares_two_columns_takes_the_close_for_one_that_is_not_named():
+    specs = {"a": {"use": "beta", "of": {"market": "open"}}}
+    assert Pipeline.of(specs, "1h").steps[0].sources == {"values": "close", "market": "open"}
+
+
 def test_a_feature_that_never_forgets_is_refused():
     with pytest.raises(UsageError, match=r"features\.a: obv never forgets its first bar"):
         _ = Pipeline.of({"a": {"use": "obv"}}, "1h").warmup
@@ -164,6 +169,17 @@ def test_a_feature_that_never_forgets_is_refused():
                 ("ema", {"span": "20d"}, "span is '20d'; expected a whole number"),
             ]
         ),
+        (
+            {"a": {"use": "macd", "fast": 26, "slow": 12}},
+            r"a: fast \(26\) needs fewer bars than sl",
+        ),
+        ({"a": {"use": "ppo", "fast": 9, "slow": 9}}, r"a: fast \(9\) needs fewer bars than slow"),
+        (
+            {"a": {"use": "beta"}},
+            "a: beta compares columns; name them, of: {values: COLUMN, market",
+        ),
+        ({"a": {"use": "beta", "of": "close"}}, "a: beta compares columns"),
+        ({"a": {"use": "correlation"}}, "a: correlation compares columns"),
         ({"a": {"window": 3}}, "a: expected {use: NAME"),
         ({"a": 3}, "a: expected {use: NAME"),
         ({"close": {"use": "rsi"}}, "close: is no name"),
