@@ -97,6 +97,17 @@ def test_a_symbol_without_a_bar_in_the_period_is_said(project, capsys, form):
     assert shown.err.count("\n") == 1
 
 
+def test_no_symbol_is_dropped_for_want_of_bars_in_the_period(project, capsys):
+    lake = Lake(project / "lake")
+    rows = lake.bars(["BTC-BRL"], "1d", parse_time("2024-03-01")).collect()
+    young = rows.with_columns(symbol=pl.lit("SOL-BRL"), interval=pl.lit("1d"))
+    lake.write("ohlcv", young, source="test", now_ns=1)
+    assert run(["stats", "BTC-BRL", "SOL-BRL", "--until", "2024-02-01"]) == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("cq: no bars of SOL-BRL at 1d before 2024-02-01; ")
+
+
 def test_correlations_are_shown_to_the_digits_that_stand_there(project, capsys):
     command = ["stats", "BTC-BRL", "ETH-BRL"]
     assert run([*command, "--json"]) == 0
