@@ -6,6 +6,7 @@ from typing import Literal
 
 import polars as pl
 
+from cq.errors import UsageError
 from cq.indicators.columns import Column, column
 from cq.indicators.kernels import kernel, parabolic, trailing_band
 from cq.indicators.registry import forgets, indicator, whole
@@ -149,7 +150,13 @@ def supertrend(
     return {"supertrend": line, "trend": direction.cast(pl.Int8)}
 
 
-@indicator("channels", "price", lambda step, maximum: round(20 * maximum / step) + 100)
+def _turning_bars(step: float, maximum: float) -> int:
+    if not (step > 0 and maximum > 0):
+        raise UsageError(f"step is {step!r} and maximum {maximum!r}; expected numbers above 0")
+    return round(20 * maximum / step) + 100
+
+
+@indicator("channels", "price", _turning_bars)
 def sar(high: Column, low: Column, step: float = 0.02, maximum: float = 0.2) -> pl.Expr:
     """Wilder's parabolic stop and reversal.
 

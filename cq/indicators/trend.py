@@ -144,7 +144,7 @@ def kama(values: Column, window: int = 10, fast: int = 2, slow: int = 30) -> pl.
     passed over once they left the window. Source: Kaufman 1995, TA-Lib KAMA. The recurrence is a
     kernel. The warm-up is for the slowest market there can be.
     """
-    weights = 2 / (slow + 1), 2 / (fast + 1)
+    weights = 2 / (whole(slow, "slow") + 1), 2 / (whole(fast, "fast") + 1)
     return batch(adaptive_means, [column(values)], whole(window), *weights)
 
 
@@ -185,6 +185,8 @@ def alma(values: Column, window: int = 9, offset: float = 0.85, sigma: float = 6
     """
     if not sigma > 0:
         raise UsageError(f"sigma is {sigma!r}; expected a number above 0")
+    if not 0 <= offset <= 1:
+        raise UsageError(f"offset is {offset!r}; expected a share of the window, 0 to 1")
     places = np.arange(float(whole(window)))
     bell = np.exp(-((places - offset * (window - 1)) ** 2) / (2 * (window / sigma) ** 2))
     return kernel(weighted, [column(values)], bell / bell.sum(), 1.0)

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from cq.checks import leaks, suspicions
 from cq.errors import UsageError
 from cq.features import Pipeline
-from cq.indicators import in_time_order, macd, rsi, sma
+from cq.indicators import REGISTRY, in_time_order, macd, rsi, sma
 from cq.lake.resample import resampled
 
 SPECS = {
@@ -141,6 +141,23 @@ def test_what_compares_two_columns_takes_the_close_for_one_that_is_not_named():
 def test_a_feature_that_never_forgets_is_refused():
     with pytest.raises(UsageError, match=r"features\.a: obv never forgets its first bar"):
         _ = Pipeline.of({"a": {"use": "obv"}}, "1h").warmup
+
+
+def refused(specs):
+    """What a pipeline is refused with, as a line; None where it can be."""
+    try:
+        _ = Pipeline.of(specs, "1h").warmup
+    except UsageError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("value", [0, -1, 0.5, 2.5, 40, "x", None, True])
+def test_a_parameter_that_cannot_be_is_named_and_ends_in_no_traceback(value):
+    for name, one in REGISTRY.items():
+        for parameter in one.parameters:
+            said = refused({"a": {"use": name, parameter: value}})
+            assert "cannot be made" not in (said or ""), (name, parameter)
 
 
 @pytest.mark.parametrize(
