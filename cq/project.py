@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cq import __version__
 from cq.errors import LakeUnwritable
+from cq.utils.files import beside
 from cq.utils.resources import RECORD, copies, digest_of, is_copy, resource_root
 
 GITIGNORE = (
@@ -62,9 +63,8 @@ def _holds(path: Path, content: bytes) -> bool:
 def _write(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        with beside(path) as written:
+            written.write_bytes(content)
     except OSError as error:
         raise LakeUnwritable(path, error.strerror or str(error)) from None
 

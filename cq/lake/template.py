@@ -17,10 +17,9 @@ FIELDS: Final = (*OWNERS, "dataset", *TIMES, "HHmmss")
 UNKNOWN: Final = "unknown"
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_FORMS: Final = {
-    name: f"{form.strip('^$')}|{UNKNOWN}|{NOBODY}"
-    for name, form in (("exchange", PLAIN_NAME), ("symbol", SYMBOL), ("interval", INTERVAL))
-}
+FORMS: Final = {"exchange": PLAIN_NAME, "symbol": SYMBOL, "interval": INTERVAL}
+"""What the rules ask of each owner."""
+_FOLDERS: Final = {name: f"{form.strip('^$')}|{UNKNOWN}|{NOBODY}" for name, form in FORMS.items()}
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
@@ -70,7 +69,7 @@ def _form(name: str, touched: bool, several: bool) -> str:
         return "[0-9]{4}"
     if name in TIMES:
         return "[0-9]{2}" if touched else "[0-9]{1,2}"
-    return _FORMS[name] if several and name in _FORMS else ".+"
+    return _FOLDERS[name] if several and name in _FOLDERS else ".+"
 
 
 @lru_cache(maxsize=256)

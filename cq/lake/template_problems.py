@@ -9,11 +9,20 @@ from itertools import product
 from typing import Final
 
 from cq.lake.datasets import DATASETS, Dataset
-from cq.lake.rules import INTERVAL, PLAIN_NAME, SYMBOL
-from cq.lake.template import FIELDS, OWNERS, TIMES, calendar, filled, literals, placeholders, regex
+from cq.lake.rules import PLAIN_NAME
+from cq.lake.template import (
+    FIELDS,
+    FORMS,
+    OWNERS,
+    TIMES,
+    calendar,
+    filled,
+    literals,
+    placeholders,
+    regex,
+)
 from cq.utils.time import parse_time
 
-_FORMS: Final = {"exchange": PLAIN_NAME, "symbol": SYMBOL, "interval": INTERVAL}
 _TRIED: Final = {
     "exchange": ("x", "a-b", "A_b.2", "BTC-BRL", "1h", "2024"),
     "symbol": ("BTC-BRL", "A-B", "1INCH-USDT", "BTC-2024", "0-0"),
@@ -119,7 +128,7 @@ def _samples(contract: Dataset, level: str) -> Iterator[Mapping[str, str]]:
 
 def _tried(contract: Dataset, name: str, between: tuple[str, ...]) -> Iterator[str]:
     yield from _ANY_TEXT if contract.free_form else _TRIED[name]
-    form = PLAIN_NAME if contract.free_form else _FORMS[name]
+    form = PLAIN_NAME if contract.free_form else FORMS[name]
     for text in between:
         doubled = (f"a{text}b", f"A{text}{text}B", f"A{text}{text}B-C{text}{text}D")
         yield from (one for one in doubled if re.fullmatch(form, one))
