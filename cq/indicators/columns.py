@@ -19,8 +19,11 @@ DECIMALS: Final = 8
 
 
 def column(one: Column) -> pl.Expr:
-    """The expression itself, or the column of that name."""
-    return pl.col(one) if isinstance(one, str) else one
+    """The expression itself, or the column of that name, as floats.
+
+    Whole numbers without a sign or of few bits run over, and decimals are cut off.
+    """
+    return (pl.col(one) if isinstance(one, str) else one).cast(pl.Float64)
 
 
 _ONE_MARKET: ContextVar[bool] = ContextVar("one_market", default=False)

@@ -134,7 +134,9 @@ def trima(values: Column, window: int = 20) -> pl.Expr:
 @indicator(
     "trend",
     "price",
-    lambda window, slow, tolerance: window + forgets((2 / (slow + 1)) ** 2, tolerance),
+    lambda window, fast, slow, tolerance: (
+        window + forgets((2 / (max(fast, slow) + 1)) ** 2, tolerance)
+    ),
 )
 def kama(values: Column, window: int = 10, fast: int = 2, slow: int = 30) -> pl.Expr:
     """Kaufman's adaptive mean: fast in a trend, slow in a market that goes nowhere.

@@ -215,6 +215,20 @@ def the_same_bits(one: pl.DataFrame, other: pl.DataFrame) -> None:
     assert_frame_equal(one.select(exact), other.select(exact), check_exact=True)
 
 
+@pytest.mark.parametrize(
+    "kind", [pl.Int32, pl.Int64, pl.UInt32, pl.UInt64, pl.Float32, pl.Decimal(30, 4)], ids=str
+)
+def test_a_column_of_any_kind_of_number_means_the_same(kind):
+    measures = pl.col("open", "high", "low", "close", "volume")
+    bars = walk(200).with_columns((measures * 1e4).round())
+    found = bars.with_columns(measures.cast(kind)).select(**EVERY)
+    assert_frame_equal(found, bars.select(**EVERY), check_exact=kind != pl.Float32)
+
+
+def test_the_slower_mean_of_an_adaptive_one_decides_how_long_it_remembers():
+    assert REGISTRY["kama"].warmup(10, 30, 2) == REGISTRY["kama"].warmup(10, 2, 30)
+
+
 @settings(max_examples=5)
 @given(seed=st.integers(0, 99), start=st.integers(1, 150))
 def test_what_looks_at_a_window_has_the_same_bits_wherever_history_starts(seed, start):
