@@ -25,7 +25,7 @@ from cq.exchanges.feed import (
     Seed,
 )
 from cq.ingest import sequence
-from cq.lake.datasets import dataset
+from cq.lake.datasets import TRADES, dataset
 from cq.utils import log
 
 BOOKS_REMEMBERED: Final = 256
@@ -110,6 +110,18 @@ class Arrivals:
                         pass
         return self._batch(gathered)
 
+    def ended(self, at_ns: int) -> Iterator[Batch]:
+        """What waits for trades that never came, when nothing more comes.
+
+        A hole at the end that one trade alone lies behind may be a mangled id: it is let go.
+        """
+        for symbol, one in sorted(self.sequences.items()):
+            if one.hole() is not None and (sure := one.newest_confirmed()) is not None:
+                yield self.take([Fill(at_ns, symbol, sure, sure, TRADES.empty(), newest=sure)])
+            while (hole := one.hole()) is not None:
+                ends = (hole.first_id, hole.last_id)
+                yield self.take([Fill(at_ns, symbol, *ends, TRADES.empty(), lost=True)])
+
     def _sequence(self, symbol: str) -> sequence.Sequence:
         if symbol not in self.sequences:
             self.sequences[symbol] = sequence.Sequence(symbol)
@@ -172,7 +184,7 @@ class Arrivals:
                 log.event("feed", "lost", level="ERROR", symbol=fill.symbol, reason=reason)
         if fill.newest is not None and (wrong := one.forget_beyond(fill.newest)):
             gathered.corrupt += wrong
-            reason = f"ids above {fill.newest}, which the exchange does not have"
+            reason = f"ids above {fill.newest}, which neither the exchange nor another id confirms"
             log.event("feed", "corrupt", level="WARNING", symbol=fill.symbol, reason=reason)
         if one.last >= fill.last_id:
             known_ns: int = fill.trades["ts"].max() or 0  # type: ignore[assignment]

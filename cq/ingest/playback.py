@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from cq.errors import UnknownLayout, UsageError
-from cq.exchanges.feed import Arrival, Batch, Fill, Frame, Reader
+from cq.exchanges.feed import Arrival, Batch, Frame, Reader
 from cq.ingest.arrivals import Arrivals
 from cq.ingest.closing import Closing
 from cq.ingest.files import landed, read_file
@@ -130,10 +130,8 @@ def played(
     ):
         at_ns = max(at_ns, *(time_of(one) for one in some))
         yield at_ns, core.take(some)
-    for symbol, one in sorted(core.sequences.items()):
-        while (hole := one.hole()) is not None:
-            ends = (hole.first_id, hole.last_id)
-            yield at_ns, core.take([Fill(at_ns, symbol, *ends, TRADES.empty(), lost=True)])
+    for batch in core.ended(at_ns):
+        yield at_ns, batch
 
 
 def slices(arrivals: Iterable[Arrival]) -> Iterator[list[Arrival]]:

@@ -18,6 +18,8 @@ from cq.lake.damage import collected
 from cq.lake.datasets import OHLCV, TRADES
 from cq.lake.resample import ceiling, floor
 from cq.lake.source import rows_of
+from cq.utils import log
+from cq.utils.names import counted
 from cq.utils.time import DAY
 
 PIECE: Final = 10_000
@@ -57,7 +59,9 @@ def resumed(
 ) -> Resumed:
     """Land the exchange's newest trades of `symbol`, and what lacks between them and the lake's.
 
-    Only what no coverage speaks of is looked through, and at most the newest `most` ids of it.
+    Only what no coverage speaks of is looked through, and at most the newest `most` ids of it. An
+    id beyond the exchange's newest is not gone on from: what is newer comes again, and one that was
+    mangled on its way would hide all that comes.
     `check` is called between requests, and may raise; `on_landed` is told what became of
     which rows.
     """
@@ -67,16 +71,32 @@ def resumed(
             on_landed(rows, lake.write(TRADES.name, rows, source=source, now_ns=now_ns))
 
     check()
-    land(market.newest_trades(symbol))
+    newest = market.newest_trades(symbol)
+    land(newest)
     known = coverage.covered(lake, TRADES.name, exchange, symbol, None)
-    tail = _Tail.of(lake, exchange, symbol, known[-1][1] if known else None, most)
+    rows = _passed_over(trades_in(lake, exchange, symbol), newest, symbol, lake)
+    tail = _Tail.of(lake, rows, known[-1][1] if known else None, most)
     filled, left = _filled(market, symbol, tail.holes, most, land, check)
     if filled:
-        tail = _Tail.of(lake, exchange, symbol, tail.covered_ns, most)
+        rows = trades_in(lake, exchange, symbol).filter(tail.newest >= ID)
+        tail = _Tail.of(lake, rows, tail.covered_ns, most)
     if tail.cut is not None:
         left.insert(0, Hole(symbol, *tail.cut))
-    closing = _closing(lake, exchange, symbol, tail, left)
+    closing = _closing(lake, exchange, symbol, rows, tail, left)
     return Resumed(symbol, tail.newest, closing, filled, tuple(left))
+
+
+def _passed_over(rows: pl.LazyFrame, newest: pl.DataFrame, symbol: str, lake: Lake) -> pl.LazyFrame:
+    """The rows without ids beyond the newest that the exchange has; older ones of them are told."""
+    if newest.is_empty():
+        return rows
+    last_id, last_ns = newest.select(ID.max(), pl.col("ts").max()).row(0)
+    wrong = collected(rows.filter(last_id < ID, pl.col("ts") < last_ns).select(pl.len()), lake.root)
+    if count := wrong.item():
+        rest = f"passed over: the exchange's newest trade, {last_id}, is younger than they"
+        reason = f"{counted(count, 'id', 'ids')} in the lake {rest}"
+        log.event("stream", "mangled", level="WARNING", symbol=symbol, reason=reason)
+    return rows.filter(last_id >= ID)
 
 
 def _filled(
@@ -112,10 +132,10 @@ def begun_with(
     """
     held: int | None = one.closing.held.select(ID.min()).item()
     first = min([at for at in (fetched, held) if at is not None], default=one.after or 0)
-    rows = collected(trades_in(lake, exchange, one.symbol).filter(first - 1 <= ID), lake.root)
+    known = trades_in(lake, exchange, one.symbol).filter(ID.is_between(first - 1, one.after))
+    rows = collected(known, lake.root).sort(ID)
     if rows.is_empty():
         return None
-    rows = rows.sort(ID)
     there = rows.select(ID).to_series()
     low, high = int(there[0]), int(there[-1])
     lost = high - low + 1 > len(there)
@@ -154,9 +174,8 @@ class _Tail:
         return holes(self.ids)
 
     @classmethod
-    def of(cls, lake: Lake, exchange: str, symbol: str, covered_ns: int | None, most: int) -> _Tail:
-        """Look it up."""
-        rows = trades_in(lake, exchange, symbol)
+    def of(cls, lake: Lake, rows: pl.LazyFrame, covered_ns: int | None, most: int) -> _Tail:
+        """Look it up in the market's `rows`."""
         before = pl.col("ts") < (covered_ns or 0)
         ends = collected(rows.select(newest=ID.max(), base=ID.filter(before).max()), lake.root)
         newest, base = ends.row(0)
@@ -173,9 +192,10 @@ class _Tail:
         return cls(newest, base, covered_ns, ids, cut)
 
 
-def _closing(lake: Lake, exchange: str, symbol: str, tail: _Tail, left: list[Hole]) -> Closing:
-    """Bars and coverage go on where the lake's stop, or begin behind the last hole."""
-    rows = trades_in(lake, exchange, symbol)
+def _closing(
+    lake: Lake, exchange: str, symbol: str, rows: pl.LazyFrame, tail: _Tail, left: list[Hole]
+) -> Closing:
+    """Bars and coverage go on where the lake's stop, or begin behind the last hole of `rows`."""
     if tail.newest is None:
         return Closing(symbol, exchange)
     if tail.covered_ns is not None and tail.base is not None and not left:

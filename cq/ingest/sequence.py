@@ -88,6 +88,14 @@ class Sequence:
             parts.append(self._in_order())
         return (np.concatenate(parts) if parts else NONE), holes
 
+    def newest_confirmed(self) -> int | None:
+        """The highest id that waits beside another one; the one handed on last where none does."""
+        if not self._waiting:
+            return self.last
+        ids = np.unique(np.concatenate([part["id"] for part in self._waiting]))
+        beside = ids[1:][np.diff(ids) == 1]
+        return int(beside[-1]) if len(beside) else self.last
+
     def forget_beyond(self, newest: int) -> int:
         """Drop what waits with an id above `newest`; how many those were."""
         if not self._waiting:

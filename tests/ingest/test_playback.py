@@ -143,6 +143,18 @@ def test_trades_behind_a_hole_that_was_never_filled_land_at_the_end(tmp_path):
     assert T0 + 4 * MINUTE in opens
 
 
+def test_a_mangled_id_at_the_end_of_a_recording_is_no_trade(tmp_path):
+    wrong = ROWS[-1:].with_columns(trade_id=pl.lit("900559"))
+    some = [*frames(ROWS[:20]), *frames(ROWS[22:-1]), *frames(wrong)]
+    one = play(tmp_path / "lake", recorded(tmp_path / "rec", some))
+    assert [(hole.first_id, hole.last_id) for hole in one.tally.lost] == [(520, 521)]
+    assert one.tally.corrupt == 1
+    assert rows_in(one.lake)["trade_id"].to_list() == [
+        *map(str, range(500, 520)),
+        *map(str, range(522, 559)),
+    ]
+
+
 def test_what_the_lake_had_before_is_part_of_a_whole_recording_only(tmp_path):
     first = Fill(T0, "BTC-BRL", 500, 504, ROWS[:5])
     items = [*frames(ROWS[5:10]), first, *frames(ROWS[10:])]

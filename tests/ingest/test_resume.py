@@ -11,7 +11,7 @@ from cq.exchanges.feed import Hole
 from cq.exchanges.trade_pages import holes
 from cq.ingest import coverage, resume
 from cq.ingest.built_bars import bars_of
-from cq.ingest.resume import Resumed, resumed, trades_in
+from cq.ingest.resume import Resumed, begun_with, resumed, trades_in
 from cq.lake import Lake
 from cq.utils.time import DAY, MINUTE, SECOND
 
@@ -97,6 +97,27 @@ def test_what_happened_meanwhile_is_fetched_by_id(lake):
     one = begin(lake, market)
     assert (market.asked, one.filled, one.after) == ([(31, 90)], 60, 100)
     assert ids(lake) == list(range(1, 101))
+
+
+def test_a_mangled_id_in_the_lake_hides_no_trade_that_comes_after_it(lake, monkeypatch):
+    put(lake, ALL.head(30))
+    put(lake, ALL[30:31].with_columns(trade_id=pl.lit("900031")))
+    market = Market(ALL)
+    told: list[str] = []
+    monkeypatch.setattr("cq.utils.log.event", lambda *_, **more: told.append(more["reason"]))
+    one = begin(lake, market)
+    assert (market.asked, one.filled, one.after) == ([(31, 90)], 60, 100)
+    assert [one[:27] for one in told] == ["1 id in the lake passed over"[:27]]
+    assert one.closing.held["trade_id"].to_list() == [str(n) for n in range(2, 101)]
+    began = begun_with(lake, "mercadobitcoin", one, 31, T0)
+    assert began is not None
+    assert (began.first_id, began.last_id, began.lost) == (1, 100, False)
+
+
+def test_what_the_exchange_does_not_show_yet_comes_again(lake):
+    put(lake, ALL)
+    one = begin(lake, Market(ALL.head(95)))
+    assert (one.after, one.filled, one.left) == (95, 0, ())
 
 
 def test_holes_inside_the_lake_are_filled_too(lake):

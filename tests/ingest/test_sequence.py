@@ -69,6 +69,15 @@ def test_an_id_that_cannot_be_is_forgotten():
     assert added(sequence, [1, 2, 3]) == [1, 2, 3]
 
 
+def test_an_id_is_confirmed_by_one_beside_it():
+    sequence = Sequence("BTC-BRL", 0)
+    assert sequence.newest_confirmed() == 0
+    added(sequence, [7])
+    assert sequence.newest_confirmed() == 0
+    added(sequence, [6, 9, 90, 90])
+    assert sequence.newest_confirmed() == 7
+
+
 @given(
     order=st.permutations(range(1, 25)),
     again=st.lists(st.integers(1, 24), max_size=20),
