@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
@@ -76,13 +77,21 @@ class Pipeline:
     steps: tuple[Step, ...] = ()
 
     @classmethod
-    def of(cls, specs: Mapping[str, Any], interval: str) -> Pipeline:
-        """Read from plain values; UsageError names the feature and what is wrong with it."""
+    def of(
+        cls,
+        specs: Mapping[str, Any],
+        interval: str,
+        own: Mapping[str, Feature] = MappingProxyType({}),
+    ) -> Pipeline:
+        """Read from plain values; UsageError names the feature and what is wrong with it.
+
+        `own` are features, by name, besides those that everybody has.
+        """
         steps: list[Step] = []
         for name, spec in specs.items():
             known = {column for one in steps for column in one.columns.values()}
             try:
-                steps.append(_step(name, spec, known, interval))
+                steps.append(_step(name, spec, known, interval, own))
                 steps[-1].expressions()  # made now, so that parameters that cannot be are refused
             except UsageError as error:
                 raise UsageError(f"features.{name}: {error}") from None
@@ -167,7 +176,7 @@ def _added(bars: pl.LazyFrame, steps: Iterable[Step], each: Any) -> pl.LazyFrame
     return in_stages(make, each)(bars)
 
 
-def _step(name: str, spec: Any, known: set[str], interval: str) -> Step:
+def _step(name: str, spec: Any, known: set[str], interval: str, own: Mapping[str, Feature]) -> Step:
     """One feature as it is written; `known` are the columns of those before it."""
     if isinstance(spec, str):
         spec = {"use": spec}
@@ -175,7 +184,7 @@ def _step(name: str, spec: Any, known: set[str], interval: str) -> Step:
         raise UsageError("expected {use: NAME, …}, such as {use: rsi, window: 14}")
     if name in KEYS or name.startswith("_") or not name.isidentifier():
         raise UsageError("is no name for a column of its own")
-    one = named(spec["use"])
+    one = named(spec["use"], own)
     given = {key: value for key, value in spec.items() if key not in OWN}
     if unknown := sorted(set(given) - set(one.parameters)):
         there = among(unknown[0], sorted({*one.parameters, *OWN}))

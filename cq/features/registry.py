@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
@@ -43,13 +46,43 @@ class Feature:
     across: bool = False
     kinds: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is one of cq's."""
+        return self.make.__module__ == __name__
+
     def source(self, given: str) -> str:
         """The column that an input is taken from where nothing else is said."""
         return given if given in BARS else "close"
 
 
 FEATURES: dict[str, Feature] = {}
-"""Those that are no indicators, by name."""
+"""Those that are no indicators, by name; those of one strategy's file are its own."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A module, and the features that are listed while it is run."""
+
+    module: str
+    features: dict[str, Feature] = field(default_factory=dict)
+
+
+_SCOPE: ContextVar[Scope | None] = ContextVar("scope", default=None)
+
+
+@contextmanager
+def features_of(module: str) -> Iterator[dict[str, Feature]]:
+    """Features that `module` lists in this block are those of the dictionary, and nobody else's.
+
+    Two files may have features of one name.
+    """
+    scope = Scope(module)
+    token = _SCOPE.set(scope)
+    try:
+        yield scope.features
+    finally:
+        _SCOPE.reset(token)
 
 
 def feature(
@@ -68,11 +101,15 @@ def feature(
             name for name, one in signature.items() if one.default is inspect.Parameter.empty
         )
         others = {name: one.default for name, one in signature.items() if name not in columns}
-        name = function.__name__
+        name, scope = function.__name__, _SCOPE.get()
         if name in REGISTRY:
             raise UsageError(f"feature {name}: an indicator has that name; choose another")
+        if name in FEATURES and FEATURES[name].is_shipped:
+            raise UsageError(f"feature {name}: cq has one of that name; choose another")
         settled, kinds = _settling(warmup), kinds_of(function)
-        FEATURES[name] = Feature(name, function, columns, others, (name,), settled, across, kinds)
+        is_own = scope is not None and scope.module == function.__module__
+        listed_in = scope.features if scope is not None and is_own else FEATURES
+        listed_in[name] = Feature(name, function, columns, others, (name,), settled, across, kinds)
         return function
 
     return listed
@@ -90,10 +127,11 @@ def _settling(warmup: int | Callable[..., int]) -> Callable[[Mapping[str, Any], 
     return settled
 
 
-def named(name: str) -> Feature:
-    """The feature called `name`; UsageError with the nearest names where there is none."""
-    if name in FEATURES:
-        return FEATURES[name]
+def named(name: str, own: Mapping[str, Feature] = MappingProxyType({})) -> Feature:
+    """The feature called `name`, one of `own` first; UsageError with the nearest names for none."""
+    known = {**FEATURES, **own}
+    if name in known:
+        return known[name]
     if name in REGISTRY:
         return _of_indicator(REGISTRY[name])
     from cq.features.labels import LABELS
@@ -102,7 +140,7 @@ def named(name: str) -> Feature:
         raise UsageError(
             f"{name} is a label: it looks ahead and is for learning only; name it under gate.label"
         )
-    raise UsageError(f"no feature {name!r}; {among(name, sorted({*FEATURES, *REGISTRY}))}")
+    raise UsageError(f"no feature {name!r}; {among(name, sorted({*known, *REGISTRY}))}")
 
 
 def _of_indicator(one: Indicator[..., Any]) -> Feature:

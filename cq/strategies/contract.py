@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import polars as pl
@@ -27,7 +28,7 @@ from cq.strategies.sizing import FixedFraction, Sizing
 from cq.utils.time import interval_ns
 
 if TYPE_CHECKING:
-    from cq.features import Pipeline
+    from cq.features import Feature, Pipeline
     from cq.features.gate import Gate, GateConfig
     from cq.utils.settings import Backtest
 
@@ -48,6 +49,9 @@ class StrategyConfig(BaseModel, ABC):
     same_rows: ClassVar[bool] = False
     """Whether its indicators look at the bars as they are, symbol by symbol, so that trials with
     other parameters may share them."""
+
+    own_features: ClassVar[Mapping[str, Feature]] = MappingProxyType({})
+    """Features that its Python file lists, by name."""
 
     name: str = Field("", description="in results and logs; the file's name by default")
     kind: str = Field(OWN, description="which strategy")
@@ -156,7 +160,7 @@ class StrategyConfig(BaseModel, ABC):
         """The features, ready to be added to bars."""
         from cq.features import Pipeline  # a strategy without features starts without them
 
-        return Pipeline.of(self.features, self.interval)
+        return Pipeline.of(self.features, self.interval, self.own_features)
 
     @property
     def reads_all(self) -> bool:

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Any, Final
+from types import CodeType, ModuleType, new_class
+from typing import TYPE_CHECKING, Any, Final, cast
 from warnings import catch_warnings, filterwarnings
 
 from pydantic import ValidationError
@@ -23,6 +23,9 @@ from cq.strategies.pairs import PAIRS
 from cq.strategies.problems import one_line
 from cq.strategies.sizing import FixedFraction
 from cq.utils.yamls import Document, Keys, parse_value, read_yaml
+
+if TYPE_CHECKING:
+    from cq.features import Feature
 
 KINDS: dict[str, Kind] = {
     "crossover": CROSSOVER,
@@ -171,13 +174,17 @@ def _own(code: Path, where: str) -> Kind:
     """The strategy in a user's Python file: `Config`, `generate_signals`, perhaps sizing."""
     if not code.is_file():
         raise StrategyError(where, f"python: no such file: {code}")
-    module = _module(code)
+    module, features = _module(code)
     config = getattr(module, "Config", None)
     if not (isinstance(config, type) and issubclass(config, StrategyConfig)):
         raise StrategyError(
             str(code), "needs a class `Config` made from cq.strategies.StrategyConfig"
         )
     wanted(config, str(code))
+    if features:
+        if config.__module__ != module.__name__:  # others may take it from there, too
+            config = cast("type[StrategyConfig]", new_class(config.__name__, (config,)))
+        config.own_features = features
     signals = getattr(module, "generate_signals", None)
     if not callable(signals):
         raise StrategyError(str(code), "needs a function `generate_signals(bars, config)`")
@@ -196,7 +203,10 @@ class _Newest(SourceFileLoader):
         return self.source_to_code(self.get_data(path), path)
 
 
-def _module(code: Path) -> ModuleType:
+def _module(code: Path) -> tuple[ModuleType, Mapping[str, Feature]]:
+    """What a user's file is when it is run, and the features that it lists."""
+    from cq.features.registry import features_of
+
     name = f"cq_own_{code.stem}"
     loader = _Newest(name, str(code)) if code.suffix == ".py" else None
     spec = importlib.util.spec_from_file_location(name, code, loader=loader)
@@ -205,14 +215,14 @@ def _module(code: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # pydantic resolves annotations through it
     try:
-        with catch_warnings():
+        with catch_warnings(), features_of(name) as features:
             filterwarnings("ignore", 'Field name "warmup"')  # `wanted` says it in a line
             spec.loader.exec_module(module)
     except SyntaxError as error:
         raise StrategyError(f"{code}:{error.lineno}", f"is not Python: {error.msg}") from None
     except (Exception, SystemExit) as error:
         raise StrategyError(str(code), f"fails when imported: {_said(error)}") from error
-    return module
+    return module, features
 
 
 def _said(error: BaseException) -> str:

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 
@@ -246,6 +247,49 @@ def test_a_users_own_strategy_is_a_file_beside(own):
 def test_a_mistake_in_a_users_own_file_names_it(own, text, said):
     (own.parent / "level.py").write_text(text)
     assert said in problem(own)
+
+
+LISTED = """
+from cq.features import feature
+
+
+@feature()
+def level(close):
+    return close * {factor}
+"""
+
+
+def test_two_files_may_have_features_of_one_name(own, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other") / "own.yaml"
+    said = own.read_text() + "features: {marked: level}\n"
+    made = []
+    for path, factor in ((own, 2), (other, 3)):
+        path.write_text(said)
+        (path.parent / "level.py").write_text(OWN + LISTED.format(factor=factor))
+        made.append(load(path))
+    closes = pl.LazyFrame({"symbol": ["BTC-BRL"], "ts": [0], "close": [1.0]})
+    for strategy, factor in zip(made, (2, 3), strict=True):
+        again = type(strategy.config).model_validate(strategy.config.model_dump())
+        assert again.pipeline.apply(closes).collect()["marked"].to_list() == [factor]
+
+
+def test_a_configuration_that_files_share_has_the_features_of_each(own, monkeypatch):
+    (own.parent / "shared_config.py").write_text(OWN)
+    monkeypatch.syspath_prepend(own.parent)
+    own.write_text(own.read_text() + "features: {marked: level}\n")
+    taken = "from shared_config import Config, generate_signals\n" + LISTED
+    made = []
+    for factor in (2, 3):
+        (own.parent / "level.py").write_text(taken.format(factor=factor))
+        made.append(load(own).config)
+    closes = pl.LazyFrame({"symbol": ["BTC-BRL"], "ts": [0], "close": [1.0]})
+    found = [one.pipeline.apply(closes).collect()["marked"].item() for one in made]
+    assert found == [2, 3]
+
+
+def test_no_feature_takes_the_name_of_one_that_everybody_has(own):
+    (own.parent / "level.py").write_text(OWN + LISTED.replace("def level", "def lag"))
+    assert "feature lag: cq has one of that name; choose another" in problem(own)
 
 
 PROPERTY = """\
