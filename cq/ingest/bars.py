@@ -25,7 +25,7 @@ def _is_klines(source: Source) -> bool:
 def _klines(source: Source, asked: Request) -> Piece:
     hints = hints_of(source)
     if source.columns:
-        table = table_of(source, "ohlcv")
+        table = table_of(source, asked)
         table = replace(table, symbol=hints.symbol, exchange="binance")
     else:
         table = Table(KLINES, symbol=hints.symbol, exchange="binance", interval=hints.interval)
@@ -43,7 +43,7 @@ def _is_freqtrade(source: Source) -> bool:
 def _freqtrade(source: Source, asked: Request) -> Piece:
     hints = hints_of(source)
     table = replace(
-        table_of(source, "ohlcv"), symbol=hints.symbol, exchange=exchange_of(hints.folders)
+        table_of(source, asked), symbol=hints.symbol, exchange=exchange_of(hints.folders)
     )
     return read_as(source, table, asked)
 
@@ -58,7 +58,7 @@ def _is_cmc(source: Source) -> bool:
 
 
 def _cmc(source: Source, asked: Request) -> Piece:
-    table = table_of(source, "ohlcv")
+    table = table_of(source, asked)
     table = replace(table, exchange="coinmarketcap", interval="1d", default_quote="USD")
     return read_as(source, table, asked).noting("volume is in USD")
 
@@ -71,7 +71,7 @@ def _is_cdd(source: Source) -> bool:
 
 
 def _cdd(source: Source, asked: Request) -> Piece:
-    table = table_of(source, "ohlcv")
+    table = table_of(source, asked)
     exchange = hints_of(source).first_word.lower()
     table = replace(table, exchange=exchange if exchange in EXCHANGES else None)
     return read_as(source, table, asked).noting(f"volume from {table.columns['volume']}")

@@ -59,7 +59,7 @@ def _is_mb_trades(source: Source) -> bool:
 
 def _mb_trades(source: Source, asked: Request) -> Piece:
     table = replace(
-        table_of(source, "trades"), symbol=hints_of(source).symbol, exchange="mercadobitcoin"
+        table_of(source, asked), symbol=hints_of(source).symbol, exchange="mercadobitcoin"
     )
     raw, spoiled = raw_table(source)
     return normalise(source.path, raw, replace(table, stamp=Stamp(unit="s")), asked, spoiled)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from cq.ingest.hints import hints_of
 from cq.ingest.layout import Layout, plain, read_as
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Source
 from cq.ingest.tables import Table
+from cq.ingest.volumes import taken, volumes
 
 TIME = (
     "ts", "opentime", "klineopentime", "timestamp", "unixtimestamp", "unix", "timestampms",
@@ -25,7 +24,7 @@ OHLCV = COMMON | {
     "high": ("high", "highprice", "highest", "h", "maxima", "maximo", "precomaximo"),
     "low": ("low", "lowprice", "lowest", "l", "minima", "minimo", "precominimo"),
     "close": ("close", "closeprice", "closing", "c", "fechamento", "precodefechamento", "ultimo"),
-    "volume": ("volume", "vol", "basevolume", "basevol", "v"),
+    "volume": (),  # told in cq.ingest.volumes
     "interval": ("interval", "timeframe"),
 }
 TRADES = COMMON | {
@@ -55,7 +54,7 @@ NEEDED = {
 
 
 def columns_of(names: tuple[str, ...], dataset: str) -> dict[str, str]:
-    """Our names and the file's, as far as they can be told; of several volumes the base's."""
+    """Our names and the file's, as far as they can be told; of several volumes the likeliest."""
     by_plain: dict[str, str] = {}
     for name in names:
         by_plain.setdefault(plain(name), name)
@@ -65,28 +64,25 @@ def columns_of(names: tuple[str, ...], dataset: str) -> dict[str, str]:
         for word in reversed(words)
         if word in by_plain
     }
-    if dataset == "ohlcv" and (base := _base_volume(names)):
-        found["volume"] = base
+    if dataset == "ohlcv" and (likeliest := volumes(names)):
+        found["volume"] = likeliest[0].column
     if dataset == "trades" and (maker := next((m for m in MAKER if m in by_plain), None)):
         found["side"] = by_plain[maker]
     return found
 
 
-def _base_volume(names: tuple[str, ...]) -> str | None:
-    """`volume_btc` beside `volume`, or the first of `Volume BTC` and `Volume USD`."""
-    told = [name for name in names if re.fullmatch(r"volume[ _][a-z0-9]{2,10}", name.lower())]
-    return told[0] if told else None
-
-
-def table_of(source: Source, dataset: str) -> Table:
+def table_of(source: Source, asked: Request) -> Table:
     """The table of a file with plain names; symbol and interval may stand in the file's name."""
-    columns = columns_of(source.columns, dataset)
+    columns = columns_of(source.columns, asked.dataset)
     hints = hints_of(source)
+    market = asked.symbol or hints.leading_symbol
+    volume = taken(source.path, source.columns, market) if asked.dataset == "ohlcv" else None
     return Table(
-        columns,
+        columns | ({"volume": volume.column} if volume else {}),
         symbol=hints.leading_symbol,
         interval=hints.interval,
-        maker_side=dataset == "trades" and plain(columns.get("side", "")) in MAKER,
+        maker_side=asked.dataset == "trades" and plain(columns.get("side", "")) in MAKER,
+        volume_in=volume.currency if volume else "",
     )
 
 
@@ -104,7 +100,7 @@ def lacking(dataset: str, source: Source) -> list[str]:
 
 
 def _read(source: Source, asked: Request) -> Piece:
-    table = table_of(source, asked.dataset)
+    table = table_of(source, asked)
     piece = read_as(source, table, asked)
     took = [f"{ours} from {theirs}" for ours, theirs in table.columns.items() if ours in _TOLD]
     others = [

@@ -14,6 +14,7 @@ from cq.ingest.pieces import BROKEN, Piece, Request, as_written, decided
 from cq.ingest.stamps import GENESIS, SINCE, Stamp, interval_of_step, most_common_step, nanoseconds
 from cq.ingest.symbols import mapping_of
 from cq.ingest.trade_rows import with_side_and_id
+from cq.ingest.volumes import hold_against
 from cq.utils.time import DAY, HOUR, SECOND, YEAR, interval_ns, iso
 
 NUMBERS = {
@@ -29,7 +30,8 @@ class Table:
     `columns` maps the lake's name to the file's. `symbol`, `exchange` and `interval` are what the
     layout or the file's name says; an option wins over a column, a column over these.
     `default_quote` completes symbols that name the base alone. `maker_side` says that the column
-    `side` tells whether the buyer was the maker.
+    `side` tells whether the buyer was the maker. `volume_in` is the currency that the volume's own
+    name says, which has to be the base of every symbol.
     """
 
     columns: Mapping[str, str]
@@ -39,6 +41,7 @@ class Table:
     interval: str | None = None
     default_quote: str | None = None
     maker_side: bool = False
+    volume_in: str = ""
     decimal: str = "."
 
 
@@ -51,6 +54,9 @@ def normalise(
     """
     _require(path, raw, table, asked.dataset)
     symbol, said_symbol = _symbol(path, raw, table, asked)
+    if table.volume_in:
+        symbols = [symbol] if isinstance(symbol, str) else symbol.unique().to_list()
+        hold_against(path, table.columns["volume"], table.volume_in, symbols)
     exchange, said_exchange = decided(
         path, "exchange", asked.exchange, _column(raw, table, "exchange"), table.exchange
     )
