@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import polars as pl
+
+from cq.errors import UnknownLayout
+from cq.ingest.delimited import unique_names
 from cq.ingest.hints import hints_of
-from cq.ingest.layout import Layout, plain, read_as
+from cq.ingest.layout import Layout, plain, raw_table, with_decimal
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.source import Source
 from cq.ingest.tables import Table
@@ -101,7 +105,11 @@ def lacking(dataset: str, source: Source) -> list[str]:
 
 def _read(source: Source, asked: Request) -> Piece:
     table = table_of(source, asked)
-    piece = read_as(source, table, asked)
+    again = _again(source.columns, table)
+    raw, spoiled = raw_table(source, tuple(dict.fromkeys((*table.columns.values(), *again))))
+    for name, first in again.items():
+        _refuse_another(source, raw, first, name)
+    piece = with_decimal(source, raw, table, asked, spoiled)
     took = [f"{ours} from {theirs}" for ours, theirs in table.columns.items() if ours in _TOLD]
     others = [
         name for name in source.columns if plain(name) in TIME and name != table.columns["ts"]
@@ -112,6 +120,30 @@ def _read(source: Source, asked: Request) -> Piece:
 
 
 _TOLD = ("ts", "volume", "size")
+
+
+def _again(names: tuple[str, ...], table: Table) -> dict[str, str]:
+    """The columns that are called as one before them that is taken, and that one."""
+    taken = {plain(name): name for name in table.columns.values()}
+    known = zip(unique_names(names), names, strict=True)
+    return {
+        ours: taken[plain(name)]
+        for ours, name in known
+        if plain(name) in taken and ours != taken[plain(name)]
+    }
+
+
+def _refuse_another(source: Source, raw: pl.DataFrame, first: str, second: str) -> None:
+    """Refuse two columns of one name where they differ; either could be the one that is meant."""
+    one, other = (raw[name].cast(pl.String) for name in (first, second))
+    if (row := one.ne_missing(other).arg_max()) is None or one[row] == other[row]:
+        return
+    places = [unique_names(source.columns).index(name) + 1 for name in (first, second)]
+    raise UnknownLayout(
+        source.path,
+        f"calls columns {places[0]} and {places[1]} {first}, and they differ (first {one[row]} and "
+        f"{other[row]}); say which by its position in a --mapping FILE",
+    )
 
 
 def _layout(name: str, dataset: str) -> Layout:

@@ -1,6 +1,7 @@
 import polars as pl
 import pytest
 
+from cq.errors import UnknownLayout
 from cq.ingest.layouts import recognised
 from cq.ingest.named import LAYOUTS, columns_of
 from cq.ingest.source import opened
@@ -42,6 +43,23 @@ def test_of_two_stamps_the_number_wins_over_the_date_and_it_is_said(tmp_path, re
     piece = reading(path, BARS, exchange="x", interval="1h")
     assert piece.rows["ts"].to_list() == [1_611_500_400 * 10**9]
     assert "Date ignored" in piece.notes
+
+
+def test_two_columns_of_one_name_are_refused_where_they_differ(tmp_path, reading):
+    path = tmp_path / "BTC-USD.csv"
+    for header in ("ts,open,high,low,close,close,volume", "ts,open,high,low,close,Close,volume"):
+        path.write_text(f"{header}\n1700000000,1,3,1,2,2,5\n1700003600,1,3,1,2,2.5,5\n")
+        with pytest.raises(UnknownLayout, match="columns 5 and 6 close, and they differ") as caught:
+            reading(path, BARS, exchange="x", interval="1h")
+        assert "(first 2 and 2.5); say which by its position" in str(caught.value)
+        path.write_text(f"{header}\n1700000000,1,3,1,2,2,5\n1700003600,1,3,1,2,2,5\n")
+        piece = reading(path, BARS, exchange="x", interval="1h")
+        assert piece.rows["close"].to_list() == [2.0, 2.0]
+    pl.DataFrame(
+        {"ts": [1_700_000_000], "open": 1.0, "high": 3.0, "low": 1.0, "close": 2.0, "Close": 2.5}
+    ).with_columns(volume=5.0).write_parquet(tmp_path / "BTC-USD.parquet")
+    with pytest.raises(UnknownLayout, match=r"first 2\.0 and 2\.5"):
+        reading(tmp_path / "BTC-USD.parquet", BARS, exchange="x", interval="1h")
 
 
 def test_of_two_volumes_the_bases_is_taken():
