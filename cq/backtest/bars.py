@@ -188,18 +188,54 @@ def refuse_excluded(symbols: Sequence[str], exclusions: Sequence[str]) -> None:
 
 
 def bars_of(
-    lake: Lake, symbols: Sequence[str], strategy: Strategy, period: Period, history: int
+    lake: Lake,
+    symbols: Sequence[str],
+    strategy: Strategy,
+    period: Period,
+    history: int,
+    exchange: str | None = None,
 ) -> pl.LazyFrame:
-    """The period's bars and up to `history` older ones, by (symbol, ts)."""
-    interval, exchange = strategy.config.interval, strategy.config.exchange
+    """The period's bars and up to `history` older ones, by (symbol, ts).
+
+    Where the strategy compares symbols those are older than what the others look back on.
+    """
+    interval, exchange = strategy.config.interval, exchange or strategy.config.exchange
     if period.start is None or history == 0:
         return lake.bars(symbols, interval, period.start, period.end, exchange=exchange)
+    start = _compared_from(lake, symbols, strategy, period, history, exchange)
     frames = []
     for symbol in symbols:
-        older = lake.bars_before(symbol, interval, period.start, history, exchange=exchange)
-        inside = lake.bars(symbol, interval, period.start, period.end, exchange=exchange)
+        older = lake.bars_before(symbol, interval, start, history, exchange=exchange)
+        inside = lake.bars(symbol, interval, start, period.end, exchange=exchange)
         frames += [older, inside]
     return pl.concat(frames)
+
+
+def _compared_from(
+    lake: Lake,
+    symbols: Sequence[str],
+    strategy: Strategy,
+    period: Period,
+    history: int,
+    exchange: str | None,
+) -> int:
+    """From when on symbols are compared, for what is decided from the period's start on.
+
+    Each that has bars looks back on `history` older ones, as often as there are comparisons above
+    each other (`cq.strategies.reach`); the period's start where there are none.
+    """
+    interval, start = strategy.config.interval, period.start or 0
+    for _ in range(strategy.compares):
+        inside = lake.bars(symbols, interval, start, period.end, exchange=exchange)
+        with reading(lake.root):
+            traded = inside.select(pl.col("symbol").unique().sort()).collect().to_series()
+            older = [
+                lake.bars_before(symbol, interval, start, history, exchange=exchange).select("ts")
+                for symbol in traded
+            ]
+            first = pl.concat(older).min().collect().item() if older else None
+        start = start if first is None else first
+    return start
 
 
 def needed(strategy: Strategy, settings: Backtest) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from cq.signals import targets
+from cq.strategies.reach import until
 from cq.utils.time import iso
 
 if TYPE_CHECKING:
@@ -28,11 +29,7 @@ SAME: Final = 1e-9
 def difference(bars: pl.DataFrame, parts: Sequence[Part], strategy: Strategy) -> str | None:
     """The first moment at which live trading would have decided otherwise, said in a line."""
     for ts in _moments(parts):
-        window = (
-            bars.filter(pl.col("ts") <= ts)
-            .group_by("symbol", maintain_order=True)
-            .tail(strategy.warmup)
-        )
+        window = until(bars, ts, strategy.warmup, strategy.compares)
         seen = targets(window.lazy(), strategy).filter(pl.col("ts") == ts)
         live = dict(seen.select("symbol", "target").collect().rows())
         for part in parts:

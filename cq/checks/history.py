@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from cq.checks.lookahead import KEY, Difference, Make, same
+from cq.strategies.reach import until
 
 FACTORS: Final = (1, 2, 4)
 """Histories that are tried, as multiples of the warm-up."""
@@ -31,7 +32,9 @@ class Dependence:
     first: Difference | None
 
 
-def dependences(make: Make, bars: pl.DataFrame, warmup: int, looks: int = 24) -> list[Dependence]:
+def dependences(
+    make: Make, bars: pl.DataFrame, warmup: int, looks: int = 24, compares: int = 0
+) -> list[Dependence]:
     """For each history and each column that `make` adds: how often and by how much it differs.
 
     Looked at are the last rows of windows that end at `looks` moments, each at least `warmup` bars
@@ -44,7 +47,7 @@ def dependences(make: Make, bars: pl.DataFrame, warmup: int, looks: int = 24) ->
     found = []
     for factor in FACTORS:
         length = warmup * factor
-        last = [_last(make, bars, symbol, ts, length) for symbol, ts in ends]
+        last = [_last(make, until(bars, ts, length, compares), symbol, ts) for symbol, ts in ends]
         if not last:
             continue
         rows = pl.concat(last).sort("ts", "symbol")
@@ -75,9 +78,8 @@ def _spread(rows: pl.DataFrame, looks: int) -> list[tuple[str, int]]:
     return rows[at.tolist()].select(KEY).rows() if rows.height else []
 
 
-def _last(make: Make, bars: pl.DataFrame, symbol: str, ts: int, length: int) -> pl.DataFrame:
-    """The row of `symbol` at `ts`, computed over the last `length` bars of every symbol by then."""
-    window = bars.filter(pl.col("ts") <= ts).group_by("symbol", maintain_order=True).tail(length)
+def _last(make: Make, window: pl.DataFrame, symbol: str, ts: int) -> pl.DataFrame:
+    """The row of `symbol` at `ts`, computed over the window that live trading has by then."""
     return make(window).filter(pl.col("ts") == ts, pl.col("symbol") == symbol)
 
 

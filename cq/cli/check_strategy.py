@@ -119,7 +119,7 @@ def warmup(
     from cq.checks import at_fault, dependences
 
     strategy, bars = strategy_and_bars(app, file, overrides, start, end)
-    found = dependences(_made(strategy), bars, strategy.warmup, looks)
+    found = dependences(_made(strategy), bars, strategy.warmup, looks, strategy.compares)
     faults = at_fault(found, strategy.warmup)
     if as_json:
         told = [

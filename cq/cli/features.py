@@ -44,6 +44,7 @@ def features(
 
     from cq.cli.check_strategy import strategy_and_bars
     from cq.signals import collected, with_targets
+    from cq.strategies.reach import since
     from cq.utils.time import iso
 
     strategy, bars = strategy_and_bars(app, file, overrides, None, None)
@@ -51,6 +52,10 @@ def features(
     if symbol is not None and symbol not in names:
         raise UnknownSymbol(symbol, names, f"{file} trades these")
     newest = bars.group_by("symbol", maintain_order=True).tail(strategy.warmup + tail - 1)
+    if strategy.compares:
+        shown = bars.group_by("symbol").tail(tail)
+        oldest = shown.select(pl.col("ts").min()).item()
+        newest = since(bars, oldest, strategy.warmup, strategy.compares)
     rows = collected(with_targets(newest.lazy(), strategy), strategy).sort("symbol", "ts")
     if symbol is not None:
         rows = rows.filter(pl.col("symbol") == symbol)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from cq.backtest.account import Fill
+from cq.backtest.bars import Period, bars_of
 from cq.errors import ExchangeError, LakeBusy, Transient, UsageError
 from cq.exchanges.pages import settled
 from cq.execution.loop import Look, Stepped, Trader, Wish
@@ -116,7 +117,8 @@ class Poller:
         """
         seen = [self.trader.seen[one] for one in self.symbols if one in self.trader.seen]
         missed = (now_ns - min(seen)) // self._length if seen else 0
-        return max(self.page_bars, 2 * self.strategy.warmup + max(0, missed) + 2)
+        windows = (2 + self.strategy.compares) * self.strategy.warmup
+        return max(self.page_bars, windows + max(0, missed) + 2)
 
     def _read(self, clock_ns: int) -> Windows:
         """The tail in memory, with what the lake has that is newer and closed at `clock_ns`.
@@ -130,12 +132,12 @@ class Poller:
         known = {} if self._windows is None else self._windows.newest()
         frames = [
             self.lake.bars(one, interval, known[one] + 1, exchange=exchange)
-            if one in known
-            else self.lake.bars_before(
-                one, interval, clock_ns, self._reach(clock_ns), exchange=exchange
-            )
             for one in there
+            if one in known
         ]
+        if unread := [one for one in there if one not in known]:
+            recent, older = Period(clock_ns - 2 * self._length), self._reach(clock_ns)
+            frames.append(bars_of(self.lake, unread, self.strategy, recent, older, exchange))
         ended = closing(pl.col("ts"), interval) <= clock_ns
         newer = (
             collected(pl.concat(frames).filter(ended), self.lake.root)

@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from cq import signals
 from cq.backtest.bars import check_rows
 from cq.errors import StrategyError
 from cq.execution.loop import Wish
+from cq.strategies.reach import Times, first_places
 from cq.utils.time import iso
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ KEPT_WINDOWS = 4
 class Windows:
     """For each symbol, bars in time order; `wishes` looks at the last `warmup` of them.
 
-    The same `cq.signals.targets` as in a backtest, over a window just long enough for its last
-    row to equal the last row over all history.
+    Where symbols are compared those are more (`first_places`). The same `cq.signals.targets` as in
+    a backtest, over a window just long enough for its last row to equal that over all history.
     """
 
     def __init__(self, strategy: Strategy, bars: pl.DataFrame) -> None:
         self.strategy = strategy
         self._bars: dict[str, pl.DataFrame] = {}
-        self._times: dict[str, npt.NDArray[np.int64]] = {}
+        self._times: dict[str, Times] = {}
         for (symbol,), frame in bars.partition_by(
             "symbol", as_dict=True, maintain_order=True
         ).items():
@@ -50,10 +50,25 @@ class Windows:
             known = self._bars.get(str(symbol))
             if known is not None:
                 newer = frame.select(known.columns).filter(pl.col("ts") > known["ts"][-1])
-                frame = pl.concat([known, newer]).tail(
-                    max(KEPT_WINDOWS * self.strategy.warmup, newer.height + self.strategy.warmup)
-                )
+                frame = pl.concat([known, newer])
             self._keep(str(symbol), frame)
+        if bars.height:
+            self._let_go(int(bars["ts"].min()))  # type: ignore[arg-type]
+
+    def _let_go(self, since: int) -> None:
+        """Keep what decisions from `since` on look at, and some windows.
+
+        What is compared stays as long as the next bar of any symbol may look back on it.
+        """
+        if self.strategy.compares:
+            since = min(since, *self.newest().values())
+        usual = KEPT_WINDOWS * self.strategy.warmup
+        for symbol, first in self._first_places(self._times, since).items():
+            if (begin := min(first, self.height(symbol) - usual)) > 0:
+                self._keep(symbol, self._bars[symbol].slice(begin))
+
+    def _first_places(self, times: Mapping[str, Times], since: int) -> dict[str, int]:
+        return first_places(times, since, self.strategy.warmup, self.strategy.compares)
 
     def _keep(self, symbol: str, frame: pl.DataFrame) -> None:
         bars = frame if self.strategy.reads_all else frame.select(READ)
@@ -74,16 +89,19 @@ class Windows:
 
     def wishes(self, ts: int, symbols: Collection[str]) -> Mapping[str, Wish]:
         """What the strategy wants of `symbols` at the close of their bars that opened at `ts`."""
-        pieces, asked = [], False
-        for symbol in sorted(self._bars):
-            end = int(np.searchsorted(self._times[symbol], ts, side="right"))
-            if end:
-                begin = max(0, end - self.strategy.warmup)
-                pieces.append(self._bars[symbol].slice(begin, end - begin))
-                asked |= symbol in symbols and self._times[symbol][end - 1] == ts
-        if not asked:
+        times = {
+            symbol: opens[: np.searchsorted(opens, ts, side="right")]
+            for symbol, opens in sorted(self._times.items())
+            if opens.size and opens[0] <= ts
+        }
+        if not any(times[one][-1] == ts for one in symbols if one in times):
             return {}
-        window = pl.concat(pieces)
+        begins = self._first_places(times, ts)
+        usual = {one: max(0, opens.size - self.strategy.warmup) for one, opens in times.items()}
+        window = pl.concat(
+            self._bars[one][min(begin, begins.get(one, begin)) : times[one].size]
+            for one, begin in usual.items()
+        )
         found = signals.targets(window.lazy(), self.strategy)
         last = signals.collected(found, self.strategy, engine="in-memory")
         if self.strategy.code is not None:

@@ -137,6 +137,11 @@ class Pipeline:
             found[one.name] = own + max(below, default=1) - 1
         return found
 
+    @cached_property
+    def compares(self) -> int:
+        """How many times symbols of one moment are compared, one comparison above the other."""
+        return sum(any(one.feature.across for one in level) for level in self._levels())
+
     def apply(self, bars: pl.LazyFrame) -> pl.LazyFrame:
         """`bars` with every feature, each row where it was."""
         for level in self._levels():

@@ -222,6 +222,11 @@ class Strategy:
         own = max(own, config.liquidity.warmup if config.liquidity else 1)
         return own + below - 1
 
+    @property
+    def compares(self) -> int:
+        """How many times features compare the symbols of one moment on the way to a target."""
+        return self.config.pipeline.compares if self.config.features else 0
+
     def looks_back(self, warmup: int | Literal["auto"]) -> int:
         """Older bars that a target follows from; `warmup` is that of the settings."""
         return (self.warmup if warmup == "auto" else warmup) - 1
