@@ -159,7 +159,7 @@ def runs_in(paths: Iterable[Path]) -> tuple[list[list[Path]], list[Path]]:
 
     A folder stands for the recordings in it. Those that a kill left without a line are left out.
     """
-    parts: dict[str, list[tuple[int, str, Path]]] = {}
+    parts: dict[str, list[tuple[int, int, str, Path]]] = {}
     others: list[Path] = []
     for path in paths:
         found = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
@@ -175,8 +175,10 @@ def runs_in(paths: Iterable[Path]) -> tuple[list[list[Path]], list[Path]]:
                 continue
             header = header_of(one)
             run = str(header.get("run", one))
-            parts.setdefault(run, []).append((int(header.get("began", 0)), one.name, one))
-    runs = sorted(sorted(some) for some in parts.values())
+            number, began_ns = int(header.get("part", 0)), int(header.get("began", 0))
+            parts.setdefault(run, []).append((number, began_ns, one.name, one))
+    # By their numbers: a clock that was set back makes a later part begin before an earlier one.
+    runs = sorted((sorted(some) for some in parts.values()), key=lambda some: some[0][1:])
     return [[path for *_, path in some] for some in runs], others
 
 

@@ -30,7 +30,7 @@ from cq.errors import LakeUnwritable, NoSuchFile, UnknownLayout
 from cq.exchanges.feed import Arrival, Closed, Fill, Frame, Opened, Seed
 from cq.lake import disk
 from cq.lake.datasets import ORDERBOOK_L2, TRADES
-from cq.utils.time import SECOND, from_ns
+from cq.utils.time import SECOND, from_ns, is_over
 
 VERSION: Final = 1
 SUFFIX: Final = ".jsonl.gz"
@@ -53,7 +53,7 @@ def prepare(folder: Path) -> None:
 class Recorder:
     """Writes arrivals into files of `folder`, a new one every `rotate_ns`; `tick` keeps it moving.
 
-    Nothing waits in it for more than a second or four megabytes.
+    Nothing waits in it for more than a second or four megabytes, whatever is done to the clock.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Recorder:
 
     def tick(self, now_ns: int) -> None:
         """Write what has waited long enough, and begin a new file when it is time."""
-        if self._size >= FLUSH_BYTES or now_ns >= self._flushed_ns + FLUSH_NS:
+        if self._size >= FLUSH_BYTES or is_over(self._flushed_ns, FLUSH_NS, now_ns):
             self.flush(now_ns)
-        if self._file is not None and now_ns >= self._began_ns + self.rotate_ns:
+        if self._file is not None and is_over(self._began_ns, self.rotate_ns, now_ns):
             self._end()
 
     def flush(self, now_ns: int) -> None:

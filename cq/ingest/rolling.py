@@ -13,7 +13,7 @@ from cq.ingest.closing import Closing
 from cq.lake import Lake, WriteReport
 from cq.lake.datasets import COVERAGE, OHLCV, ORDERBOOK_L2, TRADES
 from cq.lake.rules import TRADE_RULES, keeps
-from cq.utils.time import HOUR
+from cq.utils.time import HOUR, is_over
 
 FAN: Final = 32
 """So many frames of one size become one: thousands of small ones would cost more than the rows."""
@@ -139,7 +139,8 @@ class Rolling:
 
     def due(self, now_ns: int) -> bool:
         """Whether what is held should be written now."""
-        return self.held >= self.rotation.rows or now_ns >= self.due_ns()
+        enough = self.held >= self.rotation.rows
+        return enough or is_over(self._began_ns, self.rotation.every_ns, now_ns)
 
     def take(self, now_ns: int) -> Load:
         """Hand over what is held, and begin anew."""
@@ -157,7 +158,7 @@ class Rolling:
         trades = before.trades + self._land(TRADES.name, load.trades, now_ns)
         books = before.books + self._land(ORDERBOOK_L2.name, load.books, now_ns)
         bars = before.bars + self._land(OHLCV.name, self._bars(load), now_ns)
-        if last or now_ns >= self._covered_ns + COVER_EVERY_NS:
+        if last or is_over(self._covered_ns, COVER_EVERY_NS, now_ns):
             self._cover(now_ns)
         late = sum(one.late for one in self.closings.values())
         self.landed = Landed(trades, bars, books, late, before.rotations + 1)

@@ -17,7 +17,7 @@ from cq.exchanges.feed import Batch, Hole
 from cq.ingest.recording import Recorder
 from cq.ingest.rolling import Landed, Load, Rolling
 from cq.ingest.tidying import Tidying
-from cq.utils.time import SECOND
+from cq.utils.time import SECOND, is_over
 
 PATIENCE_S: Final = 10.0
 """Seconds that a stream which was told to end gets for it."""
@@ -131,7 +131,7 @@ class Streaming:
             self._tidy()
             if stop.is_set():
                 told_ns = told_ns or self.clock()
-                if self.clock() - told_ns > PATIENCE_S * SECOND:
+                if is_over(told_ns, round(PATIENCE_S * SECOND), self.clock()):
                     return
 
     def _tidy(self) -> None:

@@ -17,6 +17,7 @@ from cq.lake import Lake
 from cq.lake.compaction import compact
 from cq.lake.datasets import COVERAGE, OHLCV, ORDERBOOK_L2, REJECTED, TRADES
 from cq.utils import log
+from cq.utils.time import is_over
 
 DATASETS: Final = tuple(one.name for one in (TRADES, OHLCV, ORDERBOOK_L2, COVERAGE, REJECTED))
 """What a stream writes."""
@@ -50,7 +51,8 @@ class Tidying:
 
     def due(self, now_ns: int) -> bool:
         """Whether it is time."""
-        return now_ns >= self.due_ns and not self.stopping.is_set()
+        over = is_over(self.due_ns - self.every_ns, self.every_ns, now_ns)
+        return over and not self.stopping.is_set()
 
     def run(self, now_ns: int) -> int:
         """Merge; how many files fewer there are. The next time is counted from `now_ns`.

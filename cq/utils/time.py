@@ -53,6 +53,14 @@ def bars_per_year(interval: str) -> float:
     return YEAR / interval_ns(interval)
 
 
+def is_over(began_ns: int, length_ns: int, now_ns: int) -> bool:
+    """Whether `length_ns` have passed since `began_ns`; a clock that was set back ends it at once.
+
+    How long it has been cannot be told then, and who waited on would wait for as long as it is off.
+    """
+    return not began_ns <= now_ns < began_ns + length_ns
+
+
 def to_ns(moment: datetime) -> int:
     """Nanoseconds since the epoch; a naive moment is taken as UTC."""
     if moment.tzinfo is None:

@@ -178,6 +178,19 @@ def test_two_recordings_have_a_hole_between_them_that_is_no_loss(tmp_path):
     assert rows_in(one.lake).height == 40
 
 
+def test_parts_are_played_in_the_order_of_their_numbers_whatever_was_done_to_the_clock(tmp_path):
+    header = {"exchange": "mercadobitcoin", "symbols": ["BTC-BRL"], "run": "r1"}
+    one = Recorder(tmp_path / "rec", header, rotate_ns=2 * MINUTE, now_ns=T0)
+    back = T0 - 60 * MINUTE
+    for at_ns, rows in ((T0, ROWS[:20]), (back, ROWS[20:40]), (back + SECOND, ROWS[40:])):
+        one.add(list(frames(rows)), at_ns)
+        one.flush(at_ns)
+    one.close(back + SECOND)
+    (run,), _ = runs_in([tmp_path / "rec"])
+    assert run == one.files
+    assert sorted(run) != run
+
+
 def test_a_recording_that_was_killed_before_its_first_line_is_passed_over(tmp_path):
     paths = recorded(tmp_path / "rec", arrivals())
     (tmp_path / "rec" / "empty.jsonl.gz").touch()

@@ -127,6 +127,18 @@ def test_a_second_is_the_most_that_waits(tmp_path):
     one.close(T0)
 
 
+def test_a_clock_that_was_set_back_makes_nothing_wait_longer(tmp_path):
+    one, back = recorder(tmp_path), T0 - 3600 * SECOND
+    one.add([FRAME], T0)
+    one.flush(T0)
+    for second in range(120):
+        one.add([FRAME], back + second * SECOND)
+        read = [item for path in one.files for item in arrivals_in(path)]
+        assert one.arrivals - len(read) <= 1
+    assert len(one.files) == 3
+    one.close(back + 120 * SECOND)
+
+
 def test_a_new_file_begins_when_it_is_time_and_none_is_written_over(tmp_path):
     for _ in range(2):
         one = recorder(tmp_path, rotate_s=10)

@@ -69,6 +69,14 @@ def test_it_is_due_after_its_time_or_as_soon_as_it_holds_enough(tmp_path):
     assert not one.due(T0 + MINUTE)
 
 
+def test_a_clock_that_was_set_back_makes_it_due_at_once_and_then_as_before(tmp_path):
+    one, back = made(tmp_path / "lake"), T0 - 24 * HOUR
+    assert one.due(back)
+    one.take(back)
+    assert not one.due(back + MINUTE - 1)
+    assert one.due(back + MINUTE)
+
+
 def test_a_book_counts_as_its_levels(tmp_path):
     book = pl.DataFrame(
         {"ts": [T0], **BOOK, "symbol": ["BTC-BRL"], "exchange": ["mercadobitcoin"]},

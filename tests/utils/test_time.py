@@ -15,6 +15,7 @@ from cq.utils.time import (
     bars_per_year,
     from_ns,
     interval_ns,
+    is_over,
     iso,
     parse_time,
     to_ns,
@@ -35,6 +36,13 @@ def test_an_interval_has_its_length(interval, length):
 def test_what_is_no_interval_is_refused_with_examples(text):
     with pytest.raises(UsageError, match="expected a number and m, h, d or w"):
         interval_ns(text)
+
+
+@pytest.mark.parametrize(
+    ("now", "over"), [(99, True), (100, False), (109, False), (110, True), (1_000, True)]
+)
+def test_a_wait_is_over_after_its_length_or_when_the_clock_goes_back(now, over):
+    assert is_over(100, 10, now) is over
 
 
 def test_a_year_has_8760_hours_and_12_months():
