@@ -114,7 +114,7 @@ class _Fill:
 
     def _leave_out_the_young(self, ranges: Sequence[Range]) -> None:
         """What is too young by the exchange's clock was not asked for in the end."""
-        youngest = min(self.now_ns, self.market.time_ns(self.now_ns)) - SETTLING_NS
+        youngest = min(self.now_ns, self.market.time_ns(self.now_ns)) - self.settle_ns
         if ranges and youngest < self.report.end_ns:
             end = max(self.report.start_ns, youngest)
             self.report = replace(self.report, end_ns=end, asked_ns=length(ranges, end))

@@ -124,6 +124,16 @@ def test_no_second_is_covered_that_the_exchanges_clock_has_not_reached(lake):
     assert known == [(DAY_ONE, NOW - HOUR - SETTLING_NS)]
 
 
+@pytest.mark.parametrize("settle", [SECOND, 30 * SECOND])
+@pytest.mark.parametrize("ahead", [-HOUR, 0, HOUR])
+def test_the_end_that_a_report_claims_is_where_coverage_ends(lake, settle, ahead):
+    exchange = Exchange(trades(range(FIRST, FIRST + 400)), ahead_ns=ahead)
+    report = filled(lake, exchange, settle_ns=settle)
+    ((_, end),) = covered(lake, "trades", "mercadobitcoin", "BTC-BRL", None)
+    assert report.end_ns == end == NOW + min(0, ahead) - settle
+    assert report.asked_ns == report.answered_ns
+
+
 def test_what_is_too_young_to_be_known_is_a_setting_of_the_stream():
     assert SETTLING_NS == 5 * SECOND == round(Stream().settle_seconds * SECOND)
 
