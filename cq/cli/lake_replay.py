@@ -12,7 +12,7 @@ import click
 from cq.cli import feeds
 from cq.cli.app import App
 from cq.cli.output import note
-from cq.errors import CqError
+from cq.errors import CqError, DataError
 from cq.utils.clock import now_ns
 
 
@@ -30,6 +30,15 @@ class Speed(click.FloatRange):
         return speed
 
 
+def _unread(problems: list[DataError], files: int) -> CqError | None:
+    """What is wrong with files as one error; of several each is told before."""
+    if len(problems) < 2:
+        return problems[0] if problems else None
+    for problem in problems:
+        note(str(problem))
+    return DataError(f"{len(problems)} of {files} files could not be read to their end")
+
+
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
@@ -45,7 +54,7 @@ def replay(app: App, /, files: tuple[Path, ...], **options: Any) -> None:
 
     The same recording gives the same files, e.g. `cq lake replay recordings --speed 60`. Captures
     of others that `cq lake import` knows are played too, file by file: a folder stands for the
-    recordings in it.
+    recordings in it. What is damaged stops nothing else; the exit code is 3 then.
     """
     from cq.cli.lake_sql import refresh
     from cq.execution.stopping import Stopped, until_told
@@ -71,9 +80,10 @@ def replay(app: App, /, files: tuple[Path, ...], **options: Any) -> None:
         except CqError as failed:
             error = failed
         stopped = told.is_set()
+    error = error or _unread(playing.unread, len(captures) + sum(len(run) for run in runs))
     feeds.say(
         app.lake, playing.landed, playing.tally, error,
-        as_json=options["as_json"], stopped=stopped,
+        as_json=options["as_json"], stopped=stopped, unread=[str(one) for one in playing.unread],
     )  # fmt: skip
     for path in playing.cut:
         note(f"{path} ends in the middle; what is whole of it was played")

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
-from cq.errors import UnknownLayout, UsageError
+from cq.errors import DataError, UnknownLayout, UsageError
 from cq.exchanges.feed import Arrival, Batch, Frame, Reader
 from cq.ingest.arrivals import Arrivals
 from cq.ingest.closing import Closing
@@ -20,10 +19,11 @@ from cq.ingest.files import landed, read_file
 from cq.ingest.pieces import Piece, Request
 from cq.ingest.recording import SUFFIX, arrivals_in, header_of, is_blank, is_recording
 from cq.ingest.rolling import Landed, Rolling, Rotation
+from cq.ingest.source import Unrecognised
 from cq.ingest.stream import Tally
 from cq.lake import Lake
 from cq.lake.datasets import ORDERBOOK_L2, TRADES
-from cq.utils.time import SECOND
+from cq.utils.time import MINUTE, SECOND, iso
 
 SLICE: Final = 4096
 SLICE_NS: Final = 10 * SECOND
@@ -55,7 +55,10 @@ class Pace:
 
 @dataclass
 class Playing:
-    """Plays into a lake; what has become of all that is in `landed` and `tally`."""
+    """Plays into a lake; what has become of all that is in `landed` and `tally`.
+
+    A file that cannot be read, or not to its end, stops no other: `unread` says what is wrong.
+    """
 
     lake: Lake
     rotation: Rotation
@@ -64,23 +67,54 @@ class Playing:
     landed: Landed = field(default_factory=Landed)
     tally: Tally = field(default_factory=Tally)
     cut: list[Path] = field(default_factory=list)
+    unread: list[DataError] = field(default_factory=list)
 
     def recording(self, run: Sequence[Path], reader_of: Callable[[str], Reader]) -> None:
-        """The parts of one recording, in their order."""
-        header = header_of(run[0])
+        """The parts of one recording, in their order; a damaged one up to where it is damaged.
+
+        What comes after it is played as a recording of its own: what lies between nobody knows.
+        """
+        left = list(run)
+        while left:
+            unread = len(self.unread)
+            self._stretch(left, reader_of)
+            if len(self.unread) == unread:
+                return
+
+    def _stretch(self, left: list[Path], reader_of: Callable[[str], Reader]) -> None:
+        """Play what is `left` of a recording up to the first damage, and take it off."""
+        header = header_of(left[0])
         reader = reader_of(str(header.get("exchange")))
         symbols = [str(one) for one in header.get("symbols", ())]
         closings = [Closing(symbol, reader.name) for symbol in symbols]
         source = f"{reader.name} recording"
         whole = header.get("part") == 0
         after = dict(header.get("after", {})) if whole else {}
-        batches = played(run, reader, symbols, after, self.cut.append)
+        batches = played(self._sound(left), reader, symbols, after)
         self._land(batches, closings, source, int(header.get("began", 0)))
+
+    def _sound(self, left: list[Path]) -> Iterator[Arrival]:
+        while left:
+            path = left.pop(0)
+            header = header_of(path)
+            last_ns = int(header.get("began", 0))
+            try:
+                for one in arrivals_in(path, partial(self.cut.append, path)):
+                    yield one
+                    last_ns = time_of(one)
+            except UnknownLayout as error:
+                self.unread.append(_with_advice(error, header, last_ns))
+                return
 
     def capture(self, path: Path, asked: Request) -> None:
         """A capture of somebody else; nothing says that it is complete: no bars, no coverage."""
+        try:
+            pieces = pieces_of(path, asked)
+        except DataError as error:
+            self.unread.append(error)
+            return
         frames: dict[str, pl.DataFrame] = {}
-        for name, piece in pieces_of(path, asked).items():
+        for name, piece in pieces.items():
             frames[name] = piece.rows
             newest: int = piece.rows.select(pl.col("ts").max().fill_null(0)).item()
             then = replace(asked, dataset=name, now_ns=newest)  # not now: a replay is repeatable
@@ -93,22 +127,25 @@ class Playing:
     ) -> None:
         rolling: Rolling | None = None
         at_ns = began_ns or 0
-        for at_ns, batch in batches:
-            self.pace.until(at_ns)
-            if self.told_to_stop():
-                break
-            if rolling is None:
-                rolling = Rolling(
-                    self.lake, closings, source=source, rotation=self.rotation,
-                    now_ns=at_ns if began_ns is None else began_ns,
-                )  # fmt: skip
-            self.tally.add(batch)
-            rolling.add(batch)
-            if rolling.due(at_ns):
-                self._rotate(rolling, at_ns)
-        if rolling is not None:
-            self._rotate(rolling, at_ns, last=True)
-            self.landed += rolling.landed
+        try:
+            for at_ns, batch in batches:
+                self.pace.until(at_ns)
+                if self.told_to_stop():
+                    break
+                if rolling is None:
+                    rolling = Rolling(
+                        self.lake, closings, source=source, rotation=self.rotation,
+                        now_ns=at_ns if began_ns is None else began_ns,
+                    )  # fmt: skip
+                self.tally.add(batch)
+                rolling.add(batch)
+                if rolling.due(at_ns):
+                    self._rotate(rolling, at_ns)
+            if rolling is not None:
+                self._rotate(rolling, at_ns, last=True)
+        finally:  # what landed before an error is told with it
+            if rolling is not None:
+                self.landed += rolling.landed
 
     def _rotate(self, rolling: Rolling, at_ns: int, *, last: bool = False) -> None:
         load = rolling.take(at_ns)
@@ -116,18 +153,20 @@ class Playing:
         rolling.write(load, at_ns, last=last)
 
 
+def _with_advice(error: UnknownLayout, header: Mapping[str, Any], last_ns: int) -> DataError:
+    """The same, and what fetches the trades that stood behind the damage."""
+    symbols = " ".join(header.get("symbols", ())) or "SYMBOL"
+    since = iso((last_ns // MINUTE - 1) * MINUTE)  # a trade is told a little after it was made
+    command = f"`cq lake ingest {symbols} --dataset trades --since {since}`"
+    return UnknownLayout(error.path, f"{error.problem}; {command} fetches the trades after it")
+
+
 def played(
-    run: Sequence[Path],
-    reader: Reader,
-    symbols: Sequence[str],
-    after: Mapping[str, int],
-    on_cut: Callable[[Path], None] = lambda _: None,
+    arrivals: Iterable[Arrival], reader: Reader, symbols: Sequence[str], after: Mapping[str, int]
 ) -> Timed:
     """The batches of one recording; at its end what waits for trades that never came is let go."""
     core, at_ns = Arrivals(reader, symbols or None, after), 0
-    for some in slices(
-        chain.from_iterable(arrivals_in(path, partial(on_cut, path)) for path in run)
-    ):
+    for some in slices(arrivals):
         at_ns = max(at_ns, *(time_of(one) for one in some))
         yield at_ns, core.take(some)
     for batch in core.ended(at_ns):
@@ -195,8 +234,20 @@ def pieces_of(path: Path, asked: Request) -> dict[str, Piece]:
         if piece.rows.height or piece.broken.height:
             found[name] = piece
     if not found:
-        raise problem or UnknownLayout(path, "holds neither trades nor books")
+        raise _no_capture(path, problem)
     return found
+
+
+def _no_capture(path: Path, problem: UnknownLayout | None) -> UnknownLayout:
+    """Why nothing of a file can be played; its advice may be options that an import alone has."""
+    if problem is None:
+        return UnknownLayout(path, "holds neither trades nor books")
+    if isinstance(problem, Unrecognised):
+        said = f"is no recording, and as a capture it {problem.found}"
+        advice = f"`cq lake import {path} --dataset trades` says how to describe it"
+        return UnknownLayout(path, f"{said}; {advice}")
+    advice = "what `cq lake replay --help` does not name are options of `cq lake import`"
+    return UnknownLayout(path, f"{problem.problem}; {advice}")
 
 
 def by_time(frames: dict[str, pl.DataFrame]) -> Timed:

@@ -14,7 +14,6 @@ one arrival, with the instant first:
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 import os
@@ -24,12 +23,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Final
 
-import polars as pl
-
 from cq.errors import LakeUnwritable, NoSuchFile, UnknownLayout
-from cq.exchanges.feed import Arrival, Closed, Fill, Frame, Opened, Seed
+from cq.exchanges.feed import Arrival
+from cq.ingest.arrival_lines import DAMAGE, HEADER, arrival_of, lines_of
 from cq.lake import disk
-from cq.lake.datasets import ORDERBOOK_L2, TRADES
 from cq.utils.time import SECOND, from_ns, is_over
 
 VERSION: Final = 1
@@ -153,68 +150,6 @@ class Recorder:
             self._end()
 
 
-def lines_of(arrivals: Sequence[Arrival]) -> bytes:
-    """Arrivals as JSON lines; runs of frames in one go."""
-    out: list[bytes] = []
-    frames: list[Frame] = []
-    for one in arrivals:
-        if isinstance(one, Frame):
-            frames.append(one)
-            continue
-        if frames:
-            out.append(_frames(frames))
-            frames = []
-        out.append(json.dumps(_said(one), separators=(",", ":")).encode() + b"\n")
-    if frames:
-        out.append(_frames(frames))
-    return b"".join(out)
-
-
-def _frames(frames: Sequence[Frame]) -> bytes:
-    try:
-        texts = [one.data.decode() for one in frames]
-    except UnicodeDecodeError:
-        return b"".join(_frame(one) for one in frames)
-    lines = pl.DataFrame(
-        {
-            "at": [one.received_ns for one in frames],
-            "session": [one.session for one in frames],
-            "frame": texts,
-        },
-        schema={"at": pl.Int64, "session": pl.String, "frame": pl.String},
-    ).select(pl.struct(pl.all()).struct.json_encode())
-    return "\n".join(lines.to_series()).encode() + b"\n"
-
-
-def _frame(frame: Frame) -> bytes:
-    try:
-        said = {"frame": frame.data.decode()}
-    except UnicodeDecodeError:
-        said = {"bytes": base64.b64encode(frame.data).decode()}
-    line = {"at": frame.received_ns, "session": frame.session, **said}
-    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
-
-
-def _said(one: Opened | Closed | Fill | Seed) -> dict[str, Any]:
-    if isinstance(one, Seed):
-        (book,) = one.book.select(*ORDERBOOK_L2.schema).rows(named=True)
-        return {"at": one.at_ns, "symbol": one.symbol, "seed": book}
-    if isinstance(one, Opened):
-        return {"at": one.at_ns, "session": one.session, "opened": one.channel}
-    if isinstance(one, Closed):
-        said = {"closed": one.channel, "reason": one.reason}
-        return {"at": one.at_ns, "session": one.session, **said}
-    return {
-        "at": one.at_ns,
-        "symbol": one.symbol,
-        "fill": [one.first_id, one.last_id],
-        "lost": one.lost,
-        "seen": one.seen_ns,
-        "newest": one.newest,
-        "trades": one.trades.select(*TRADES.schema).rows(),
-    }
-
-
 def is_recording(path: Path) -> bool:
     """Whether a file is one of ours, by its first line."""
     return _header(path) is not None
@@ -224,7 +159,7 @@ def _header(path: Path) -> dict[str, Any] | None:
     try:
         first = next(_lines(path), b"")
         said = json.loads(first)
-    except (ValueError, OSError, UnknownLayout):
+    except (ValueError, RecursionError, OSError, UnknownLayout):
         return None
     return said if isinstance(said, dict) and said.get("cq") == "recording" else None
 
@@ -250,6 +185,10 @@ def header_of(path: Path) -> dict[str, Any]:
         raise UnknownLayout(
             path, f"is a recording of version {said.get('version')}; this cq reads {VERSION}"
         )
+    for name, (expected, fits) in HEADER.items():
+        if name in said and not fits(said[name]):
+            found = f"{name}: found {json.dumps(said[name])[:80]}, expected {expected}"
+            raise UnknownLayout(path, f"has a damaged first line ({found}); leave this file out")
     return said
 
 
@@ -263,27 +202,13 @@ def arrivals_in(path: Path, on_cut: Callable[[], None] = lambda: None) -> Iterat
     next(lines)
     for number, line in enumerate(lines, 2):
         try:
-            yield _arrival(json.loads(line))
-        except (ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
-            raise UnknownLayout(path, f"has a damaged line {number} ({error})") from None
-
-
-def _arrival(said: dict[str, Any]) -> Arrival:
-    at = int(said["at"])
-    if "frame" in said:
-        return Frame(at, said["frame"].encode(), said["session"])
-    if "bytes" in said:
-        return Frame(at, base64.b64decode(said["bytes"], validate=True), said["session"])
-    if "opened" in said:
-        return Opened(at, said["session"], said["opened"])
-    if "closed" in said:
-        return Closed(at, said["session"], said["closed"], said["reason"])
-    if "seed" in said:
-        return Seed(at, said["symbol"], pl.DataFrame([said["seed"]], dict(ORDERBOOK_L2.schema)))
-    first, last = said["fill"]
-    rows = pl.DataFrame(said["trades"], schema=dict(TRADES.schema), orient="row")
-    known = (said["lost"], said["seen"], said["newest"])
-    return Fill(at, said["symbol"], first, last, rows, *known)
+            yield arrival_of(json.loads(line))
+        except DAMAGE as error:
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = f"lacks {said}" if isinstance(error, KeyError) else said
+            raise UnknownLayout(
+                path, f"has a damaged line {number} ({reason}); what came before is good"
+            ) from None
 
 
 def _lines(path: Path, on_cut: Callable[[], None] = lambda: None) -> Iterator[bytes]:

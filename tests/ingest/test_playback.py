@@ -1,6 +1,8 @@
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -9,14 +11,15 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from trade_market import trades
 
-from cq.errors import UnknownLayout, UsageError
+from cq.errors import LakeUnwritable, UsageError
 from cq.exchanges.feed import Arrival, Closed, Fill, Frame, Opened
 from cq.exchanges.mercado_bitcoin.frames import FrameReader
 from cq.ingest.built_bars import bars_of
+from cq.ingest.coverage import covered
 from cq.ingest.pieces import Request
 from cq.ingest.playback import SLICE_NS, Pace, Playing, pieces_of, runs_in, slices
 from cq.ingest.recording import Recorder
-from cq.ingest.rolling import Rotation
+from cq.ingest.rolling import Landed, Rolling, Rotation
 from cq.lake import Lake
 from cq.lake.datasets import TRADES
 from cq.utils.time import MINUTE, SECOND
@@ -224,8 +227,64 @@ def test_a_folder_without_recordings_is_a_mistake(tmp_path):
 
 def test_what_is_neither_recording_nor_capture_is_named(tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UnknownLayout, match=r"x\.csv"):
-        play(tmp_path / "lake", [tmp_path / "x.csv"])
+    one = play(tmp_path / "lake", [tmp_path / "x.csv", *recorded(tmp_path / "rec", arrivals())])
+    (problem,) = one.unread
+    assert str(problem) == (
+        f"{tmp_path}/x.csv: is no recording, and as a capture it is in no known layout: "
+        f"found columns a, b; `cq lake import {tmp_path}/x.csv --dataset trades` says how to "
+        "describe it"
+    )
+    assert one.landed.trades.landed == 60
+
+
+def with_a_damaged_line(path: Path, number: int) -> None:
+    lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    lines[number] = b'{"at":}\n'
+    path.write_bytes(gzip.compress(b"".join(lines)))
+
+
+def test_what_is_not_damaged_of_a_recording_lands_whatever_comes_after_it(tmp_path):
+    first, middle, *rest = recorded(tmp_path / "rec", list(frames(ROWS)))
+    with_a_damaged_line(middle, 11)
+    with_a_damaged_line(first, 16)
+    one = play(tmp_path / "lake", [first, middle, *rest])
+    ids = rows_in(one.lake)["trade_id"].cast(pl.Int64).to_list()
+    assert ids == [*range(500, 515), *range(520, 530), *range(539, 560)]
+    assert one.landed.trades.landed == sum(one.tally.trades.values()) == len(ids)
+    assert one.tally.lost == []
+    known = covered(one.lake, "trades", "mercadobitcoin", "BTC-BRL", None)
+    assert len(known) == 3
+    for path, line, problem in zip((first, middle), (17, 12), one.unread, strict=True):
+        assert str(problem).startswith(f"{path}: has a damaged line {line} (Expecting value")
+        assert "`cq lake ingest BTC-BRL --dataset trades --since 2026-09-21T14:" in str(problem)
+
+
+def test_bytes_that_were_flipped_in_a_recording_cost_only_what_comes_after_them(tmp_path):
+    first, middle, *rest = recorded(tmp_path / "rec", list(frames(ROWS)))
+    content = bytearray(middle.read_bytes())
+    content[len(content) // 2] ^= 255
+    middle.write_bytes(content)
+    one = play(tmp_path / "lake", [first, middle, *rest])
+    ids = set(rows_in(one.lake)["trade_id"].cast(pl.Int64))
+    assert ids >= {*range(500, 520), *range(539, 560)}
+    assert "is damaged" in str(one.unread[0])
+
+
+def test_what_landed_before_an_error_of_the_lake_is_counted(tmp_path, monkeypatch):
+    paths = recorded(tmp_path / "rec", list(frames(ROWS)))
+    one = Playing(Lake(tmp_path / "lake"), Rotation(MINUTE, 25))
+    rotated = iter([None, None])
+    write = Rolling.write
+
+    def full(self: Rolling, *args: Any, **more: Any) -> Landed:
+        if next(rotated, self) is self:
+            raise LakeUnwritable(tmp_path, "no space left")
+        return write(self, *args, **more)
+
+    monkeypatch.setattr(Rolling, "write", full)
+    with pytest.raises(LakeUnwritable):
+        one.recording(paths, lambda _: FrameReader())
+    assert one.landed.trades.landed == rows_in(one.lake).height > 0
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from trade_market import trades
 
 from cq.errors import LakeUnwritable, NoSuchFile, UnknownLayout
 from cq.exchanges.feed import Arrival, Closed, Fill, Frame, Opened, Seed
-from cq.ingest.recording import Recorder, arrivals_in, header_of, is_recording, lines_of
+from cq.ingest.recording import Recorder, arrivals_in, header_of, is_recording
 from cq.lake.datasets import ORDERBOOK_L2
 from cq.utils.time import SECOND
 
@@ -157,11 +157,6 @@ def test_nothing_that_arrived_makes_no_file(tmp_path):
     one.add([], T0)
     one.close(T0)
     assert not (tmp_path / "none").exists()
-
-
-def test_lines_keep_the_order_of_all_kinds():
-    lines = lines_of([Opened(1, "a", "trades"), Frame(2, b"x", "a"), Closed(3, "a", "b", "c")])
-    assert [json.loads(one)["at"] for one in lines.decode().splitlines()] == [1, 2, 3]
 
 
 def test_a_folder_that_cannot_be_is_said_in_one_line(tmp_path):
