@@ -208,7 +208,7 @@ def _walk(
     begin = -(-first // width) * width
     if from_ts is not None:
         begin = max(begin, from_ts // width * width)
-    for since in range(begin, last + width + 1, width):
+    for since in range(begin, last + step + 1, width):  # all that a model may learn from is there
         known = since - config.embargo_bars * step
         past = usable.filter(pl.col("ts") >= since - reach, pl.col("label_end_ts") <= known)
         if past.height < config.least_rows or past["label"].n_unique() < 2:

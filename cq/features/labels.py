@@ -7,15 +7,19 @@ could not have known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from cq.errors import UsageError
 from cq.indicators import in_time_order
 from cq.indicators.arguments import check, kinds_of
+from cq.indicators.arrays import Array, batch
 from cq.indicators.registry import whole
 from cq.utils.names import among
 from cq.utils.time import interval_ns
@@ -39,12 +43,25 @@ def triple_barrier(horizon: int = 24, up: float = 0.02, down: float = 0.02) -> p
     0 too where neither is reached within `horizon` bars, or both in one bar. Null for the last
     `horizon` bars. López de Prado (2018), "Advances in Financial Machine Learning".
     """
-    best, worst = CLOSE * (1 + up), CLOSE * (1 - down)
-    won = pl.lit(None, pl.Int8)
-    for bars in range(horizon, 0, -1):  # the nearest bar decides last
-        high, low = pl.col("high").shift(-bars), pl.col("low").shift(-bars)
-        won = pl.when(low <= worst).then(0).when(high >= best).then(1).otherwise(won)
-    return pl.when(CLOSE.shift(-horizon).is_not_null()).then(won.fill_null(0).cast(pl.Int8))
+    won = batch(_touched_above_first, [CLOSE, pl.col("high"), pl.col("low")], horizon, up, down)
+    return pl.when(CLOSE.shift(-horizon).is_not_null()).then(won.cast(pl.Int8))
+
+
+def _touched_above_first(
+    arrays: Sequence[Array], horizon: int, up: float, down: float
+) -> npt.NDArray[np.float64]:
+    """1 for each bar after which `up` is reached before `down`, within `horizon` bars, else 0."""
+    close, high, low = arrays
+    best, worst = close * (1 + up), close * (1 - down)
+    won, left = np.zeros(close.size), np.arange(close.size)
+    for bars in range(1, horizon + 1):
+        left = left[: np.searchsorted(left, close.size - bars)]
+        if not left.size:
+            break
+        above, below = high[left + bars] >= best[left], low[left + bars] <= worst[left]
+        won[left[above & ~below]] = 1.0
+        left = left[~(above | below)]
+    return won
 
 
 LABELS: Final[dict[str, Label]] = {"direction": direction, "triple_barrier": triple_barrier}
@@ -65,6 +82,10 @@ def check_label(use: str, parameters: Mapping[str, Any]) -> None:
             raise UsageError(f"label {use}: no parameter {name!r}; {among(name, sorted(there))}")
         check(f"label {use}: {name}", value, kinds[name])
     whole(parameters.get("horizon", 1), f"label {use}: horizon")
+    for name, most in (("up", math.inf), ("down", 1.0)):
+        if not 0 < (value := parameters.get(name, 0.5)) < most:
+            within = "above 0" if most == math.inf else "between 0 and 1"
+            raise UsageError(f"label {use}: {name} is {value!r}; expected a fraction {within}")
 
 
 def with_label(bars: pl.LazyFrame, interval: str, use: str, **parameters: Any) -> pl.LazyFrame:

@@ -52,12 +52,14 @@ def test_an_embargo_keeps_further_away():
     assert all(one.known_ts <= one.since - DAY for one in gate(config).models)
 
 
-def test_what_comes_later_changes_no_model_and_no_signal():
-    early = bars().head(640)
+@pytest.mark.parametrize(("hours", "models"), [(640, 6), (600, 6), (599, 5)])
+def test_what_comes_later_changes_no_model_and_no_signal(hours, models):
+    early = bars().head(hours)
     short, long = gate(of=early), gate()
-    common = [one.as_dict() for one in long.models if one.since <= 640 * HOUR]
-    assert [one.as_dict() for one in short.models if one.since <= 640 * HOUR] == common
-    assert_series_equal(short.through(rows(early)), long.through(rows()).head(640))
+    assert [one.as_dict() for one in short.models] == [
+        one.as_dict() for one in long.models[:models]
+    ]
+    assert_series_equal(short.through(rows(early)), long.through(rows()).head(hours))
 
 
 def test_one_row_at_a_time_passes_as_all_of_them_do():

@@ -47,6 +47,12 @@ def test_a_triple_barrier_is_the_one_that_is_touched_first(closes, horizon):
     assert found["label"].to_list() == by_hand(bars.to_dicts(), horizon, 0.02, 0.03)
 
 
+def test_a_far_horizon_takes_no_more_memory_than_a_near_one():
+    closes = [100.0 + n % 7 * 0.1 for n in range(3000)]
+    found = labels(hourly("A-B", closes), "triple_barrier", horizon=2999, up=0.5, down=0.5)
+    assert found["label"].to_list() == [0, *[None] * 2999]
+
+
 def test_labels_of_two_symbols_do_not_meet():
     bars = pl.concat([hourly("A-B", [1.0, 2.0]), hourly("C-D", [2.0, 1.0])])
     found = labels(bars.reverse(), "direction", horizon=1).sort("symbol", "ts")
@@ -62,6 +68,8 @@ def test_labels_of_two_symbols_do_not_meet():
         ("direction", {"horizon": 2.5}, r"horizon is 2\.5; expected a whole number"),
         ("direction", {"above": "x"}, "above is 'x'; expected a number"),
         ("triple_barrier", {"above": 0.1}, "no parameter 'above'; .*down"),
+        ("triple_barrier", {"up": -1.0}, r"up is -1\.0; expected a fraction above 0"),
+        ("triple_barrier", {"down": 2.0}, r"down is 2\.0; expected a fraction between 0 and 1"),
     ],
 )
 def test_a_mistake_is_said(use, parameters, said):
