@@ -89,6 +89,7 @@ def backtest(
         raise UsageError("strict asks the checks of a lake, and a frame has none; leave it out")
     decided = None if targets is None else Background(lambda: decisions(targets))
     bars = tidied(source)
+    against = quote if strategy is not None else ""
     if decided is not None:
         bars = beside(bars, decided.result())
     if strategy is not None:
@@ -96,7 +97,7 @@ def backtest(
     else:
         strategy = _of_targets(bars, interval, orders or {})
         bars = _numbers(bars, strategy)
-    return traded(Given(bars, strategy, said, Period.of(start, end), say))
+    return traded(Given(bars, strategy, said, Period.of(start, end), say, against))
 
 
 def _strategy(said: Strategy | StrategyConfig | str | Path | None) -> Strategy | None:

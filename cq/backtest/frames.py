@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Final
 
 import polars as pl
 
@@ -13,6 +15,8 @@ from cq.errors import DataError
 
 Steps = tuple[int, int]
 """The shortest and the longest time from one bar to the next."""
+UNEVEN: Final = 0.1
+"""Steps that are off a grid by no more of it lie on it: months, quarters and years do."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,22 @@ class Ordered:
     def with_rows(self, rows: pl.DataFrame) -> Ordered:
         """Other columns of the same bars."""
         return replace(self, rows=rows)
+
+    def only(self, symbols: Collection[str]) -> Ordered:
+        """The rows of these symbols; the same where there are no others."""
+        if set(self.names) <= set(symbols):
+            return self
+        ends = zip(self.names, pairwise(self.edges), strict=True)
+        kept = [self.rows.slice(a, b - a) for name, (a, b) in ends if name in symbols]
+        return Ordered.of(pl.concat(kept))
+
+    def on_a_grid_of(self, step: int) -> bool:
+        """Whether bars of every symbol lie whole numbers of steps apart, as months or years do."""
+        for a, b in pairwise(self.edges):
+            steps = self.rows["ts"][a:b].diff() / step
+            if ((steps - steps.round()).abs() > UNEVEN).any():
+                return False
+        return True
 
     def with_text(self) -> Ordered:
         """The same with symbols as text, where they are categories."""

@@ -16,7 +16,7 @@ from cq.lake import Lake
 from cq.lake.evidence import blocks_of
 from cq.lake.fingerprint import Fingerprint, Owner
 from cq.lake.reader import Series
-from cq.strategies import Strategy
+from cq.strategies import Strategy, with_quote
 from cq.utils.settings import Backtest
 from cq.utils.time import DAY, HOUR, MINUTE, interval_ns, iso
 
@@ -122,12 +122,60 @@ def _on_one_day_of_the_month(ts: pl.Series) -> bool:
     return moments.dt.day().n_unique() == moments.dt.time().n_unique() == 1
 
 
+def named_in(names: Sequence[str], strategy: Strategy, quote: str) -> tuple[list[str], list[str]]:
+    """A strategy's symbols as the frame calls them, and notes on those that had to be chosen.
+
+    One that the frame lacks is kept in full, as one without a bar in the period; DataError where
+    it lacks them all, or where a base alone may be several of them.
+    """
+    said = strategy.config.symbols
+    found, notes = [], []
+    for one, full in zip(said, with_quote(said, quote), strict=True):
+        others = [] if full in names else [it for it in names if it.partition("-")[0] == one]
+        if len(others) > 1:
+            raise DataError(
+                f"{strategy.name} trades {one}, and the frame has {' and '.join(others)}; say "
+                "which in its symbols"
+            )
+        if others:
+            notes.append(f"{one}: the frame has no {full}, taking {others[0]}")
+        found.append(others[0] if others else full)
+    if not set(found) & set(names):
+        have = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+        raise DataError(
+            f"{strategy.name} trades {', '.join(found)}, and the frame has {have}; name one of "
+            "these in its symbols, or give bars of its own"
+        )
+    return list(dict.fromkeys(found)), notes
+
+
+def _refuse_other_lengths(bars: Ordered, strategy: Strategy) -> None:
+    """DataError where bars lie closer than the strategy's, or on a grid of longer ones.
+
+    Steps that are no multiples of the shortest are those of bars that are missing here and there.
+    """
+    interval, step = strategy.config.interval, bars.shortest_step
+    if 0 < step < SHORTER * interval_ns(interval):
+        raise DataError(
+            f"bars of the frame lie {step / 1e9:,g} s apart, closer than the {interval} of "
+            f"{strategy.name}; ts is counted in nanoseconds, and one bar is {interval} long"
+        )
+    if step * SHORTER >= interval_ns(interval) and bars.on_a_grid_of(step):
+        raise DataError(
+            f"bars of the frame lie {step / 1e9:,g} s apart or more, further than the {interval} "
+            f"of {strategy.name}; give bars of {interval}, or set its interval to theirs"
+        )
+
+
 class Given:
-    """Bars that were handed over in a frame, as `Reading` has those of a lake."""
+    """Bars that were handed over in a frame, as `Reading` has those of a lake.
+
+    Those of the strategy's symbols are traded, where a base alone is one against `quote`; all of
+    them where `quote` is none, since the frame says its targets itself.
+    """
 
     lake: Lake | None = None
     series: Sequence[Series] = ()
-    quote = ""
 
     def __init__(
         self,
@@ -136,21 +184,23 @@ class Given:
         settings: Backtest,
         period: Period,
         say: Callable[[str], None],
+        quote: str = "",
     ) -> None:
         self.settings = strategy.backtest(settings)
         asked = [name for name in needed(strategy, self.settings) if name[:6] != "order_"]
         bars = tidied(source)
         lacking(bars.rows, asked)
-        interval = strategy.config.interval
-        if 0 < (step := bars.shortest_step) < SHORTER * interval_ns(interval):
-            raise DataError(
-                f"bars of the frame lie {step / 1e9:,g} s apart, closer than the {interval} of "
-                f"{strategy.name}; ts is counted in nanoseconds, and one bar is {interval} long"
-            )
+        symbols: Sequence[str] = bars.names
+        if quote:
+            symbols, notes = named_in(bars.names, strategy, quote)
+            bars = bars.only(symbols)
+            for note in notes:
+                say(note)
+        _refuse_other_lengths(bars, strategy)
         self.last = int(bars.rows["ts"].max())  # type: ignore[arg-type]
         if period.end is not None:
             bars = Ordered.of(bars.rows.filter(pl.col("ts") < period.end))
-        self.ordered, self.symbols = bars, bars.names
+        self.ordered, self.symbols, self.quote = bars, tuple(symbols), quote
         self.strategy, self.period, self.say = strategy, period, say
 
     @property
@@ -165,7 +215,7 @@ class Given:
         columns += needed(self.strategy, self.settings)
         self._check_opens()
         try:
-            parts = parts_of(self.ordered, self.symbols, self.strategy, columns)
+            parts = parts_of(self.ordered, self.ordered.names, self.strategy, columns)
         except pl.exceptions.ColumnNotFoundError as error:
             asked = re.search(r'"(\w+)"', str(error))
             lacks = asked[1] if asked else str(error).partition("\n")[0]

@@ -298,7 +298,7 @@ class Setting:
                 self.tell, self.exclusions,
             )  # fmt: skip
         assert not isinstance(self.source, Lake)
-        given = Given(self.source, strategy, self.settings, self.period, self.tell)
+        given = Given(self.source, strategy, self.settings, self.period, self.tell, self.quote)
         return Ground(given.symbols, given.ordered.rows, self.period, self.settings)
 
 

@@ -152,6 +152,85 @@ def test_finer_bars_than_the_strategys_are_refused():
         cq.backtest(BARS, crossover(fast=1, slow=2).config.model_copy(update={"interval": "1d"}))
 
 
+LONGER = [(4, "14,400 s apart or more, further than the 1h"), (2, "7,200 s apart or more")]
+
+
+@pytest.mark.parametrize(("every", "said"), LONGER)
+def test_longer_bars_than_the_strategys_are_refused(every, said):
+    long = makers.hourly("A-B", [100.0 + k for k in range(80)]).gather_every(every)
+    for bars in (long, long.filter(pl.col("ts") != long["ts"][3])):
+        with pytest.raises(DataError, match=said):
+            cq.backtest(bars, crossover(fast=1, slow=2))
+
+
+def test_bars_of_months_are_those_of_a_strategy_of_months_only():
+    ts = [datetime(2020 + k // 12, 1 + k % 12, 1) for k in range(24)]
+    months = makers.hourly("A-B", [100.0 + k for k in range(24)]).with_columns(pl.Series("ts", ts))
+    strategy = crossover(fast=1, slow=2)
+
+    def of(interval, bars):
+        return cq.backtest(bars, strategy.config.model_copy(update={"interval": interval}), **FREE)
+
+    assert of("1M", months).trades.height == 1
+    for interval, bars in (("1M", months.gather_every(3)), ("1d", months.gather_every(12))):
+        with pytest.raises(DataError, match=f"or more, further than the {interval}"):
+            of(interval, bars)
+
+
+def test_bars_of_a_market_that_seldom_trades_are_not_longer_ones():
+    bars = makers.hourly("A-B", [100.0 + k for k in range(60)])
+    seldom = bars.filter((pl.col("ts") // makers.HOUR % 5).is_in([0, 2]))  # 2 or 3 hours apart
+    assert cq.backtest(seldom, crossover(fast=1, slow=2), **FREE).trades.height == 1
+
+
+MANY = pl.concat(makers.hourly(name, [100.0, 110.0, 120.0, 130.0]) for name in ("A-B", "C-D"))
+
+
+def of(*symbols):
+    return crossover(fast=1, slow=2).config.model_copy(update={"symbols": symbols})
+
+
+def test_symbols_of_a_frame_that_the_strategy_does_not_name_are_not_traded():
+    found = cq.backtest(MANY, of("C-D"), **FREE)
+    assert found.symbols == ("C-D",)
+    alone = cq.backtest(MANY.filter(symbol="C-D"), of("C-D"), **FREE)
+    assert found.trades.equals(alone.trades)
+    assert found.equity.equals(alone.equity)
+
+
+def test_a_symbol_that_the_frame_lacks_is_said():
+    told = []
+    found = cq.backtest(MANY, of("X-Y", "A-B"), say=told.append, **FREE)
+    assert found.symbols == ("A-B",)
+    assert "warning: X-Y: no bars at all, so that it was never traded" in told
+
+
+def test_a_frame_without_any_of_the_strategys_symbols_is_refused_in_a_line():
+    with pytest.raises(DataError) as refused:
+        cq.backtest(MANY, of("X-Y"), **FREE)
+    assert str(refused.value).startswith("crossover trades X-Y, and the frame has A-B, C-D; name")
+
+
+def test_a_base_alone_is_looked_for_in_the_frame_as_in_a_lake():
+    told = []
+    found = cq.backtest(MANY, of("A"), say=told.append, **FREE)
+    assert (found.symbols, told[0]) == (("A-B",), "A: the frame has no A-BRL, taking A-B")
+    assert cq.backtest(MANY, of("C"), quote="D", **FREE).symbols == ("C-D",)
+    two = pl.concat([MANY, MANY.filter(symbol="A-B").with_columns(symbol=pl.lit("A-C"))])
+    with pytest.raises(DataError, match="trades A, and the frame has A-B and A-C; say which"):
+        cq.backtest(two, of("A"), **FREE)
+
+
+def test_trials_of_a_sweep_over_a_frame_trade_their_own_symbols_only():
+    kind = KINDS["crossover"]
+    strategy = Strategy(of("A-B"), kind.generate_signals, kind.size_positions)
+    bars = pl.concat([MANY, makers.hourly("E-F", [9.0, 8.0, 9.0, 5.0])])
+    swept = cq.sweep(bars, strategy, {"symbols": ["A-B", "E-F"]}, **FREE)
+    for trial in swept.trials.iter_rows(named=True):
+        alone = cq.backtest(bars.filter(symbol=trial["symbols"]), of(trial["symbols"]), **FREE)
+        assert trial["total_return"] == alone.metrics["total_return"]
+
+
 def test_a_configuration_is_a_strategy():
     """And is not passed over for a column `target`."""
     strategy = crossover(fast=1, slow=2)
