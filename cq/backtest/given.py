@@ -209,12 +209,20 @@ class Given:
         return self.ordered.rows.lazy()
 
     def parts(self) -> list[Part]:
-        """The rows of each symbol with their targets, once found to hold some."""
+        """The rows of each symbol with their targets, once found to hold some.
+
+        A gate is trained on the way, as over a lake.
+        """
         there = self.ordered.rows.columns
         columns = [name for name in read_by(self.strategy) if name in there]
         columns += needed(self.strategy, self.settings)
         self._check_opens()
         try:
+            if self.strategy.config.gate is not None:
+                from cq.backtest.gating import with_gate  # few strategies have one
+
+                rows, start = self.ordered.rows, self.period.start
+                self.strategy = with_gate(self.strategy, rows, self.say, start)
             parts = parts_of(self.ordered, self.ordered.names, self.strategy, columns)
         except pl.exceptions.ColumnNotFoundError as error:
             asked = re.search(r'"(\w+)"', str(error))

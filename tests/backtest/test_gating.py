@@ -8,6 +8,7 @@ import pytest
 from gated_strategy import TEXT
 from polars.testing import assert_frame_equal
 
+import cq
 from cq import backtest, signals
 from cq.backtest.gating import with_gate
 from cq.cli.main import run
@@ -118,6 +119,17 @@ def test_a_run_that_starts_later_has_the_models_of_the_whole(result, project):
     assert later.config["gate"][0]["since"] <= iso(start)
     for one in later.config["gate"]:
         assert {**one, "digest": ""} == {**known[one["since"]], "digest": ""}  # features settled
+
+
+def test_a_gate_over_a_frame_is_trained_as_over_the_lake_that_it_came_from(result, project):
+    bars = Lake(project / "lake").bars(["BTC-USDT", "ETH-USDT"], "1h")
+    framed = cq.backtest(bars, load(project / "gated.yaml"))
+    assert framed.config["gate"] == result.config["gate"]
+    assert framed.trades.equals(result.trades)
+    assert framed.equity.equals(result.equity)
+    start = (result.equity["ts"].min() + 9_000 * HOUR) // HOUR * HOUR
+    later = cq.backtest(bars, load(project / "gated.yaml"), start=start)
+    assert 0 < len(later.config["gate"]) < len(framed.config["gate"])
 
 
 def test_a_gate_has_its_history_in_each_fold_of_a_walk(project, monkeypatch, capsys):
