@@ -1,4 +1,5 @@
 import math
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,26 @@ def test_a_market_is_told_in_a_line():
     assert found["sharpe"] == pytest.approx(r.mean() / r.std(ddof=1) * math.sqrt(8760))
     assert found["max_drawdown"] == pytest.approx(-0.1)
     assert (found["worst"], found["best"]) == pytest.approx((-0.1, 0.1))
+
+
+def test_a_market_that_seldom_trades_is_as_risky_as_its_filled_bars_say():
+    """What is annualised is the time that went by, not the bars that there are."""
+    closes = [100.0, 110.0, 110.0, 110.0, 99.0, 99.0, 108.9, 100.0]
+    filled = hourly("A-B", closes)
+    seldom = filled.filter(pl.Series([True, True, False, False, True, False, True, True]))
+    found, expected = (summary(one.lazy(), "1h").row(0, named=True) for one in (seldom, filled))
+    assert (found.pop("bars"), expected.pop("bars")) == (5, 8)
+    assert found.pop("symbol") == expected.pop("symbol")
+    assert found == pytest.approx(expected)
+
+
+def test_months_have_no_length_and_none_is_missing_for_it():
+    ts = [datetime(2023, month, 1) for month in range(1, 13)]
+    closes = [100.0 + month % 3 for month in range(12)]
+    bars = hourly("A-B", closes).with_columns(pl.Series("ts", ts).dt.epoch("ns"))
+    r = np.diff(closes) / closes[:-1]
+    found = summary(bars.lazy(), "1M").row(0, named=True)
+    assert found["volatility"] == pytest.approx(r.std(ddof=1) * math.sqrt(12))
 
 
 def test_symbols_in_any_order_do_not_meet():
