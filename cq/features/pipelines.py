@@ -22,7 +22,10 @@ from cq.utils.time import interval_ns
 
 OWN: Final = ("use", "of", "output", "interval")
 """Keys of a feature that are none of its parameters."""
-KEYS: Final = ("ts", "symbol", "exchange", *BARS)
+TIME: Final = "time"
+"""What `ts` is called where people read it: a column that every frame may be shown with."""
+TEXTS: Final = ("symbol", "exchange")
+KEYS: Final = ("ts", *TEXTS, *BARS)
 DECIDED: Final = (
     *("label", "label_end_ts", "signal", "signal_before_gate", "target", "weight", "act"),
 )
@@ -212,7 +215,7 @@ def _check_columns(columns: Iterable[str], known: set[str]) -> None:
                 f"{column} is a column that decisions and labels are written to; choose another "
                 "name, which is not order_… either"
             )
-        if column in KEYS or column in known:
+        if column in (*KEYS, TIME) or column in known:
             raise UsageError(
                 f"{column} is a column already, of the bars or of a feature above; choose "
                 "another name"
@@ -237,8 +240,10 @@ def _sources(one: Feature, of: Any, known: set[str], coarse: str | None) -> dict
             raise UsageError(f"of {told}; {one.name} takes {', '.join(one.inputs) or 'none'}")
         sources |= of
     _check_compared(one, sources, of or {})
-    there = set(BUCKET_COLUMNS) if coarse else {*KEYS, *known}
+    there = BUCKET_COLUMNS if coarse else (*KEYS, *known)
     for column in sources.values():
+        if column in TEXTS and one.is_shipped:
+            raise UsageError(f"of {column!r} is a text; {one.name} takes numbers, such as close")
         if column not in there:
             raise UsageError(f"of {column!r} is no column yet; {among(str(column), sorted(there))}")
     return sources

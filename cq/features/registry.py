@@ -48,8 +48,8 @@ class Feature:
 
     @property
     def is_shipped(self) -> bool:
-        """Whether it is one of cq's."""
-        return self.make.__module__ == __name__
+        """Whether it is one of cq's, an indicator or one of those here."""
+        return self.make.__module__.startswith("cq.")
 
     def source(self, given: str) -> str:
         """The column that an input is taken from where nothing else is said."""

@@ -208,6 +208,7 @@ def test_a_parameter_that_cannot_be_is_named_and_ends_in_no_traceback(value):
         ({"weight": {"use": "rsi"}}, "weight: weight is a column that decisions"),
         ({"act": {"use": "rsi"}}, "act: act is a column that decisions"),
         ({"order_limit": {"use": "rsi"}}, "order_limit: order_limit is a column that decisions"),
+        ({"time": {"use": "hour"}}, "time: time is a column already"),
         (
             {"trend_macd": {"use": "sma"}, "trend": {"use": "macd"}},
             "trend: trend_macd is a column already",
@@ -218,6 +219,12 @@ def test_a_parameter_that_cannot_be_is_named_and_ends_in_no_traceback(value):
         ),
         ({"order": {"use": "macd"}}, "order: order_macd is a column that decisions"),
         ({"a": {"use": "sma", "of": "b"}, "b": {"use": "rsi"}}, "a: of 'b' is no column yet"),
+        (
+            {"a": {"use": "volatility", "of": "symbol"}},
+            "a: of 'symbol' is a text; volatility",
+        ),
+        ({"a": {"use": "sma", "of": {"values": "exchange"}}}, "a: of 'exchange' is a text; sma ta"),
+        ({"a": {"use": "sma", "of": {"values": ["close"]}}}, "a: of .'close'. is no column yet"),
         ({"a": {"use": "direction"}}, "a: direction is a label: it looks ahead"),
         ({"a": {"use": "sma", "interval": "90m"}}, "a: interval 90m is not made of whole bars"),
         ({"a": {"use": "sma", "interval": "4x"}}, "a: '4x' is not an interval"),
