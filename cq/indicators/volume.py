@@ -102,7 +102,11 @@ def ad(high: Column, low: Column, close: Column, volume: Column) -> pl.Expr:
 
 
 @indicator(
-    "volume", "volume", lambda slow, tolerance: slow + forgets(2 / (slow + 1), tolerance / 1e3)
+    "volume",
+    "volume",
+    lambda fast, slow, tolerance: (
+        max(fast, slow) + forgets(2 / (max(fast, slow) + 1), tolerance / 1e3)
+    ),
 )
 def adosc(
     high: Column, low: Column, close: Column, volume: Column, fast: int = 3, slow: int = 10
@@ -110,7 +114,8 @@ def adosc(
     """Chaikin's oscillator: ema(ad, fast) − ema(ad, slow).
 
     Both start from the first value of the accumulation line, as TA-Lib ADOSC; null for slow − 1
-    bars. Does not depend on where the line began. Nulls are passed over. A kernel.
+    bars (fast − 1 where that is more). Does not depend on where the line began. Nulls are passed
+    over. A kernel.
     """
     inputs = [column(high), column(low), column(close), column(volume)]
     return kernel(line_crossing, inputs, whole(fast, "fast"), whole(slow, "slow"))

@@ -229,6 +229,15 @@ def test_the_slower_mean_of_an_adaptive_one_decides_how_long_it_remembers():
     assert REGISTRY["kama"].warmup(10, 30, 2) == REGISTRY["kama"].warmup(10, 2, 30)
 
 
+@pytest.mark.parametrize("spans", [(3, 30), (30, 3)])
+def test_the_slower_mean_of_an_oscillator_decides_how_long_it_remembers(spans):
+    bars, needed = walk(3_000), REGISTRY["adosc"].warmup(*spans)
+    assert needed == REGISTRY["adosc"].warmup(*spans[::-1])
+    made = REGISTRY["adosc"]("high", "low", "close", "volume", *spans).alias("x")
+    short, whole = (frame.select(made)["x"] for frame in (bars.tail(needed), bars))
+    assert short[-1] == pytest.approx(whole[-1], abs=1e-6 * whole.abs().max())
+
+
 @settings(max_examples=5)
 @given(seed=st.integers(0, 99), start=st.integers(1, 150))
 def test_what_looks_at_a_window_has_the_same_bits_wherever_history_starts(seed, start):
