@@ -40,11 +40,8 @@ def drawdowns(curve: pl.DataFrame, value: str = "equity") -> pl.DataFrame:
     negative fraction), `bars` from the peak to the recovery or the end, `bars_to_trough`. Needs a
     column `ts`, in rising order, and values above zero.
     """
-    ts, values = curve["ts"], curve[value]
-    if not ts.is_sorted() or bool((values <= 0).any()) or values.null_count():
-        raise UsageError(f"a curve needs rising ts and {value} above zero on each row")
-    found = falls_of(numbers := values.cast(pl.Float64).to_numpy())
-    recovered = found.end < len(values)
+    ts, found = curve["ts"], falls_of(numbers := _numbers(curve, value))
+    recovered = found.end < numbers.size
     lowest = _lowest(numbers, found)
     return pl.DataFrame(
         {
@@ -80,6 +77,16 @@ def _where(rows: Any, there: Any) -> pl.Series:
 
 
 def max_drawdown(curve: pl.DataFrame, value: str = "equity") -> float:
-    """The deepest fall as a negative fraction; 0 where the curve never fell."""
-    lowest = curve.select((pl.col(value) / pl.col(value).cum_max()).min()).item()
-    return 0.0 if lowest is None else float(lowest) - 1
+    """The deepest fall as a negative fraction, of a curve as `drawdowns` takes it; 0 where the
+    curve never fell."""
+    values = _numbers(curve, value)
+    return float((values / np.maximum.accumulate(values)).min()) - 1 if values.size else 0.0
+
+
+def _numbers(curve: pl.DataFrame, value: str) -> npt.NDArray[np.float64]:
+    """The values of a curve; UsageError where one is none above zero, or time goes back."""
+    values = curve[value].cast(pl.Float64)
+    rising = "ts" in curve.columns and curve["ts"].is_sorted()
+    if not (rising and ((values > 0) & values.is_finite()).fill_null(value=False).all()):
+        raise UsageError(f"a curve needs rising ts and {value} above zero on each row")
+    return values.to_numpy()

@@ -14,15 +14,23 @@ from cq.errors import DataError, UsageError
 Floats = npt.NDArray[np.float64]
 
 
-def wide(bars: pl.LazyFrame, values: str | pl.Expr = "close") -> pl.DataFrame:
-    """`ts` and one column a symbol, oldest first; null where a symbol has no such bar."""
+def wide(bars: pl.LazyFrame | pl.DataFrame, values: str | pl.Expr = "close") -> pl.DataFrame:
+    """`ts` and one column a symbol, oldest first; null where a symbol has no such bar.
+
+    DataError where a symbol has two bars of one moment, such as those of two exchanges.
+    """
     one = pl.col(values) if isinstance(values, str) else values
-    rows = bars.select("ts", "symbol", value=one).collect()
+    rows = bars.lazy().select("ts", "symbol", value=one).collect()
+    if (twice := rows.select("ts", "symbol").is_duplicated()).any():
+        ts, symbol, _ = rows.filter(twice).sort("symbol", "ts").row(0)
+        raise DataError(
+            f"found two bars of {symbol} at {ts}; expected one a moment: take those of one exchange"
+        )
     names = rows["symbol"].unique().sort().to_list()
     return rows.pivot("symbol", on_columns=names, index="ts", values="value").sort("ts")
 
 
-def wide_returns(bars: pl.LazyFrame, *, logarithmic: bool = True) -> pl.DataFrame:
+def wide_returns(bars: pl.LazyFrame | pl.DataFrame, *, logarithmic: bool = True) -> pl.DataFrame:
     """Returns from close to close of bars of several symbols, each a column beside `ts`.
 
     Only moments at which every symbol has a bar count, so that each return spans the same time

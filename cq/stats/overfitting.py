@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,8 @@ def overfitting_of_blocks(
 ) -> Overfitting:
     """The same where of each trial (a column) only the sums of its returns, and of their squares,
     are known in each block (a row) of `length` returns."""
+    if score not in get_args(Score):
+        raise UsageError(f"no score {score!r}; there is {', '.join(get_args(Score))}")
     sums, squares = (np.asarray(one, dtype=np.float64) for one in (sums, squares))
     halves = _halves(sums.shape[0])
     ranks, inside, outside = _ranked(halves, sums, squares, length, score)

@@ -1,3 +1,5 @@
+import math
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -52,7 +54,17 @@ def test_a_curve_of_nothing_has_no_fall():
     assert max_drawdown(curve([])) == 0
 
 
-@pytest.mark.parametrize("values", [[1.0, 0.0], [1.0, None]])
-def test_a_curve_that_makes_no_sense_is_refused(values):
+SENSELESS = [[1.0, 0.0], [1.0, None], [1.0, math.nan, 0.5], [1.0, math.inf, 0.5], [1.0, -5.0]]
+
+
+@pytest.mark.parametrize("told", [drawdowns, max_drawdown])
+@pytest.mark.parametrize("values", SENSELESS)
+def test_a_curve_that_makes_no_sense_is_refused(told, values):
     with pytest.raises(UsageError, match="equity above zero"):
-        drawdowns(curve(values))
+        told(curve(values))
+
+
+@pytest.mark.parametrize("told", [drawdowns, max_drawdown])
+def test_a_curve_that_goes_back_in_time_is_refused(told):
+    with pytest.raises(UsageError, match="a curve needs rising ts"):
+        told(curve([1.0, 2.0, 3.0]).reverse())

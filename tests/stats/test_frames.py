@@ -21,6 +21,18 @@ def test_returns_span_the_same_time_for_every_symbol():
     assert found.rows() == [(2 * HOUR, 1.0, 1.0)]
 
 
+def test_a_frame_that_is_collected_already_is_taken_too():
+    assert wide(BARS).equals(wide(BARS.lazy()))
+    assert wide_returns(BARS).equals(wide_returns(BARS.lazy()))
+
+
+def test_a_symbol_of_two_exchanges_is_refused_in_a_line():
+    both = pl.concat([BARS, BARS.with_columns(exchange=pl.lit("other"))])
+    with pytest.raises(DataError) as refused:
+        wide_returns(both)
+    assert str(refused.value).startswith("found two bars of A-X at 0; expected one a moment")
+
+
 def test_what_cannot_make_a_matrix_is_said():
     with pytest.raises(DataError, match="0 rows have a return of each of A-X"):
         matrix_of(pl.DataFrame({"ts": [1], "A-X": [None]}, schema_overrides={"A-X": pl.Float64}))

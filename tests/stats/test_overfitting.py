@@ -87,3 +87,8 @@ def test_trials_that_never_move_take_part():
 def test_what_cannot_be_split_is_refused(shape, blocks):
     with pytest.raises(UsageError):
         backtest_overfitting(np.zeros(shape), blocks=blocks)
+
+
+def test_a_score_that_nobody_knows_is_refused():
+    with pytest.raises(UsageError, match="no score 'sortino'; there is sharpe, mean"):
+        backtest_overfitting(np.ones((64, 3)), score="sortino")
