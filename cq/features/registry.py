@@ -16,6 +16,7 @@ import polars as pl
 from cq.errors import UsageError
 from cq.indicators import log_returns
 from cq.indicators.arguments import kinds_of
+from cq.indicators.columns import nanoseconds
 from cq.indicators.registry import REGISTRY, Indicator, whole
 from cq.indicators.windows import deviation
 from cq.utils.names import among
@@ -172,25 +173,25 @@ def volatility(values: pl.Expr, window: int = 24) -> pl.Expr:
 @feature()
 def hour_sine(ts: pl.Expr) -> pl.Expr:
     """The hour of the day (UTC) on a circle: sine."""
-    return (ts % DAY / DAY * math.tau).sin()
+    return (nanoseconds(ts) % DAY / DAY * math.tau).sin()
 
 
 @feature()
 def hour_cosine(ts: pl.Expr) -> pl.Expr:
     """The hour of the day (UTC) on a circle: cosine."""
-    return (ts % DAY / DAY * math.tau).cos()
+    return (nanoseconds(ts) % DAY / DAY * math.tau).cos()
 
 
 @feature()
 def weekday(ts: pl.Expr) -> pl.Expr:
     """The day of the week (UTC): 1 is Monday."""
-    return (ts // DAY + 3) % 7 + 1
+    return (nanoseconds(ts) // DAY + 3) % 7 + 1
 
 
 @feature()
 def hour(ts: pl.Expr) -> pl.Expr:
     """The hour of the day (UTC), 0 to 23."""
-    return ts % DAY // HOUR
+    return nanoseconds(ts) % DAY // HOUR
 
 
 @feature(across=True)

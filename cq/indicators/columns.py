@@ -26,6 +26,12 @@ def column(one: Column) -> pl.Expr:
     return (pl.col(one) if isinstance(one, str) else one).cast(pl.Float64)
 
 
+def nanoseconds(ts: Column = "ts") -> pl.Expr:
+    """Moments as whole nanoseconds since 1970 (UTC), which `ts` counts, or holds as datetimes."""
+    moments = pl.col(ts) if isinstance(ts, str) else ts
+    return moments.cast(pl.Datetime("ns")).to_physical()
+
+
 _ONE_MARKET: ContextVar[bool] = ContextVar("one_market", default=False)
 
 

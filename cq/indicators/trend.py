@@ -10,7 +10,7 @@ import polars as pl
 from cq.errors import UsageError
 from cq.indicators.above import above
 from cq.indicators.arrays import batch, batch_of_marks
-from cq.indicators.columns import Column, column
+from cq.indicators.columns import Column, column, nanoseconds
 from cq.indicators.kernels import chained, kernel, weighted
 from cq.indicators.registry import forgets, indicator, whole
 from cq.indicators.smoothing import Seed, average, wilder
@@ -37,8 +37,8 @@ def sma(values: Column, window: int | str = 20) -> pl.Expr:
 
 def within(x: pl.Expr, span: str) -> pl.Expr:
     """The mean over a span of time; null until all of it lies behind the first bar."""
-    ts, length = pl.col("ts"), interval_ns(span)
-    average = x.rolling_mean_by("ts", window_size=f"{length}i")
+    ts, length = nanoseconds(), interval_ns(span)
+    average = x.rolling_mean_by(ts, window_size=f"{length}i")
     return pl.when(ts - ts.cum_min() >= length).then(average)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from cq.indicators.columns import Column, column
+from cq.indicators.columns import Column, column, nanoseconds
 from cq.indicators.kernels import kernel, line_crossing, running_mean
 from cq.indicators.registry import FOREVER, forgets, indicator, whole
 from cq.indicators.smoothing import average, change, quotient
@@ -31,7 +31,7 @@ def vwap(high: Column, low: Column, close: Column, volume: Column, session: str 
     Σ t v / Σ v, t = (high + low + close) / 3. Null before the first trade of a session and where
     an input is. A kernel adds up. Sessions are whole multiples of their length since the epoch.
     """
-    number = pl.col("ts") // interval_ns(session)
+    number = nanoseconds() // interval_ns(session)
     begins = (number != number.shift(1)).fill_null(True)
     return _running(high, low, close, volume, begins)
 
@@ -45,7 +45,7 @@ def anchored_vwap(
     Σ t v / Σ v, t = (high + low + close) / 3. By default since the first bar, as TA-Lib VWAP. Null
     before, until something was traded, and where an input is. A kernel adds up.
     """
-    after = pl.col("ts") >= anchor
+    after = nanoseconds() >= anchor
     begins = after & ~after.shift(1, fill_value=False)
     return _running(high, low, close, volume, begins)
 
@@ -69,8 +69,8 @@ def rolling_vwap(
         inputs = [column(high), column(low), column(close), v]
         return windowed(traded_means, inputs, whole(window))
     money = _typical(high, low, close) * v
-    ts, length = pl.col("ts"), interval_ns(window)
-    above, below = (one.rolling_sum_by("ts", window_size=f"{length}i") for one in (money, v))
+    ts, length = nanoseconds(), interval_ns(window)
+    above, below = (one.rolling_sum_by(ts, window_size=f"{length}i") for one in (money, v))
     return pl.when(ts - ts.cum_min() >= length).then(quotient(above, below, None))
 
 

@@ -236,3 +236,12 @@ def test_a_parameter_that_cannot_be_is_named_and_ends_in_no_traceback(value):
 def test_a_mistake_is_one_line_that_names_the_feature(specs, said):
     with pytest.raises(UsageError, match=rf"features\.{said}"):
         Pipeline.of(specs, "1h")
+
+
+def test_hours_and_weekdays_are_told_of_datetimes_too():
+    names = ("hour", "weekday", "hour_sine", "hour_cosine")
+    pipeline = Pipeline.of(dict(zip(names, names, strict=True)), "1h")
+    bars = hourly("A-B", [1.0] * 50)
+    told = pipeline.apply(bars.lazy()).select(names).collect()
+    moments = bars.lazy().with_columns(pl.from_epoch("ts", "ns").dt.cast_time_unit("us"))
+    assert pipeline.apply(moments).select(names).collect().equals(told)

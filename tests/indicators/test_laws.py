@@ -225,6 +225,28 @@ def test_a_column_of_any_kind_of_number_means_the_same(kind):
     assert_frame_equal(found, bars.select(**EVERY), check_exact=kind != pl.Float32)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [pl.Datetime("ns"), pl.Datetime("us", "UTC"), pl.Datetime("ms", "America/Sao_Paulo")],
+    ids=str,
+)
+def test_moments_as_datetimes_mean_the_same_as_nanoseconds(kind):
+    bars, anchor = walk(200), int(walk(200)["ts"][50])
+    prices = ("high", "low", "close", "volume")
+    timed = EVERY | {
+        "span": REGISTRY["sma"]("close", "9h"),
+        "traded": REGISTRY["rolling_vwap"](*prices, "9h"),
+        "anchored": REGISTRY["anchored_vwap"](*prices, anchor),
+    }
+    moments = pl.from_epoch("ts", "ns").dt.replace_time_zone("UTC")
+    zone = moments.dt.convert_time_zone(kind.time_zone or "UTC").dt.cast_time_unit(kind.time_unit)
+    shown = bars.with_columns(zone if kind.time_zone else zone.dt.replace_time_zone(None))
+    assert shown.schema["ts"] == kind
+    expected = bars.select(**timed)
+    assert expected["anchored"].null_count() == 50
+    assert_frame_equal(shown.select(**timed), expected, check_exact=True)
+
+
 def test_the_slower_mean_of_an_adaptive_one_decides_how_long_it_remembers():
     assert REGISTRY["kama"].warmup(10, 30, 2) == REGISTRY["kama"].warmup(10, 2, 30)
 
