@@ -42,7 +42,7 @@ def answered(
     view = f"raw.{asked.view}" if asked.view in DATASETS else asked.view
     if asked.dataset is None:
         lake.scan(view)
-    cursor = lake.views.cursor()
+    cursor = lake.views.cursor(f"{view} {asked.where}")
     try:
         with still(lake.root):
             relation = cursor.sql(f"from {'.'.join(quoted(one) for one in view.split('.'))}")

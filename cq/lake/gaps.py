@@ -55,7 +55,7 @@ def gaps(
         f"select {', '.join(COLUMNS)} from gaps where {' and '.join(text for text, _ in wanted)} "
         "order by exchange, symbol, interval, ts"
     )
-    cursor = catalog.cursor()
+    cursor = catalog.cursor(query)
     if now_ns is not None:
         cursor.execute("set variable now_ns = ?", [now_ns])
     try:

@@ -72,6 +72,8 @@ class Inspection:
     """The bars of a lake, passed over once, and what each check has to look at."""
 
     lake: Lake
+    asked: str
+    """The names of the views that are asked for."""
     everything: duckdb.DuckDBPyConnection
     variables: Mapping[str, Any]
     folder: str
@@ -103,7 +105,7 @@ class Inspection:
         connection.execute("set timezone='UTC'")
         connection.execute(f"set {NO_LOOPS}")
         connection.execute("set preserve_insertion_order=false")
-        for statement in self.lake.views.statements():
+        for statement in self.lake.views.statements(self.asked):
             connection.execute(statement)
         _set(connection, self.variables)
         seen = [one.seen for one in self.spans.values() if one.bars <= self.few]
@@ -133,7 +135,8 @@ def inspection(
     Where these read no rows, nothing does.
     """
     suspicions = [one for view in views if (one := Suspicion.of(view))]
-    everything = lake.views.cursor()
+    asked = " ".join([*(view.name for view in views), "gaps", "stg_spells"])
+    everything = lake.views.cursor(asked)
     before = everything.execute("select current_setting('memory_limit')").fetchall()[0][0]
     with tempfile.TemporaryDirectory(prefix="cq-quality-") as folder:
         everything.execute("set memory_limit = ?", [MEMORY])
@@ -145,7 +148,7 @@ def inspection(
             _hold_gaps(lake, everything, views, None if symbols or since is not None else blocks)
         bars = sum(int(one.facts["bars"].sum()) for one in blocks)
         few = int(bars * FEW) if bars >= small else -1
-        found = Inspection(lake, everything, variables, folder, spans, blocks, few)
+        found = Inspection(lake, asked, everything, variables, folder, spans, blocks, few)
         try:
             yield found
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,10 +88,16 @@ def _of_kinds(project_sql: Path, kinds: Iterable[str]) -> list[View]:
     return list(found.values())
 
 
-def in_order(files: Iterable[View]) -> list[View]:
+def named_in(files: Sequence[View]) -> dict[str, set[str]]:
+    """For each file the others that it may build on: those whose names stand in it."""
+    names = {one.name.lower(): one.name for one in files}
+    found = {one.name: set(re.findall(r"\w+", one.text.lower())) & names.keys() for one in files}
+    return {name: {names[one] for one in others} for name, others in found.items()}
+
+
+def in_order(files: Sequence[View]) -> list[View]:
     """Those that others name before those others."""
-    by_name = {one.name: one for one in files}
-    named = {one.name: set(re.findall(r"\w+", one.text)) & by_name.keys() for one in files}
+    by_name, named = {one.name: one for one in files}, named_in(files)
     done: dict[str, View] = {}
 
     def add(name: str, above: frozenset[str]) -> None:

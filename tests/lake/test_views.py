@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from cq.errors import CatalogUnwritable, ConfigError, UsageError
@@ -116,8 +117,31 @@ def test_a_copy_of_an_older_version_gives_way_until_it_is_changed(tmp_path):
 def test_a_sql_file_that_does_not_work_is_named(tmp_path, content, problem):
     (tmp_path / "sql/checks").mkdir(parents=True)
     (tmp_path / "sql/checks/x.sql").write_text(content)
-    with pytest.raises(ConfigError, match=rf"sql/checks/x\.sql: .*{problem}"):
-        Lake(tmp_path / "lake").sql("select 1")
+    for doing in (lambda lake: lake.sql("from X"), Lake.refresh_catalog):
+        with pytest.raises(ConfigError, match=rf"sql/checks/x\.sql: .*{problem}"):
+            doing(Lake(tmp_path / "lake"))
+
+
+def test_a_file_that_does_not_work_keeps_nobody_from_asking_for_others(tmp_path, bars):
+    (tmp_path / "sql/checks").mkdir(parents=True)
+    (tmp_path / "sql/checks/x.sql").write_text("-- One row.\ncreate or replace view x as selec 1")
+    lake = Lake(tmp_path / "lake")
+    lake.write("ohlcv", bars(3), source="test", now_ns=1)
+    assert lake.sql("select count(*) from BARS").item() == 3
+    assert lake.scan("bars").select(pl.len()).collect().item() == 3
+
+
+def test_a_question_may_put_names_together_or_ask_which_views_there_are(tmp_path):
+    for query in ("from query_table('la' || 'test')", "from query('from ' || 'bars_' || '1h')"):
+        lake = Lake(tmp_path / "lake")
+        lake.sql("select 1")
+        assert lake.sql(query).is_empty()
+    for query in ("show tables", "from duckdb_views()", "from information_schema.tables"):
+        lake = Lake(tmp_path / "lake")
+        lake.sql("select count(*) from bars")
+        assert "latest" in str(lake.sql(query).rows())
+    with pytest.raises(UsageError, match="bars_1h"):
+        Lake(tmp_path / "lake").sql("from bars_1hh")
 
 
 def test_a_severity_nobody_knows_is_named(tmp_path):
@@ -239,7 +263,7 @@ def test_a_macro_that_makes_something_else_or_says_nothing_is_named(tmp_path):
     folder.mkdir(parents=True)
     (folder / "x.sql").write_text("-- One.\ncreate or replace macro y(a) as a;")
     with pytest.raises(ConfigError, match=r"macros/x\.sql: makes no macro called x"):
-        Lake(tmp_path / "lake").sql("select 1")
+        Lake(tmp_path / "lake").sql("select x(1)")
     (folder / "x.sql").write_text("create or replace macro x(a) as a;")
     with pytest.raises(ConfigError, match="has to open with a comment that says what it gives"):
         Lake(tmp_path / "lake").sql("select 1")
