@@ -73,7 +73,7 @@ class Lake:
     def write(
         self,
         dataset: str,
-        rows: pl.DataFrame,
+        rows: pl.DataFrame | pl.LazyFrame,
         *,
         source: str,
         now_ns: int,
@@ -89,12 +89,12 @@ class Lake:
         target, rejects = self._target(dataset), self._target("rejected")
         self.prepare()
         origin = Origin.of(source, now_ns, asked)
-        return write(target, rejects, rows, origin=origin, wait_s=wait_s)
+        return write(target, rejects, rows.lazy().collect(), origin=origin, wait_s=wait_s)
 
     def replace(
         self,
         dataset: str,
-        rows: pl.DataFrame,
+        rows: pl.DataFrame | pl.LazyFrame,
         *,
         source: str,
         now_ns: int,
@@ -113,7 +113,7 @@ class Lake:
         target, rejects = self._target(dataset), self._target("rejected")
         self.prepare()
         origin = Origin.of(source, now_ns, asked)
-        return replace(target, rejects, rows, origin=origin, wait_s=wait_s)
+        return replace(target, rejects, rows.lazy().collect(), origin=origin, wait_s=wait_s)
 
     @property
     def exists(self) -> bool:
@@ -239,6 +239,8 @@ class Lake:
     ) -> list[Series]:
         """The stored bars that `bars` of the same arguments is made from."""
         interval_ns(interval)
+        if symbols is None:
+            raise UsageError("symbols is None; expected one such as 'BTC-BRL', or a list of them")
         names = sorted({symbols} if isinstance(symbols, str) else set(symbols))
         return [series_of(self._known(name), name, interval, exchange, self.root) for name in names]
 

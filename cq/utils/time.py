@@ -30,7 +30,8 @@ def interval_ns(interval: str) -> int:
     """
     if interval == _MONTH:
         return YEAR // 12
-    found = re.fullmatch(r"([1-9]\d{0,3})([mhdw])", interval)
+    is_text = isinstance(interval, str)  # of a frame's or a caller's, whatever it is
+    found = re.fullmatch(r"([1-9]\d{0,3})([mhdw])", interval) if is_text else None
     if not found:
         raise UsageError(
             f"{interval!r} is not an interval; expected a number and m, h, d or w "

@@ -363,3 +363,16 @@ def test_what_belongs_to_a_lake_lies_beside_the_link_that_names_it(tmp_path, bar
     assert not real.catalog.exists()
     assert lake.root == real.root  # and with it locks and what is known of files
     assert Lake(project / "../project/lake").catalog == lake.catalog
+
+
+def test_what_names_no_symbol_is_refused_in_a_line(lake, bars):
+    put(lake, bars(3))
+    with pytest.raises(UsageError, match="symbols is None; expected one such as 'BTC-BRL'"):
+        lake.bars(None, "1h")
+
+
+def test_rows_may_come_in_a_lazy_frame(lake, bars):
+    rows = bars(3).lazy()
+    landed = lake.write("ohlcv", rows, source="test", now_ns=0)
+    again = lake.replace("ohlcv", rows, source="test", now_ns=0)
+    assert (landed.landed, again.already_there) == (3, 3)

@@ -32,7 +32,7 @@ def test_an_interval_has_its_length(interval, length):
     assert interval_ns(interval) == length
 
 
-@pytest.mark.parametrize("text", ["", "h", "0m", "1x", "1 h", "-1h", "1H", "2M"])
+@pytest.mark.parametrize("text", ["", "h", "0m", "1x", "1 h", "-1h", "1H", "2M", 60, None])
 def test_what_is_no_interval_is_refused_with_examples(text):
     with pytest.raises(UsageError, match="expected a number and m, h, d or w"):
         interval_ns(text)
