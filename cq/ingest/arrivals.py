@@ -113,9 +113,12 @@ class Arrivals:
     def ended(self, at_ns: int) -> Iterator[Batch]:
         """What waits for trades that never came, when nothing more comes.
 
-        A hole at the end that one trade alone lies behind may be a mangled id: it is let go.
+        A hole at the end that one trade alone lies behind may be a mangled id: it is let go. So is
+        what never had a neighbour to begin with.
         """
         for symbol, one in sorted(self.sequences.items()):
+            if one.last is None:
+                yield self.take([Fill(at_ns, symbol, 1, 0, TRADES.empty(), newest=0)])
             if one.hole() is not None and (sure := one.newest_confirmed()) is not None:
                 yield self.take([Fill(at_ns, symbol, sure, sure, TRADES.empty(), newest=sure)])
             while (hole := one.hole()) is not None:
@@ -168,7 +171,7 @@ class Arrivals:
     def _fill(self, gathered: _Gathered, fill: Fill) -> None:
         one = self._sequence(fill.symbol)
         if one.last is None:
-            one.last = fill.first_id - 1
+            self._in_order(gathered, one.begin(fill.first_id - 1), fill.symbol)
         rows = rows_of(fill.trades)
         known = one.known(rows)
         one.duplicates -= known
@@ -186,7 +189,7 @@ class Arrivals:
             gathered.corrupt += wrong
             reason = f"ids above {fill.newest}, which neither the exchange nor another id confirms"
             log.event("feed", "corrupt", level="WARNING", symbol=fill.symbol, reason=reason)
-        if one.last >= fill.last_id:
+        if one.last is not None and one.last >= fill.last_id:
             known_ns: int = fill.trades["ts"].max() or 0  # type: ignore[assignment]
             self._seen(gathered, fill.symbol, max(fill.seen_ns, known_ns))
 
@@ -211,7 +214,7 @@ class Arrivals:
             one = self.sequences[symbol]
             duplicates += one.duplicates
             one.duplicates = 0
-            (self.gapped.add if len(one) else self.gapped.discard)(symbol)
+            (self.gapped.discard if one.hole() is None else self.gapped.add)(symbol)
         trades, books = self._nothing
         return Batch(
             frame_of(gathered.trades, self.reader.name) if gathered.trades else trades,

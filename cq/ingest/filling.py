@@ -89,7 +89,9 @@ class Asking:
                 self._seeds = dict.fromkeys(self.symbols, now_s + SEED_AFTER_S)
         for symbol, live in self.core.heard.items():
             if live and symbol in self._look_s:
-                self._look_s[symbol] = now_s + quiet_s
+                begun = self.core.sequences[symbol].last is not None
+                soon_s = min(self._look_s[symbol], now_s + self.stream.reorder_ms / 1000)
+                self._look_s[symbol] = now_s + quiet_s if begun else soon_s
 
     def doubt(self) -> None:
         """A subscription was refused, and nobody said which: ask after all that brought nothing."""
@@ -185,7 +187,7 @@ class Asking:
         """REST knows trades of a market that the socket has not brought: it has gone silent."""
         one = self.core.sequences.get(fill.symbol)
         self._look_s[fill.symbol] = 0.0
-        if one is None or one.last is None or one.last < fill.last_id:
+        if one is None or one.newest < fill.last_id:
             self.silent.append(fill.symbol)
 
     def _failed(

@@ -48,10 +48,10 @@ class LiveFeed:
     """Streams `channels` of `symbols`, whatever the sockets do.
 
     `after` is the last trade id that is had already, by symbol: what came since is fetched. Without
-    one, a market begins at the first trade that the socket brings (or, where none comes for a
-    while, after the newest one there is). `on_arrivals` is given everything that decides about the
-    outcome, in its order, before the batches that follow from it: a recording. `gather_s` trades
-    delay for work: arrivals of so many seconds make one batch.
+    one, a market begins at the first trade that the socket brings and another one or REST confirms
+    (or, where none comes for a while, after the newest one there is). `on_arrivals` is given
+    everything that decides about the outcome, in its order, before the batches that follow from it:
+    a recording. `gather_s` trades delay for work: arrivals of so many seconds make one batch.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -10,14 +11,18 @@ from cq.exchanges.feed import TRADE, Hole, Rows
 
 NONE: Rows = np.empty(0, TRADE)
 
+NEAR: Final = 100
+"""Trades that overtake each other lie closer than this; what lies farther off is mangled."""
+
 
 @dataclass
 class Sequence:
     """Hands trades on in order of their ids; what comes too early waits for what is before it.
 
-    `last` is the id handed on last. Without one the sequence begins at the first id it is given.
-    Of two trades with one id the first to arrive counts, so the outcome depends on the order of
-    arrival alone, not on how arrivals were cut into pieces.
+    `last` is the id handed on last. Without one the sequence begins when two ids in a row have
+    come, or where `begin` says, with what lies shortly before: one alone may be mangled, and beside
+    it all that is real would be old, or millions missing. Of two trades with one id the first to
+    arrive counts: the outcome depends on the order of arrival, not on how it was cut into pieces.
     """
 
     symbol: str
@@ -37,6 +42,11 @@ class Sequence:
             return None
         return Hole(self.symbol, self.last + 1, self._lowest - 1)
 
+    @property
+    def newest(self) -> int:
+        """The highest id that was handed on or waits; 0 without one."""
+        return max([self.last or 0, *(int(part["id"].max()) for part in self._waiting)])
+
     def newest_within(self, last_id: int) -> int:
         """The highest id up to `last_id` that waits, or that is missing before the first one."""
         ids = np.concatenate([part["id"] for part in self._waiting])
@@ -49,7 +59,9 @@ class Sequence:
             return NONE
         ids = rows["id"]
         if self.last is None:
-            self.last = int(ids[0]) - 1
+            self._keep(np.concatenate([*self._waiting, rows]))
+            first = _begins(self._waiting[0]["id"])
+            return NONE if first is None else self._from(first)
         if not self._waiting and ids[0] == self.last + 1 and _dense(ids):
             self.last = int(ids[-1])
             return rows
@@ -62,6 +74,22 @@ class Sequence:
         self._waiting.append(fresh)
         self._held += len(fresh)
         return self._in_order() if self._lowest == self.last + 1 else NONE
+
+    def begin(self, last: int) -> Rows:
+        """Begin after the id `last`, which REST vouches for, or with what waits shortly before."""
+        ids = np.concatenate([NONE, *self._waiting])["id"]
+        near = ids[(ids <= last) & (ids > last - NEAR)]
+        return self._from(int(near.min()) if len(near) else last + 1)
+
+    def _from(self, first: int) -> Rows:
+        self.last = first - 1
+        if not self._waiting:
+            return NONE
+        rows = np.concatenate(self._waiting)
+        fresh = rows[rows["id"] >= first]
+        self.duplicates += len(rows) - len(fresh)
+        self._keep(fresh)
+        return self._in_order() if self._lowest == first else NONE
 
     def known(self, rows: Rows) -> int:
         """How many of `rows` are here already, handed on or waiting."""
@@ -124,6 +152,17 @@ class Sequence:
         self._waiting = [rows] if len(rows) else []
         self._held = len(rows)
         self._lowest = int(rows["id"].min()) if len(rows) else 0
+
+
+def _begins(ids: np.ndarray) -> int | None:
+    """The lowest id near the first ones, in their order of arrival, that are neighbours."""
+    known, came = np.unique(ids, return_index=True)
+    beside = np.diff(known) == 1
+    if not beside.any():
+        return None
+    both = np.maximum(came[:-1], came[1:])[beside].min()
+    early = ids[: both + 1]
+    return int(early[early > ids[both] - NEAR].min())
 
 
 def _dense(ids: np.ndarray) -> bool:

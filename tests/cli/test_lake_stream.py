@@ -330,25 +330,23 @@ def test_a_damaged_recording_lands_what_is_good_and_ends_with_3(tmp_path, monkey
     header = {"cq": "recording", "version": 1, "exchange": "mercadobitcoin", "symbols": ["BTC-BRL"]}
     second, at = 1_790_000_040, 1_790_000_040 * 10**9
     for name, tid in (("a", 1), ("b", 7)):
-        trade = {"tid": tid, "date": second, "type": "buy", "price": 5, "amount": 1}
-        frame = {"type": "trade", "id": "BRLBTC", "ts": at, "data": trade}
-        good = {"at": at, "session": "s", "frame": json.dumps(frame)}
-        lines = (
-            header | {"run": name, "began": at, "part": 0},
-            good,
-            {"at": at},
-        )
+        lines = [header | {"run": name, "began": at, "part": 0}]
+        for one in (tid, tid + 1):
+            trade = {"tid": one, "date": second, "type": "buy", "price": 5, "amount": 1}
+            frame = {"type": "trade", "id": "BRLBTC", "ts": at, "data": trade}
+            lines.append({"at": at, "session": "s", "frame": json.dumps(frame)})
+        lines.append({"at": at})
         text = "".join(json.dumps(one) + "\n" for one in lines)
         Path(f"{name}.jsonl.gz").write_bytes(gzip.compress(text.encode()))
     capsys.readouterr()
     assert run(["lake", "replay", "a.jsonl.gz"]) == 3
     out, err = capsys.readouterr()
-    assert "in the lake: 1 trades" in out
-    assert "cq: a.jsonl.gz: has a damaged line 3 (lacks 'session'); what came before is" in err
+    assert "in the lake: 2 trades" in out
+    assert "cq: a.jsonl.gz: has a damaged line 4 (lacks 'session'); what came before is" in err
     assert "`cq lake ingest BTC-BRL --dataset trades --since 2026-09-21T14:13:00Z`" in err
     assert run(["lake", "replay", "a.jsonl.gz", "b.jsonl.gz", "--json"]) == 3
     said = json.loads(capsys.readouterr().out)
-    assert (said["trades"]["landed"], said["trades"]["already_there"]) == (1, 1)
+    assert (said["trades"]["landed"], said["trades"]["already_there"]) == (2, 2)
     assert said["error"] == "2 of 2 files could not be read to their end"
     assert [one.partition(":")[0] for one in said["unread"]] == ["a.jsonl.gz", "b.jsonl.gz"]
 

@@ -90,7 +90,10 @@ def test_an_error_of_the_callback_ends_the_stream():
     def broken(event):
         raise KeyError(event["trade_id"])
 
-    with StreamServer(sending(trade_frame(1))) as server, pytest.raises(KeyError, match="1"):
+    with (
+        StreamServer(sending(trade_frame(1), trade_frame(2))) as server,
+        pytest.raises(KeyError, match="1"),
+    ):
         stream_trades(["BTC-BRL"], broken, Event(), ingestion=server.ingestion())
 
 

@@ -200,6 +200,26 @@ def test_an_id_that_cannot_be_costs_nothing_but_itself(monkeypatch):
     assert not any(one.lost for one in batches)
 
 
+@pytest.mark.parametrize("mangled", [3, 900_000_000])
+def test_a_mangled_id_that_comes_first_costs_nothing_but_itself(monkeypatch, mangled):
+    monkeypatch.setattr("cq.ingest.filling.PAUSE_S", 0.01)
+    market = Market({"BTC-BRL": 40_003})
+    frames = [trade_frame(one) for one in (mangled, 40_001, 40_002, 40_003)]
+    with StreamServer(sending(*frames)) as server:
+        batches = streamed(server, market, upto(40_003), reorder_ms=5000)
+    assert ids(batches) == [40_001, 40_002, 40_003]
+
+
+def test_a_first_trade_without_a_neighbour_is_held_against_rest_soon():
+    market = Market({"BTC-BRL": 40_001}, now_ns=lambda: BEGIN * SECOND)
+    market.newest_trades = lambda symbol: lake_rows([40_000, 40_001])
+    with StreamServer(sending(trade_frame(40_001))) as server:
+        batches = streamed(server, market, upto(40_001), quiet_seconds=60)
+        gone = [one for one in server.heard if one["type"] == "unsubscribe"]
+    assert ids(batches) == [40_000, 40_001]
+    assert gone == []
+
+
 @pytest.mark.parametrize(("tid", "told"), [(15, 75), (15, 95), (3, 9_000_003), (39, 89)])
 def test_one_changed_digit_in_an_id_neither_stalls_nor_loses(monkeypatch, tid, told):
     monkeypatch.setattr("cq.ingest.filling.PAUSE_S", 0.01)

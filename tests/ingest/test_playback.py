@@ -158,6 +158,16 @@ def test_a_mangled_id_at_the_end_of_a_recording_is_no_trade(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("mangled", [3, 900_000_000])
+def test_a_mangled_id_at_the_beginning_of_a_recording_is_no_trade(tmp_path, mangled):
+    bad = frame(ROWS.row(0, named=True) | {"trade_id": str(mangled)})
+    one = play(tmp_path / "lake", recorded(tmp_path / "rec", [bad, *frames(ROWS)]))
+    assert_frame_equal(rows_in(one.lake), ROWS)
+    assert one.tally.lost == []
+    alone = play(tmp_path / "other", recorded(tmp_path / "alone", [bad]))
+    assert (rows_in(alone.lake).height, alone.tally.corrupt) == (0, 1)
+
+
 def test_what_the_lake_had_before_is_part_of_a_whole_recording_only(tmp_path):
     first = Fill(T0, "BTC-BRL", 500, 504, ROWS[:5])
     items = [*frames(ROWS[5:10]), first, *frames(ROWS[10:])]

@@ -1,6 +1,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,36 @@ def test_a_trade_that_comes_too_early_waits_for_what_is_before_it():
     assert len(sequence) == 2
     assert added(sequence, [8]) == [8, 9, 10]
     assert sequence.hole() is None
+
+
+@pytest.mark.parametrize("mangled", [9, 900_000_050])
+def test_it_begins_with_two_ids_in_a_row_for_one_alone_may_be_mangled(mangled):
+    sequence = Sequence("BTC-BRL")
+    assert added(sequence, [mangled + 40_000]) == []
+    assert (sequence.last, sequence.hole(), sequence.newest) == (None, None, mangled + 40_000)
+    assert added(sequence, [20_050], [20_051, 20_052]) == [20_050, 20_051, 20_052]
+
+
+def test_what_came_shortly_before_the_first_two_in_a_row_is_part_of_it():
+    sequence = Sequence("BTC-BRL")
+    assert added(sequence, [5_001, 7, 5_003, 5_004]) == [5_001]
+    assert sequence.hole() == Hole("BTC-BRL", 5_002, 5_002)
+    assert added(sequence, [5_002]) == [5_002, 5_003, 5_004]
+
+
+@pytest.mark.parametrize(("last", "passed"), [(4, [5]), (5, [5]), (6, [5]), (7, [5]), (2_000, [])])
+def test_rest_may_say_where_it_begins_and_vouches_for_what_waits(last, passed):
+    sequence = Sequence("BTC-BRL")
+    added(sequence, [5, 8])
+    assert sequence.begin(last)["id"].tolist() == passed
+
+
+@given(st.lists(st.integers(1, 3000), max_size=30), st.lists(st.integers(0, 30), max_size=6))
+def test_where_it_begins_does_not_depend_on_how_arrivals_were_cut(ids, cuts):
+    whole, cut = Sequence("BTC-BRL"), Sequence("BTC-BRL")
+    places = sorted({min(one, len(ids)) for one in cuts} | {0, len(ids)})
+    assert added(whole, ids) == added(cut, *(ids[a:b] for a, b in pairwise(places)))
+    assert (whole.last, whole.hole(), whole.newest) == (cut.last, cut.hole(), cut.newest)
 
 
 def test_what_came_before_is_counted_as_a_duplicate():
