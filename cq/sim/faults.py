@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -53,8 +53,12 @@ class Armed:
             not rule.symbols or symbol in rule.symbols
         )
 
-    def strikes(self, elapsed_s: float, count: int) -> Ints:
-        """Which of the next `count` events it strikes, as positions among them."""
+    def is_about(self, symbols: Iterable[str]) -> bool:
+        """Whether it may strike a socket on which these symbols are sent."""
+        return not self.rule.symbols or any(one in self.rule.symbols for one in symbols)
+
+    def strikes(self, elapsed_s: float, count: int, most: int | None = None) -> Ints:
+        """Which of the next `count` events it strikes, as positions among them, `most` at most."""
         rule = self.rule
         first, self.seen = self.seen, self.seen + count
         if rule.at:
@@ -67,7 +71,7 @@ class Armed:
             hit = np.arange(count, dtype=np.int64)
         if elapsed_s < rule.after or (rule.until is not None and elapsed_s >= rule.until):
             return hit[:0]
-        return self._within_limit(hit)
+        return self._within_limit(hit[:most])
 
     def _at_its_moments(self, elapsed_s: float, count: int) -> Ints:
         due = sum(moment <= elapsed_s for moment in self.moments)
@@ -181,7 +185,7 @@ class Faults:
                 corrupt |= dict.fromkeys(places.tolist(), one.rule.how)
         due = []
         for one in self._sockets:
-            places = self._hits(one, now, symbols, which)
+            places = self._hits(one, now, symbols, which, most=1)
             if one.waiting and len(which):
                 due.append((0, one))
             elif len(places):
@@ -196,21 +200,28 @@ class Faults:
             hit["lost"], hit["duplicate"], hit["reorder"], distance, corrupt, ends_at, ends
         )
 
-    def _hits(self, one: Armed, now: float, symbols: Sequence[str], which: Ints) -> Ints:
-        """The positions that a rule strikes; a socket's rule is over at its first."""
+    def _hits(
+        self,
+        one: Armed,
+        now: float,
+        symbols: Sequence[str],
+        which: Ints,
+        most: int | None = None,
+    ) -> Ints:
+        """The positions that a rule strikes; one that ends a socket strikes no further: `most`."""
         if one.rule.symbols:
             about = np.array([one.reaches(SOCKET, symbol) for symbol in symbols], dtype=bool)
             places = np.flatnonzero(about[which])
         else:
             places = np.arange(len(which))
-        found: Ints = places[one.strikes(now, len(places))]
+        found: Ints = places[one.strikes(now, len(places), most)]
         return found
 
-    def strikes_idle(self) -> Rule | None:
-        """What ends a socket on which nothing is sent: only rules with moments do."""
+    def strikes_idle(self, symbols: Collection[str]) -> Rule | None:
+        """What ends a socket of `symbols` on which nothing is sent: only rules with moments do."""
         now = self.elapsed_s()
         for one in self._sockets:
-            if one.rule.at and len(one.strikes(now, 1)):
+            if one.rule.at and one.is_about(symbols) and len(one.strikes(now, 1)):
                 return one.rule
         return None
 

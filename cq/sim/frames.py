@@ -110,16 +110,3 @@ def _put(blob: Any, at: Ints, size: Ints, mark: int, width: int) -> None:
     blob[at + 1] = mark
     for byte in range(width):
         blob[at + 2 + byte] = (size >> (8 * (width - 1 - byte))) & 255
-
-
-def struck_order(count: int, lost: Ints, duplicate: Ints, swapped: Ints, distance: int) -> Ints:
-    """The order in which frames are sent when some are lost, doubled or overtaken."""
-    order = np.arange(count, dtype=np.int64)
-    for place in swapped.tolist():
-        other = min(place + distance, count - 1)
-        order[place], order[other] = order[other], order[place]
-    times = np.ones(count, np.int64)
-    times[duplicate] = 2
-    times[lost] = 0
-    found: Ints = np.repeat(order, times[order])
-    return found

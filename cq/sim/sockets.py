@@ -16,6 +16,7 @@ from cq.sim import frames
 from cq.sim.answers import html
 from cq.sim.arrays import TradeArrays
 from cq.sim.faults import SOCKET
+from cq.sim.leaving import Leaving
 from cq.sim.listing import Listing
 from cq.sim.plan import Manner, Rule
 from cq.sim.public import ticker
@@ -80,7 +81,7 @@ class Socket:
         self.late_ns = number * 41 * MICROSECOND % 400_000
         self.opened_s = self.traffic_s = self.now_s()
         self.silent_until_s: dict[str, float] = {}
-        self.half_open = False
+        self.half_open, self.leaving = False, Leaving()
         self.ended = asyncio.Event()
 
     def now_s(self) -> float:
@@ -142,7 +143,7 @@ class Socket:
         idle = now_s - self.traffic_s > switches.ws_idle_s
         if idle or (life is not None and now_s - self.opened_s > life):
             self.drop()
-        elif (rule := self.sim.faults.strikes_idle()) is not None:
+        elif (rule := self.sim.faults.strikes_idle(self.wishes.symbols)) is not None:
             self._strike(rule)
 
     async def _turn(self) -> bool:
@@ -187,6 +188,7 @@ class Socket:
             upto = trades.between(0, horizon + 1)
             if len(upto):
                 self.wishes.trades[listing.symbol] = int(upto.tid[-1])
+                self.sim.status.frames["trade"] += len(upto)
                 frame = frames.trade_texts(listing, upto, self.late_ns)
                 texts.append(frame.with_columns(symbol=pl.lit(listing.symbol)))
         more = horizon < now
@@ -194,7 +196,6 @@ class Socket:
             texts += self._snapshots(now)
         if not texts:
             return None, more
-        self.sim.status.frames["trade"] += sum(len(part[1]) for part in parts)
         return pl.concat(texts).sort("ts", maintain_order=True), more
 
     def _snapshots(self, now: int) -> list[pl.DataFrame]:
@@ -252,12 +253,7 @@ class Socket:
             if struck := len(getattr(strokes, kind)):
                 faults.count[kind] += struck
         texts = self._mangled(texts, strokes.corrupt)
-        order = frames.struck_order(
-            len(texts), strokes.lost, strokes.duplicate, strokes.reorder, strokes.distance
-        )
-        if strokes.ends_at is not None:
-            order = order[: strokes.ends_at + 1]
-        return texts.gather(order), strokes.ends
+        return self.leaving.of(texts, strokes), strokes.ends
 
     def _mangled(self, texts: pl.Series, struck: dict[int, Manner]) -> pl.Series:
         if not struck:

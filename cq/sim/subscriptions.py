@@ -24,6 +24,11 @@ class Subscriptions:
         self._limits: dict[str, int] = {}
         self._last_limit = BOOK_LIMITS[0]
 
+    @property
+    def symbols(self) -> set[str]:
+        """All that anything was asked for of."""
+        return {*self.trades, *self.tickers, *self.books}
+
     def limit(self, symbol: str) -> int:
         """Levels of a book: what was said last on the socket, not what was acknowledged."""
         return self._last_limit if self.one_book_limit else self._limits[symbol]

@@ -54,7 +54,7 @@ class Tokens:
             (
                 key
                 for key in self.keys
-                if key.login == login and compare_digest(key.password.encode(), password.encode())
+                if key.login == login and compare_digest(_bytes(key.password), _bytes(password))
             ),
             None,
         )
@@ -133,3 +133,8 @@ def _part(value: dict[str, object]) -> str:
 
 def _text(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    """In JSON anything may stand for text, half of a pair of UTF-16 too."""
+    return text.encode("utf-8", "surrogatepass")

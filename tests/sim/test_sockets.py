@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import polars as pl
 import pytest
 from simulator import START, TAPE, simulation
+from stream_server import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
@@ -228,6 +229,42 @@ def test_frames_are_doubled_lost_and_overtaken_as_often_as_the_plan_says():
     assert ids(found) != sorted(ids(found))
     assert sorted(ids(found[:480])) == list(range(ids(found)[0], ids(found)[0] + 480))
     assert faults["duplicate"] > 100
+
+
+def test_frames_are_overtaken_at_a_normal_pace_too():
+    sim = simulation(
+        tape=Tape.generated(seed=3, trades_per_minute=100), faults=[{"kind": "reorder", "each": 2}]
+    )
+
+    async def conversation(address):
+        async with joined(address, wish("trade", "BRLBTC")) as ws:
+            begun = sim.tape.last_tid("BTC-BRL", sim.now_ns())
+            for number in range(1, 8):
+                while sim.tape.last_tid("BTC-BRL", sim.now_ns()) < begun + number:
+                    sim.clock.advance(SECOND // 100)
+                await until(lambda seen=number: sim.status.frames["trade"] >= seen)
+            return [tid - begun for tid in ids([await ws.recv() for _ in range(7)])]
+
+    assert run(sim, conversation) == [1, 3, 2, 5, 4, 7, 6]
+
+
+def test_the_status_counts_each_trade_that_was_told_once():
+    sim = simulation(tape=Tape.generated(seed=3, trades_per_minute=100))
+
+    async def conversation(address):
+        wishes = (wish("trade", "BRLBTC"), wish("trade", "BRLETH"))
+        async with joined(address, *wishes) as ws:
+            before = [sim.tape.last_tid(one, sim.now_ns()) for one in ("BTC-BRL", "ETH-BRL")]
+            sim.clock.advance(6 * HOUR)
+            after = [sim.tape.last_tid(one, sim.now_ns()) for one in ("BTC-BRL", "ETH-BRL")]
+            count = sum(after) - sum(before)
+            for _ in range(count):
+                await ws.recv()
+            return count
+
+    count = run(sim, conversation)
+    assert count > 2 * 8_000
+    assert sim.status.frames["trade"] == count
 
 
 def parsed(text):

@@ -192,6 +192,26 @@ def test_two_faults_that_would_end_a_socket_at_once_strike_one_after_the_other()
     assert [(one.ends_at, one.ends.kind) for one in found] == [(9, "disconnect"), (0, "silent")]
 
 
+def test_a_moment_waits_for_a_socket_that_it_is_about():
+    rules = [{"kind": "silent", "at": "1s", "lasts": "1s", "symbols": "BTC-BRL"}]
+    faults = Faults(Plan.model_validate({"faults": rules}), elapsed_s=lambda: 2.0)
+    assert faults.strikes_idle([]) is None
+    assert faults.strikes_idle(["ETH-BRL"]) is None
+    struck = faults.strikes_idle(["ETH-BRL", "BTC-BRL"])
+    assert struck is not None
+    assert struck.kind == "silent"
+    assert faults.strikes_idle(["BTC-BRL"]) is None
+
+
+def test_a_limit_counts_only_what_struck():
+    faults = Faults(
+        Plan.model_validate({"faults": [{"kind": "disconnect", "each": 5, "limit": 3}]})
+    )
+    which = np.zeros(100, np.int64)
+    found = [faults.on_frames(["BTC-BRL"], which) for _ in range(4)]
+    assert [one.ends_at for one in found] == [4, 4, 4, None]
+
+
 # plans
 
 

@@ -48,6 +48,10 @@ def test_a_key_needs_both_its_halves():
     assert tokens().key_of("x", "secret") is None
 
 
+def test_half_of_a_pair_of_utf_16_is_a_wrong_password():
+    assert tokens().key_of("id", "\ud800") is None
+
+
 def test_secrets_show_in_no_repr():
     found = tokens()
     grant = found.issue(KEY, 0)
