@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from cq.errors import DataError, NoSuchFile
+from cq.errors import DataError, NoSuchFile, UnknownLayout
 from cq.lake import Lake
 from cq.lake.damage import collected
 from cq.lake.datasets import TRADES
@@ -83,7 +83,19 @@ def _imported(
             return tuple(note for report in reports for note in report.notes)
         failed = [one.error for one in reports if isinstance(one.error, DataError)]
         errors += [one for one in failed if f", not {dataset}" not in str(one)]
-    raise errors[-1] if errors else DataError(f"{path} holds neither trades nor bars")
+    raise _no_market(path, errors)
+
+
+def _no_market(path: Path, errors: list[DataError]) -> DataError:
+    """Why files are none; what would describe them are options that an import alone has."""
+    from cq.ingest.source import Unrecognised
+
+    if not errors:
+        return DataError(f"{path} holds neither trades nor bars")
+    if not isinstance(error := errors[-1], Unrecognised):
+        return error
+    advice = f"`cq lake import {error.path}` takes more, and --data the lake's folder then"
+    return UnknownLayout(error.path, f"{error.found}; {advice}")
 
 
 def tape_of_lake(lake: Lake, seed: int, trades_per_minute: float, source: str) -> Tape:
@@ -91,17 +103,21 @@ def tape_of_lake(lake: Lake, seed: int, trades_per_minute: float, source: str) -
     strips: dict[str, Strip] = {}
     notes: list[str] = []
     for symbol, exchange in _owners(lake.stored("trades")):
-        strips[symbol] = _from_trades(lake, symbol, exchange, notes)
+        if (made := _from_trades(lake, symbol, exchange, notes)) is not None:
+            strips[symbol] = made
     bars = lake.stored("ohlcv")
     for symbol, exchange in _owners(bars):
         if symbol in strips:
             continue
         mine = bars.filter(pl.col("symbol") == symbol, pl.col("exchange") == exchange)
         finest = min(mine["interval"], key=interval_ns)
-        strips[symbol] = _from_bars(lake, symbol, exchange, finest, seed, trades_per_minute, notes)
+        bar_strip = _from_bars(lake, symbol, exchange, finest, seed, trades_per_minute, notes)
+        if bar_strip is not None:
+            strips[symbol] = bar_strip
     if not strips:
+        why = f" that a market can be made of ({'; '.join(notes)})" if notes else ""
         raise DataError(
-            f"{source} holds neither trades nor bars; "
+            f"{source} holds neither trades nor bars{why}; "
             "fetch some with `cq lake ingest SYMBOL`, or use --data generated"
         )
     listings = {symbol: strip.listing for symbol, strip in sorted(strips.items())}
@@ -123,10 +139,13 @@ def _from_bars(
     seed: int,
     trades_per_minute: float,
     notes: list[str],
-) -> BarsStrip:
+) -> BarsStrip | None:
     rows = lake.bars(symbol, interval, exchange=exchange).collect()
+    tick = _tick(rows[name].to_numpy() for name in _PRICES)
+    rows = _told(rows, dict.fromkeys(_PRICES, tick), f"{symbol}: {{}} of its bars", notes)
+    if rows.is_empty():
+        return None
     prices = {name: rows[name].to_numpy() for name in _PRICES}
-    tick = _tick(prices.values())
     ticks = {name: _counted(values, tick) for name, values in prices.items()}
     stated = rows["volume"].to_numpy()
     volume = _counted(np.where(stated < _MOST, stated, 0.0), Decimal(1) / UNIT)
@@ -142,7 +161,7 @@ def _from_bars(
     return strip
 
 
-def _from_trades(lake: Lake, symbol: str, exchange: str, notes: list[str]) -> TradesStrip:
+def _from_trades(lake: Lake, symbol: str, exchange: str, notes: list[str]) -> TradesStrip | None:
     owner = {"exchange": exchange, "symbol": symbol}
     rows = collected(
         rows_of(lake.root, lake.layouts[TRADES.name], TRADES, owner)
@@ -152,6 +171,10 @@ def _from_trades(lake: Lake, symbol: str, exchange: str, notes: list[str]) -> Tr
         lake.root,
     )
     tick = _tick([rows["price"].to_numpy()])
+    steps = {"price": tick, "size": Decimal(1) / UNIT}
+    rows = _told(rows, steps, f"{symbol}: {{}} of its trades", notes)
+    if rows.is_empty():
+        return None
     tid = rows["tid"].fill_null(0).to_numpy()
     if rows["tid"].null_count() or not (np.diff(tid) == 1).all() or tid[:1].sum() < 1:
         notes.append(f"{symbol}: the ids of its trades have gaps; they are counted anew from 1")
@@ -160,7 +183,7 @@ def _from_trades(lake: Lake, symbol: str, exchange: str, notes: list[str]) -> Tr
         rows["ts"].to_numpy(),
         tid,
         _counted(rows["price"].to_numpy(), tick),
-        np.maximum(_counted(rows["size"].to_numpy(), Decimal(1) / UNIT), 1),
+        _counted(rows["size"].to_numpy(), Decimal(1) / UNIT),
         np.where((rows["side"] == "buy").to_numpy(), BUY, SELL).astype(np.int64),
     )
     notes.append(f"{symbol}: {len(trades):,} real trades from {exchange}")
@@ -174,6 +197,19 @@ def _tick(columns: Iterable[Floats]) -> Decimal:
         while found < 8 and not (np.round(values * 10.0**found) / 10.0**found == values).all():
             found += 1
     return Decimal(1).scaleb(-found)
+
+
+def _told(
+    rows: pl.DataFrame, steps: Mapping[str, Decimal], which: str, notes: list[str]
+) -> pl.DataFrame:
+    """The rows whose values can be told in steps; what cannot is left out, and that is noted."""
+    counts = [(pl.col(name) * float(1 / step)).round() for name, step in steps.items()]
+    found = rows.filter(one.is_between(1, _MOST * UNIT) for one in counts)
+    if left_out := len(rows) - len(found):
+        names = " or ".join(("price", "size") if "size" in steps else ("price",))
+        said = f"have a {names} below 1e-8 or too large to be counted, and are left out"
+        notes.append(f"{which.format(f'{left_out:,}')} {said}")
+    return found
 
 
 def _counted(values: Floats, step: Decimal) -> Ints:

@@ -134,7 +134,7 @@ class Tape:
     def price_band(self, symbol: str, now_ns: int) -> tuple[Decimal, Decimal]:
         """The lowest and highest limit price that is taken; it moves with the last trade."""
         last = self.last_price(symbol, now_ns)
-        step = Decimal("0.000001")
+        step = min(Decimal("0.000001"), self.listing(symbol).tick)  # else cheap coins have none
         return (last * Decimal("0.471")).quantize(step), (last * Decimal("3.2")).quantize(step)
 
     def candles(

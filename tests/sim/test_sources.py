@@ -87,6 +87,37 @@ def test_ids_with_gaps_are_counted_anew_and_that_is_said(tmp_path):
     assert any("gaps" in note for note in found.notes)
 
 
+def test_trades_that_cannot_be_told_in_1e_8_are_left_out_and_that_is_said(tmp_path):
+    sizes = pl.col("trade_id").replace_strict(
+        {"1": 2e11, "2": 1e-9}, default=pl.col("size"), return_dtype=pl.Float64
+    )
+    prices = pl.when(trade_id="3").then(3e-9).otherwise("price")
+    rows = real_trades(range(1, 9)).with_columns(size=sizes, price=prices)
+    found = tape(lake_with(tmp_path, "trades", rows).root)
+    trades = found.trades("BTC-BRL", 0, END)
+    assert trades.tid.tolist() == [4, 5, 6, 7, 8]
+    assert set(trades.size) == {UNIT // 4}
+    told = [float(found.listings["BTC-BRL"].price(one)) for one in trades.price]
+    assert told == rows["price"].to_list()[3:]
+    (said,) = (note for note in found.notes if "left out" in note)
+    assert said == (
+        "BTC-BRL: 3 of its trades have a price or size below 1e-8 or too large to be counted, "
+        "and are left out"
+    )
+
+
+def test_bars_below_1e_8_are_left_out_and_of_these_alone_is_no_market(tmp_path):
+    bars = GeneratedMarket(START, END, seed=2).candles("SOL-BRL", "1h", START, END)
+    tiny = [(pl.col(name) * 1e-12).alias(name) for name in ("open", "high", "low", "close")]
+    rows = pl.concat([bars.head(2).with_columns(tiny), bars[2:]])
+    found = tape(lake_with(tmp_path, "ohlcv", rows).root)
+    assert found.trades("SOL-BRL", 0, END).price.min() > 0
+    assert "SOL-BRL: 2 of its bars have a price below 1e-8" in found.notes[0]
+    alone = lake_with(tmp_path / "alone", "ohlcv", rows.head(2))
+    with pytest.raises(DataError, match=r"neither trades nor bars that a market .* 2 of its bars"):
+        tape(alone.root)
+
+
 def test_a_file_of_bars_or_trades_is_a_market(tmp_path):
     bars = GeneratedMarket(START, END, seed=2).candles("ETH-BRL", "1h", START, END)
     bars.write_parquet(tmp_path / "bars.parquet")
@@ -99,8 +130,9 @@ def test_what_is_not_there_or_holds_nothing_is_one_line(tmp_path):
     with pytest.raises(NoSuchFile):
         tape(tmp_path / "none")
     (tmp_path / "text.csv").write_text("a,b\nc,d\n")
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"text\.csv` takes more, and --data the lake") as refused:
         tape(tmp_path / "text.csv")
+    assert "--mapping" not in str(refused.value)
     Lake(tmp_path / "empty").prepare()
     with pytest.raises(DataError, match="neither trades nor bars"):
         tape(tmp_path / "empty")

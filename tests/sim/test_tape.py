@@ -1,6 +1,7 @@
 """The tape: made in any order and in any pieces, it is always the same."""
 
 import itertools
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cq.errors import UnknownSymbol
-from cq.sim.arrays import BarArrays, TradeArrays, bars_of, bucket
+from cq.sim.arrays import BUY, BarArrays, TradeArrays, bars_of, bucket
+from cq.sim.listing import UNIT, listing
+from cq.sim.strips import TradesStrip
 from cq.sim.tape import Tape
 from cq.utils.time import DAY, HOUR, MINUTE, parse_time
 
@@ -106,6 +109,15 @@ def test_a_ticker_is_the_rolling_day():
     assert found.low == day.price.min()
     assert found.volume == day.size.sum()
     assert (found.open, found.last) == (day.price[0], day.price[-1])
+
+
+@pytest.mark.parametrize("price", [3, 14, 160, 35_000_000])
+def test_a_price_of_any_size_lies_within_its_band(price):
+    one = TradeArrays(*(np.array([value]) for value in (NOW, 1, price, 5 * UNIT, BUY)))
+    strip = TradesStrip(listing("AAA-BRL", Decimal("1e-8")), one)
+    tape = Tape({"AAA-BRL": strip.listing}, {"AAA-BRL": strip}, 0)
+    least, most = tape.price_band("AAA-BRL", NOW)
+    assert 0 < least < tape.last_price("AAA-BRL", NOW) < most
 
 
 def test_a_listed_market_without_trades_is_empty():
