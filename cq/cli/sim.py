@@ -95,6 +95,11 @@ def sim(**options: Any) -> None:
 
 def _check(options: dict[str, Any]) -> None:
     """UsageError for a number that makes no sense."""
+    if not options["host"].strip():
+        raise UsageError(
+            "--host is empty, which would be every address; name one, such as 127.0.0.1, or "
+            "0.0.0.0 for all of them"
+        )
     if not (isfinite(options["speed"]) and options["speed"] >= 0):
         raise UsageError(f"--speed {options['speed']} is no pace; expected 0 or more, such as 60")
     if not (isfinite(options["trades"]) and 0 < options["trades"] <= 100_000):

@@ -8,10 +8,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    field_validator,
+)
 
 from cq.errors import ConfigError, UsageError
-from cq.sim.accounts import amount_of, balances_of
+from cq.sim.accounts import balances_of
 from cq.utils.yamls import read_yaml
 
 LOGIN: Final = "local-id"
@@ -37,14 +46,14 @@ class _Account(BaseModel):
 
     login: str = Field(LOGIN, min_length=1)
     password: SecretStr = SecretStr(PASSWORD)
-    balances: dict[str, str | int | float] = Field(default_factory=dict)
+    balances: dict[str, str | StrictInt | StrictFloat] = Field(default_factory=dict)
     read_only: bool = False
 
     @field_validator("balances")
     @classmethod
     def _amounts(cls, found: dict[str, Any]) -> dict[str, Any]:
         try:
-            return {asset.upper(): amount_of(one, f"{asset}={one}") for asset, one in found.items()}
+            return dict(balances_of(f"{asset}={one}" for asset, one in found.items()))
         except UsageError as error:
             raise ValueError(str(error)) from None
 

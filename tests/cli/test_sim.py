@@ -32,6 +32,11 @@ def test_a_port_in_use_is_one_line(capsys):
     assert f"cannot listen on 127.0.0.1 port {port} (address already in use)" in said
 
 
+def test_an_empty_host_is_not_taken_for_every_address(capsys):
+    assert run(["sim", "--port", "0", "--speed", "0", "--host", ""]) == 2
+    assert "--host is empty, which would be every address; name one" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "::zz"])
 def test_a_host_that_is_not_here_is_one_line_that_names_the_option(capsys, host):
     assert run(["sim", "--port", "0", "--speed", "0", "--host", host]) == 2
