@@ -354,14 +354,34 @@ class Engine:
                 self.order[s] = waiting
             return
         self.ended.add(s)
-        self.forget(s, was)
-        if s not in self.order and waiting is not None and waiting.target * was < 0:
+        self.give_up(s, was, waiting)
+        if waiting is not None and waiting.target * was < 0:
+            if waiting.left is not None:  # so much less is to be sold, or covered
+                waiting.left = self.tidy(waiting.left + (was - self.position[s].qty))
             self.order[s] = waiting
 
+    def turns(self, s, was, working):
+        """Whether it was decided already to leave a position on the side of `was`."""
+        decided = [order for _, order in self.waiting[s]]
+        return any(one.target * was <= 0 for one in ([working] if working else []) + decided)
+
+    def give_up(self, s, was, working=None):
+        """After an exit that no signal asked for: what would have kept the position goes."""
+        turned = working is not None and working.target * was <= 0
+        kept = []
+        for n, order in self.waiting[s]:
+            turned = turned or order.target * was <= 0
+            if turned:
+                kept.append((n, order))
+        self.waiting[s] = kept
+        if not turned and self.acted[s] * was > 0:
+            self.forget(s, was)
+
     def forget(self, s, was):
-        self.acted[s] = 0.0
-        if self.rules.reentry == "signal":
+        """Wait for a new signal, if what was acted on last is for the side of `was`."""
+        if self.acted[s] * was > 0 and self.rules.reentry == "signal":
             self.barred[s] = sign(was)
+        self.acted[s] = 0.0
 
     # -- resting orders
 
@@ -415,7 +435,7 @@ class Engine:
             if r.expires and order.age >= r.expires:
                 del self.order[s]
                 if self.position[s].qty == 0:
-                    self.forget(s, order.target)
+                    self.give_up(s, order.target)
 
     # -- decisions
 
@@ -455,7 +475,7 @@ class Engine:
         """Legs stand and fall together: True where one fell."""
         for s in bars:
             p = self.position[s]
-            if p.qty and p.bars + 1 == self.rules.max_bars:
+            if self.too_old(s, p.bars + 1):
                 self.ended.add(s)
         fell, self.ended = self.ended, set()
         for s in self.symbols if fell else []:
@@ -472,6 +492,11 @@ class Engine:
                 self.waiting[s].append((1 + self.rules.latency, order))
         return bool(fell)
 
+    def too_old(self, s, bars):
+        """Whether its time is over, and nothing is under way that ends it."""
+        qty = self.position[s].qty
+        return qty and bars == self.rules.max_bars and not self.turns(s, qty, self.order.get(s))
+
     def decide(self, bar, fell):
         s, r = bar.symbol, self.rules
         p = self.position[s]
@@ -479,7 +504,7 @@ class Engine:
         self.cooling[s] = max(self.cooling[s] - 1, 0)
         if p.qty:
             p.bars += 1
-            if p.bars == r.max_bars:
+            if self.too_old(s, p.bars):
                 self.forget(s, p.qty)
                 self.put(bar, 0.0, "max_bars")
                 return

@@ -12,7 +12,7 @@ from typing import Any
 
 from cq.backtest.arithmetic import FRACTION, desired, level, to_tick
 from cq.backtest.fills import market_orders, pull_up, worth_of
-from cq.backtest.levels import bar_again, levels
+from cq.backtest.levels import bar_again, levels, turning
 from cq.backtest.resting import resting_orders
 from cq.backtest.world import (
     A_STEP,
@@ -297,7 +297,7 @@ def decide(t: int, w: World) -> None:
             one.cooling -= 1
         if one.held != 0.0:
             one.age += 1
-            if one.age == terms.max_bars:
+            if one.age == terms.max_bars and not turning(s, one.held, w):
                 bar_again(s, one.held, w)
                 note(s, i, 0.0, BY_TIME, w)
                 continue
@@ -325,7 +325,7 @@ def part(t: int, w: World) -> int:
     for s in range(terms.symbols):
         i, one = s * terms.moments + t, w.book[s]
         here = w.open[i] == w.open[i] and one.held != 0.0
-        if here and one.age + 1 == terms.max_bars:
+        if here and one.age + 1 == terms.max_bars and not turning(s, one.held, w):
             one.gone = 1
         ended += one.gone
     if ended:

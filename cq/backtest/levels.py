@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+from cq.backtest.arithmetic import tidied
 from cq.backtest.fills import carry_out, pull_up, worth_of
 from cq.backtest.world import BY_STOP, BY_TAKE, BY_TRAIL, MARKET, NONE, World
 
 
 def leave(s: int, t: int, price: float, why: int, w: World) -> None:
-    """Close the position of `s` at `price`; an order that wanted to keep it is cancelled."""
+    """Close the position of `s` at `price`; an order that wanted to keep it is cancelled.
+
+    One for the other side sees to what volume leaves, and has so much less to do.
+    """
     one = w.book[s]
     was, kind, target, left, reason = one.held, one.kind, one.target, one.left, one.why
     one.kind = MARKET
@@ -23,19 +27,48 @@ def leave(s: int, t: int, price: float, why: int, w: World) -> None:
     failed = one.held == was and one.kind == NONE  # too small, or it cannot be paid
     if not failed:
         one.gone = 1
-        bar_again(s, was, w)
-    if failed or (one.kind == NONE and kind != NONE and target * was < 0.0):
+        give_up(s, was, 1 if kind != NONE and target * was <= 0.0 else 0, w)
+    if failed or (kind != NONE and target * was < 0.0):
         one.kind = kind
         one.target = target
-        one.left = left
+        one.left = tidied(left + (was - one.held), w.terms[0].scale) if left == left else left
         one.why = reason
 
 
+def give_up(s: int, was: float, turned: int, w: World) -> None:
+    """After an exit that no signal asked for: what would have kept the position is not done.
+
+    `turned` says that the order at work ends it too. From the first decision on that does, what
+    was decided stands: it is newer than the position, and there is nothing to wait for.
+    """
+    slots = w.terms[0].slots
+    for k in range(1, slots + 1):  # the slot of this bar is due last
+        due = w.ring[s * slots + (w.book[s].slot + k) % slots]
+        if due.target * was <= 0.0:
+            turned = 1
+        elif not turned:
+            due.target = math.nan
+    if not turned and w.book[s].acted * was > 0.0:
+        bar_again(s, was, w)
+
+
+def turning(s: int, was: float, w: World) -> int:
+    """Whether it was decided already to leave a position on the side of `was`."""
+    one, slots = w.book[s], w.terms[0].slots
+    if one.kind != NONE and one.target * was <= 0.0:
+        return 1
+    for k in range(slots):
+        if w.ring[s * slots + k].target * was <= 0.0:
+            return 1
+    return 0
+
+
 def bar_again(s: int, was: float, w: World) -> None:
-    """After an exit that no signal asked for: a new signal is waited for, or the old one counts."""
-    w.book[s].acted = 0.0
-    if not w.terms[0].reentry:
-        w.book[s].barred = 1.0 if was > 0.0 else -1.0
+    """Nothing counts as acted on; a new signal is waited for, if the last was for that side."""
+    one = w.book[s]
+    if one.acted * was > 0.0 and not w.terms[0].reentry:
+        one.barred = 1.0 if was > 0.0 else -1.0
+    one.acted = 0.0
 
 
 def watch(

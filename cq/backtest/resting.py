@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from cq.backtest.fills import carry_out, enqueue, worth_of
-from cq.backtest.levels import bar_again, watch
+from cq.backtest.levels import give_up, watch
 from cq.backtest.world import MARKET, NONE, STOP, STOP_LIMIT, World
 
 
@@ -70,7 +70,7 @@ def rest(s: int, t: int, equity: float, w: World) -> None:
     if terms.expires and one.waited >= terms.expires:
         one.kind = NONE
         if one.held == 0.0:
-            bar_again(s, one.target, w)
+            give_up(s, one.target, 0, w)
 
 
 def reach(

@@ -1,0 +1,68 @@
+"""What the levels of a position do, and what an exit leaves of decisions and orders."""
+
+from __future__ import annotations
+
+import pytest
+from order_cases import by_hand, traded
+
+STOP = ("share", 0.1)
+FLAT = (100, 100, 100, 100, 1)
+FALL = (100, 100, 80, 85, 1)
+LOW = (85, 85, 85, 85, 1)
+
+
+@pytest.mark.parametrize("rules", [{"fill": "next_close"}, {"latency": 1}])
+def test_a_target_that_was_zero_before_the_stop_is_hit_makes_the_next_one_a_new_signal(rules):
+    late = [(*FLAT, 1.0)] * rules.get("latency", 0)
+    bars = [*late, (*FLAT, 1.0), (*FLAT, 1.0), (*FLAT, 0.0), (*FALL, 1.0), *[(*LOW, 1.0)] * 3]
+    _, stopped, again = traded(by_hand(bars), stop=STOP, **rules)
+    assert stopped[1:] == ("sell", 10, 90, "stop_loss")
+    assert again[1:] == ("buy", round(900 / 85, 6), 85, "signal")
+
+
+def test_a_decision_from_before_a_stop_is_not_carried_out_after_it():
+    bars = [(*FLAT, 0.5), (*FLAT, 1.0), (*FALL, 1.0), *[(*LOW, 1.0)] * 3]
+    assert traded(by_hand(bars), stop=STOP, latency=1) == [
+        (2, "buy", 5, 100, "signal"),
+        (2, "sell", 5, 90, "stop_loss"),
+    ]
+
+
+def test_a_decision_for_the_other_side_is_carried_out_after_a_stop_once():
+    bars = [*[(*FLAT, 0.5)] * 3, (*FLAT, -0.5), (*FALL, -0.5), (*LOW, -0.5)]
+    bars += [(90, 90, 90, 90, 1, -0.5)]
+    made = traded(by_hand(bars), stop=STOP, latency=1, short=True)
+    assert [(one[0], one[1], one[4]) for one in made] == [
+        (2, "buy", "signal"),
+        (4, "sell", "stop_loss"),
+        (5, "sell", "signal"),
+    ]
+
+
+def test_an_entry_that_expires_after_zero_was_decided_waits_for_no_other_signal():
+    bars = [(*FLAT, 1.0), (*FLAT, 0.0), (*FLAT, 1.0), (*FLAT, 1.0), (100, 100, 80, 100, 1, 1.0)]
+    rules = {"entry": "limit", "limit": ("share", 0.1), "expires": 1, "latency": 1}
+    assert traded(by_hand(bars), **rules) == [(4, "buy", round(1000 / 90, 6), 90, "signal")]
+
+
+def test_an_order_for_the_other_side_that_waits_for_volume_sells_what_the_stop_has_not():
+    bars = [(*FLAT[:4], 100, 0.5), (*FLAT[:4], 100, -0.5), (*FLAT[:4], 2, None)]
+    bars += [(100, 100, 88, 100, 1, None), (*FLAT[:4], 100, None)]
+    made = traded(
+        by_hand(bars), fill="next_close", stop=STOP, short=True, participation=1.0, decimals=2
+    )
+    assert made == [
+        (2, "buy", 5, 100, "signal"),
+        (3, "sell", 2, 100, "signal"),
+        (3, "sell", 1, 90, "stop_loss"),
+        (5, "sell", 7, 100, "signal"),
+    ]
+
+
+def test_age_ends_nothing_that_a_decision_is_about_to_end():
+    bars = [*[(*FLAT, 0.5)] * 3, *[(*FLAT, -0.5)] * 4]
+    rules = {"max_bars": 3, "latency": 1, "short": True}
+    assert traded(by_hand(bars), **rules) == [
+        (2, "buy", 5, 100, "signal"),
+        (5, "sell", 10, 100, "signal"),
+    ]
