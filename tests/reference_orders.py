@@ -85,6 +85,7 @@ class Position:
     trail: tuple | None = None
     best: float = 0.0
     bars: int = 0
+    ending: bool = False  # a level was met, and volume has left some of it
 
 
 def sign(x):
@@ -278,7 +279,7 @@ class Engine:
             if r.trail is not None:
                 value = said.get("trail") if r.trail[1] is None else r.trail[1]
                 p.trail = (r.trail[0], value)
-            p.best, p.bars = price, 0
+            p.best, p.bars, p.ending = price, 0, False
 
     def group(self, bars, prices, at_end):
         due = [s for s in sorted(bars) if s in self.order and self.order[s].kind == "market"]
@@ -327,19 +328,21 @@ class Engine:
         long = p.qty > 0
         stop, why = self.stop_of(s)
         worst, best = (low, h) if long else (h, low)
+        sure = c if since == "after a limit" else best
 
         def beyond(price, mark):
             return price <= mark if long else price >= mark
 
-        if stop is not None and beyond(came, stop):
-            return self.close(bar, came, why)
-        if p.take is not None and beyond(p.take, came):
-            return self.close(bar, came, "take_profit")
-        if stop is not None and beyond(worst, stop):
-            return self.close(bar, stop, why)
-        sure = c if since == "after a limit" else best
-        if p.take is not None and beyond(p.take, sure):
-            return self.close(bar, p.take, "take_profit")
+        one_cancelled_the_others = p.ending and s in self.order and self.order[s].kind == "market"
+        if not one_cancelled_the_others:
+            if stop is not None and beyond(came, stop):
+                return self.close(bar, came, why)
+            if p.take is not None and beyond(p.take, came):
+                return self.close(bar, came, "take_profit")
+            if stop is not None and beyond(worst, stop):
+                return self.close(bar, stop, why)
+            if p.take is not None and beyond(p.take, sure):
+                return self.close(bar, p.take, "take_profit")
         p.best = max(p.best, sure) if long else min(p.best, sure)
         return None
 
@@ -354,6 +357,7 @@ class Engine:
                 self.order[s] = waiting
             return
         self.ended.add(s)
+        self.position[s].ending = self.position[s].qty != 0
         self.give_up(s, was, waiting)
         if waiting is not None and waiting.target * was < 0:
             if waiting.left is not None:  # so much less is to be sold, or covered
@@ -470,6 +474,7 @@ class Engine:
             if limit is not None:
                 order.limit = self.on_tick(limit, up)
         self.order[s] = order
+        self.position[s].ending = False
 
     def end_others(self, bars):
         """Legs stand and fall together: True where one fell."""

@@ -203,7 +203,7 @@ def take_up(s: int, w: World) -> None:
     one.target = target
     one.left = math.nan
     one.why = due.why
-    one.fired = 0
+    one.fired = one.ending = 0
     one.waited = 0
     if target != 0.0 and one.held * target <= 0.0:  # levels are those that open a position
         one.its_stop = due.stop

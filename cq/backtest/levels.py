@@ -26,7 +26,7 @@ def leave(s: int, t: int, price: float, why: int, w: World) -> None:
     carry_out(s, 2 * t, price, worth_of(w), taking, slips, w)
     failed = one.held == was and one.kind == NONE  # too small, or it cannot be paid
     if not failed:
-        one.gone = 1
+        one.gone, one.ending = 1, 1 if one.held != 0.0 else 0
         give_up(s, was, 1 if kind != NONE and target * was <= 0.0 else 0, w)
     if failed or (kind != NONE and target * was < 0.0):
         one.kind = kind
@@ -74,33 +74,40 @@ def bar_again(s: int, was: float, w: World) -> None:
 def watch(
     s: int, t: int, came: float, h: float, low: float, c: float, since: int, w: World
 ) -> None:
-    """Hold one bar (or finer bar) against the levels of a position; the stop comes first.
+    """Hold one bar (or finer bar) against the levels of a position, or let it raise them.
 
     `since` says what part of the bar the position has seen: 0 all of it, 1 what came after a stop
     order's price, 2 what came after a limit's. `came` is the price at which that part begins: a
-    level that lies beyond it already is left at that price.
+    level that lies beyond it already is left at that price. The level that is met first cancels
+    the others: while its exit is at work, none is met.
     """
-    one, terms = w.book[s], w.terms[0]
+    one = w.book[s]
     sign = 1.0 if one.held > 0.0 else -1.0
     worst, best = (low, h) if sign > 0.0 else (h, low)
-    why = BY_STOP if one.floor == one.stop else BY_TRAIL
-    if (came - one.floor) * sign <= 0.0:
-        leave(s, t, came, why, w)
-        return
-    stopped = (worst - one.floor) * sign <= 0.0
-    if (came - one.take) * sign >= 0.0 and not (stopped and terms.stop_first):
-        leave(s, t, came, BY_TAKE, w)
-        return
-    if stopped:
-        leave(s, t, one.floor, why, w)
-        return
     sure = c if since == 2 else best
-    if (sure - one.take) * sign >= 0.0:
-        leave(s, t, one.take, BY_TAKE, w)
+    if not (one.ending and one.kind == MARKET) and left_at(s, t, came, worst, sure, sign, w):
         return
     if (sure - one.peak) * sign > 0.0:
         one.peak = sure
-        pull_up(one, terms)
+        pull_up(one, w.terms[0])
+
+
+def left_at(s: int, t: int, came: float, worst: float, sure: float, sign: float, w: World) -> bool:
+    """Whether a level is met, at which the position is left; the stop comes first."""
+    one = w.book[s]
+    why = BY_STOP if one.floor == one.stop else BY_TRAIL
+    stopped = (worst - one.floor) * sign <= 0.0
+    if (came - one.floor) * sign <= 0.0:
+        leave(s, t, came, why, w)
+    elif (came - one.take) * sign >= 0.0 and not (stopped and w.terms[0].stop_first):
+        leave(s, t, came, BY_TAKE, w)
+    elif stopped:
+        leave(s, t, one.floor, why, w)
+    elif (sure - one.take) * sign >= 0.0:
+        leave(s, t, one.take, BY_TAKE, w)
+    else:
+        return False
+    return True
 
 
 def levels(s: int, t: int, w: World) -> None:

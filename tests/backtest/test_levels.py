@@ -66,3 +66,19 @@ def test_age_ends_nothing_that_a_decision_is_about_to_end():
         (2, "buy", 5, 100, "signal"),
         (5, "sell", 10, 100, "signal"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("met", "then", "why"),
+    [((100, 100, 88, 92), (92, 112, 92, 100), "stop_loss"),
+     ((100, 112, 100, 105), (112, 115, 88, 100), "take_profit")],
+)  # fmt: skip
+def test_what_volume_leaves_of_an_exit_goes_at_market_whatever_other_level_is_met(met, then, why):
+    flat = (100, 100, 100, 100, 100)
+    bars = [(*flat, 1.0), (*flat, None), (*met, 4, None), (*then, 100, None), (*flat, None)]
+    rules = {"fill": "next_close", "participation": 1.0, "stop": STOP, "take": STOP}
+    assert traded(by_hand(bars), **rules) == [
+        (2, "buy", 10, 100, "signal"),
+        (2, "sell", 4, 90 if why == "stop_loss" else 110, why),
+        (4, "sell", 6, 100, why),
+    ]
