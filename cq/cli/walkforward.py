@@ -147,13 +147,14 @@ def _refuse_spans() -> None:
 
 def _print_walk(result: WalkForward, folder: Path) -> None:
     from cq.cli.backtest import near
+    from cq.sweeps.result import column_of
     from cq.utils.time import iso
 
     names = [one.name for one in result.axes]
     columns = ["fold", "test from", *names, f"train {result.sort}", f"test {result.sort}", "return"]
     rows = [
         [
-            row["fold"], iso(row["test_start"])[:10], *(row[name] for name in names),
+            row["fold"], iso(row["test_start"])[:10], *(row[column_of(name)] for name in names),
             row[f"train_{result.sort}"], row[f"test_{result.sort}"], row["test_return"],
         ]
         for row in result.folds.iter_rows(named=True)

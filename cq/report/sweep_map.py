@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from cq.report.figures import STYLE, write_png
 from cq.report.panels import INK
+from cq.sweeps.result import column_of
 
 if TYPE_CHECKING:
     from cq.sweeps import SweepResult
@@ -27,7 +28,7 @@ def sweep_map(result: SweepResult) -> Figure:
     White is a pair that was not run. Of a metric with both signs zero is the middle of the colours.
     """
     down, across = result.params
-    table, rows, columns = _table(result.trials, down, across, result.sort)
+    table, rows, columns = _table(result.trials, column_of(down), column_of(across), result.sort)
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         made = Figure(figsize=(8.2, 5.6), layout="constrained")
         axes = made.subplots()

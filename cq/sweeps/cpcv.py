@@ -26,7 +26,7 @@ from cq.sweeps.figures import Asked, Failed, Trial, in_blocks, of_run
 from cq.sweeps.folds import Groups
 from cq.sweeps.ground import Ground
 from cq.sweeps.identity import Identities, frame_of_identities
-from cq.sweeps.result import frame_of
+from cq.sweeps.result import column_of, frame_of
 from cq.sweeps.runner import Runner
 from cq.sweeps.space import Axis
 from cq.sweeps.walkforward import every, moments_of, purge_of, whole_ground
@@ -135,7 +135,7 @@ def cross_validate(
     strategy = asked[0].strategy
     year = math.sqrt(bars_per_year(strategy.config.interval))
     splits = _splits(groups, kept, scored, year, [one.name for one in axes])
-    trials = frame_of(found.rows, [one.name for one in axes])
+    trials = frame_of(found.rows, found.params, [one.name for one in axes])
     config = configuration(setting, ground, strategy, axes)
     extent = {name: config["data"][name] for name in ("first_ts", "last_ts", "rows")}
     made = Identities(setting.settings)
@@ -238,7 +238,7 @@ def _splits(
         mine = outside[best]
         below = float((outside < mine).sum() + ((outside == mine).sum() - 1) / 2)
         rank = below / (outside.size - 1) if outside.size > 1 else 0.5
-        params = {name: asked[best].params[name] for name in names}
+        params = {column_of(name): asked[best].params[name] for name in names}
         tested = ",".join(str(group + 1) for group in split)
         rows.append(
             {"tested": tested, "trial": asked[best].number, **params}

@@ -52,6 +52,8 @@ class Collected:
     """What is kept of outcomes as they come."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
+    params: list[Point] = field(default_factory=list)
+    """Of each row, what was tried: apart from it, since a parameter may be called like a metric."""
     sums: list[Any] = field(default_factory=list)
     squares: list[Any] = field(default_factory=list)
     skipped: int = 0
@@ -69,8 +71,9 @@ class Collected:
                 self.failed += 1
                 self.why_failed = self.why_failed or outcome.error
             case Trial():
-                row = {"trial": outcome.number, **outcome.params, **outcome.figures}
-                self.rows.append(row | {"cash": outcome.cash})
+                row = {"trial": outcome.number, **outcome.figures, "cash": outcome.cash}
+                self.rows.append(row)
+                self.params.append(outcome.params)
                 self.sums.append(outcome.sums)
                 self.squares.append(outcome.squares)
 
@@ -305,25 +308,24 @@ class Setting:
 def _result(
     setting: Setting, runner: Runner, axes: tuple[Axis, ...], found: Collected, how: How
 ) -> SweepResult:
-    names = [one.name for one in axes]
-    trials = frame_of(found.rows, names)
+    trials = frame_of(found.rows, found.params, [one.name for one in axes])
     rows = {row["trial"]: row for row in found.rows}
+    tried = {row["trial"]: one for row, one in zip(found.rows, found.params, strict=True)}
     numbers = best_first(trials, how.sort)["trial"].head(how.top).to_list()
-    strategy = runner.made({name: rows[numbers[0]][name] for name in names})
+    strategy = runner.made(tried[numbers[0]])
     ground = runner.ground(strategy)
     config = configuration(setting, ground, strategy, axes)
     runs = None if setting.lake is None else setting.lake.runs
-    identities = _identities(runner, setting.settings, found.rows, names)
+    identities = _identities(runner, setting.settings, found.params)
     tries = ratios(runs, identities, trials["sharpe"])
     best, bars = [], 0
     for number in numbers:
-        params = {name: rows[number][name] for name in names}
-        run = run_of(runner, params)
+        run = run_of(runner, tried[number])
         ts, cash, interval = run.made.ts, run.rules.cash, run.strategy.config.interval
         bars, figures = ts.size, {name: rows[number][name] for name in FIGURES}
         luck = deflated(ts, run.made.equity, cash, interval, tries)
         said = run.doubts() if number == numbers[0] else ()
-        best.append(Best(number, params, figures, luck, said))
+        best.append(Best(number, tried[number], figures, luck, said))
     return SweepResult(
         name=strategy.name,
         symbols=ground.symbols,
@@ -340,13 +342,11 @@ def _result(
     )
 
 
-def _identities(
-    runner: Runner, settings: Backtest, rows: Sequence[Mapping[str, Any]], names: Sequence[str]
-) -> pl.DataFrame:
+def _identities(runner: Runner, settings: Backtest, params: Sequence[Point]) -> pl.DataFrame:
     """Who each trial is, and which bars it was run over."""
     made, found = Identities(settings), []
-    for row in rows:
-        strategy = runner.made({name: row[name] for name in names})
+    for one in params:
+        strategy = runner.made(one)
         bars = history(strategy, strategy.backtest(settings))
         extent = runner.extent(strategy, bars)
         found.append(made.of(strategy, extent.symbols) | extent.seen(bars))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from cq.sweeps.luck import Deflated
     from cq.sweeps.space import Axis
 
+FOLDS: Final = (
+    *("fold", "train_start", "train_end", "test_start", "test_end", "test_return", "test_trades"),
+    *("tested", "rank"),
+    *(f"{part}_{name}" for part in ("train", "test") for name in FIGURES),
+)
+"""What stands beside parameters in the tables of a walk-forward and a cross-validation."""
+TAKEN: Final = {*TRIALS, KEY, *FOLDS} - {"symbols", "interval"}
+"""Columns of trials and folds that are no parameters; those two say what a parameter may say."""
 LOW: Final = ("fees", "slippage", "turnover")
 """Metrics of which less is better."""
 
@@ -42,8 +51,8 @@ class Best:
 class SweepResult:
     """Every trial of a sweep, and how likely the best is one by luck.
 
-    `trials`: a row each, with its number, a column a parameter, and its metrics. `skipped` makes
-    no sense, `failed` could not be run: how many of each, and why the first.
+    `trials`: a row each, with its number, a column a parameter (`column_of`), and its metrics.
+    `skipped` makes no sense, `failed` could not be run: how many of each, and why the first.
     """
 
     name: str
@@ -125,7 +134,8 @@ def listed(
     """
     rows = trials.drop(identities.columns, strict=False).hstack(identities)
     rows = rows.with_columns(started=pl.lit(f"{started:%Y-%m-%dT%H:%M:%SZ}"))
-    extra = [pl.col(name) for name in dict.fromkeys((*params, KEY)) if name not in TRIALS]
+    columns = dict.fromkeys((*map(column_of, params), KEY))
+    extra = [pl.col(name) for name in columns if name not in TRIALS]
     return rows.select(*(pl.col(name).cast(kind) for name, kind in TRIALS.items()), *extra)
 
 
@@ -134,18 +144,28 @@ def best_first(trials: pl.DataFrame, sort: str) -> pl.DataFrame:
     return trials.sort(pl.col(sort), "trial", descending=[sort not in LOW, False], nulls_last=True)
 
 
-def frame_of(rows: list[dict[str, Any]], params: list[str]) -> pl.DataFrame:
-    """Rows of trials as a frame; a parameter of several kinds is text."""
-    columns: dict[str, pl.Series] = {}
-    for name in ("trial", *params, *FIGURES, "cash"):
-        values = [row[name] for row in rows]
-        if name in params:
-            kinds = {type(value) for value in values if value is not None}
-            if kinds == {int, float}:
-                values = [None if one is None else float(one) for one in values]
-            elif len(kinds) > 1 or kinds & {list, dict, tuple}:
-                values = [str(one) for one in values]
-            columns[name] = pl.Series(name, values, strict=False)
-        else:
-            columns[name] = pl.Series(name, values, TRIALS[name])
-    return pl.DataFrame(columns)
+def column_of(param: str) -> str:
+    """The column of a parameter: its own name, unless a metric or the like is called so."""
+    return f"params.{param}" if param in TAKEN else param
+
+
+def frame_of(
+    rows: Sequence[Mapping[str, Any]], tried: Sequence[Mapping[str, Any]], params: Sequence[str]
+) -> pl.DataFrame:
+    """Trials as a frame: of each its row, and what was tried."""
+    numbers, *figures = (
+        pl.Series(name, [row[name] for row in rows], TRIALS[name])
+        for name in ("trial", *FIGURES, "cash")
+    )
+    return pl.DataFrame([numbers, *(_tried(tried, name) for name in params), *figures])
+
+
+def _tried(tried: Sequence[Mapping[str, Any]], name: str) -> pl.Series:
+    """The values of one parameter, trial by trial; those of several kinds are text."""
+    values = [one[name] for one in tried]
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        values = [None if one is None else float(one) for one in values]
+    elif len(kinds) > 1 or kinds & {list, dict, tuple}:
+        values = [str(one) for one in values]
+    return pl.Series(column_of(name), values, strict=False)

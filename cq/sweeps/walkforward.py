@@ -23,7 +23,7 @@ from cq.sweeps.folds import Fold, length_of, purged, walk, with_bars
 from cq.sweeps.ground import Ground, history
 from cq.sweeps.identity import Identities, frame_of_identities
 from cq.sweeps.luck import Deflated, deflated
-from cq.sweeps.result import best_first, frame_of
+from cq.sweeps.result import best_first, column_of, frame_of
 from cq.sweeps.runner import Runner
 from cq.sweeps.space import Axis, drawn, grid
 from cq.utils.time import interval_ns
@@ -123,15 +123,15 @@ class Walking:
         if not found.rows:
             raise DataError(f"fold {number}: {found.why_failed}; take a longer --train")
         names = [one.name for one in self.axes]
-        trials = frame_of(found.rows, names)
+        trials = frame_of(found.rows, found.params, names)
         chosen = best_first(trials, self.sort).row(0, named=True)
-        params = {name: _asked(self.asked, chosen["trial"]).params[name] for name in names}
-        tried = self._tried(fold, _asked(self.asked, chosen["trial"]))
+        choice = _asked(self.asked, chosen["trial"])
+        tried = self._tried(fold, choice)
         self.rows.append({
             "fold": number,
             **{name: getattr(fold, name) for name in ("train_start", "train_end")},
             **{name: getattr(fold, name) for name in ("test_start", "test_end")},
-            **params,
+            **{column_of(name): choice.params[name] for name in names},
             f"train_{self.sort}": chosen[self.sort], f"test_{self.sort}": tried[self.sort],
             "test_return": tried["total_return"], "test_trades": tried["trades"],
         })  # fmt: skip

@@ -1,6 +1,7 @@
 """A sweep is its trials run one by one, to the bit."""
 
 import json
+from datetime import UTC, datetime
 
 import makers
 import numpy as np
@@ -16,10 +17,15 @@ from cq.backtest.door import settings_of
 from cq.errors import CqError, UsageError
 from cq.lake import Lake
 from cq.lake.raw import FIGURES
+from cq.report.sweep_map import sweep_map
 from cq.strategies import load
 from cq.sweeps import sweep
-from cq.sweeps.door import Setting, recipe_of
+from cq.sweeps.cpcv import cross_validate
+from cq.sweeps.door import How, Setting, recipe_of
+from cq.sweeps.folds import Groups
 from cq.sweeps.runner import Runner
+from cq.sweeps.space import axes_of
+from cq.sweeps.walkforward import Spans, walk_forward
 from cq.utils.time import HOUR
 
 
@@ -184,6 +190,52 @@ def generate_signals(bars, config):
     signal = pl.when(above).then(1).when(below).then(0).forward_fill()
     return bars.with_columns(signal=in_time_order(signal).cast(pl.Int8))
 '''
+
+
+CLASHING = OWN.replace(
+    "window: int = 10",
+    "window: int = 10\n    exposure: float = 0.0\n    trial: int = 0\n    test_return: float = 0.0",
+).replace("rolling_max(config.window)", "rolling_max(config.window) * (1 + config.exposure)")
+
+
+@pytest.fixture
+def clashing(tmp_path):
+    (tmp_path / "mine.py").write_text(CLASHING)
+    path = tmp_path / "mine.yaml"
+    path.write_text("python: mine.py\nsymbols: [BTC-BRL]\ninterval: 1h\n")
+    return path
+
+
+def test_a_parameter_that_is_called_like_a_metric_keeps_what_was_tried(clashing, tmp_path):
+    bars = market(500)
+    grid = {"exposure": [0.0, 0.005, 0.02], "trial": [7, 8]}
+    found = sweep(bars, clashing, grid)
+    asked = [(one, two) for one in grid["exposure"] for two in grid["trial"]]
+    columns = ["params.exposure", "params.trial"]
+    assert found.trials.select(columns).rows() == asked
+    assert found.trials["trial"].to_list() == [1, 2, 3, 4, 5, 6]
+    for one in found.best:
+        assert (one.params["exposure"], one.params["trial"]) == asked[one.number - 1]
+        said = [f"{name}={value}" for name, value in one.params.items()]
+        own = cq.backtest(bars, load(clashing, said))
+        assert {name: own.metrics[name] for name in FIGURES} == one.figures
+    found.write(tmp_path, datetime(2026, 1, 1, tzinfo=UTC))
+    assert pl.read_parquet(tmp_path / "trials.parquet").select(columns).rows() == asked
+    config = [json.loads(one)["strategy"] for one in found.identities["config"]]
+    assert [(one["exposure"], one["trial"]) for one in config] == asked
+    sweep_map(found)
+
+
+def test_tables_of_a_walk_keep_parameters_that_are_called_like_their_columns(clashing):
+    made = Setting(
+        market(500), recipe_of(clashing), settings_of({}), Period(), "BRL", lambda _: None
+    )
+    axes = axes_of({"exposure": [0.02], "test_return": [0.5]})
+    columns = ["params.exposure", "params.test_return"]
+    walked = walk_forward(made, axes, How(), Spans("300", "100", purge="10"))
+    crossed = cross_validate(made, axes, How(), Groups.of("3:1"), "10")
+    for table in (walked.folds, walked.trials, crossed.splits, crossed.trials):
+        assert set(table.select(columns).rows()) == {(0.02, 0.5)}
 
 
 def test_combinations_that_make_no_sense_are_skipped_and_counted(strategy):
