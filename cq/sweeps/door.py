@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
@@ -15,7 +13,6 @@ import polars as pl
 
 from cq.backtest import single
 from cq.backtest.bars import Period
-from cq.backtest.code import code_version
 from cq.backtest.door import settings_of, texts_of, told
 from cq.backtest.given import Given
 from cq.errors import CqError, UsageError
@@ -24,6 +21,7 @@ from cq.lake.lake import Moment
 from cq.lake.raw import FIGURES
 from cq.strategies import Strategy
 from cq.sweeps.alone import run_of
+from cq.sweeps.asked import asked_of
 from cq.sweeps.figures import BLOCKS, EACH, Failed, Invalid, Trial
 from cq.sweeps.ground import Ground, history
 from cq.sweeps.identity import Identities, frame_of_identities
@@ -32,7 +30,7 @@ from cq.sweeps.result import Best, SweepResult, best_first, frame_of
 from cq.sweeps.runner import Ask, Outcome, Recipe, Runner
 from cq.sweeps.space import Axis, Point, axes_of, drawn
 from cq.sweeps.space import grid as grid_of
-from cq.sweeps.unfinished import Unfinished, digest_of
+from cq.sweeps.unfinished import Unfinished
 from cq.utils.settings import Backtest
 from cq.utils.time import iso
 
@@ -166,7 +164,7 @@ def swept(
     """Run every combination that is asked for; what `kept` has of them already is not run again."""
     runner = Runner(setting.recipe, setting.ground, how.workers)
     kept = kept or Unfinished()
-    kept.begin(lambda: _asked(setting, axes, how, runner))
+    kept.begin(lambda: asked_of(setting, axes, _points(axes, how), how, runner))
     before = sorted(kept.before, key=lambda one: one.number)
     outcomes = _outcomes(axes, runner, how, frozenset(kept.numbers), kept.keep)
     found = Collected()
@@ -183,34 +181,6 @@ def swept(
         kept.finish()  # the same again would only repeat the error
         raise
     return _result(setting, runner, axes, found, how)
-
-
-def _asked(setting: Setting, axes: Sequence[Axis], how: How, runner: Runner) -> dict[str, Any]:
-    """All that the outcomes of a sweep follow from."""
-    recipe, first, bars = setting.recipe, None, None
-    for _, params in islice(enumerate(_points(axes, how)), BATCH):
-        try:
-            first = runner.made(params)
-            break
-        except CqError:
-            continue
-    if first is not None:
-        with suppress(CqError):  # each trial says it for itself
-            bars = digest_of(runner.ground(first))
-    code = None if first is None else first.code
-    files = [one for one in (recipe.path, code) if one is not None]
-    return {
-        "files": [hashlib.sha256(one.read_bytes()).hexdigest() for one in files],
-        "strategy": recipe.strategy and recipe.strategy.config.model_dump(mode="json"),
-        "overrides": recipe.overrides,
-        "settings": setting.settings.model_dump(mode="json"),
-        "period": [setting.period.start, setting.period.end],
-        "quote": setting.quote,
-        "axes": [[one.name, list(one.span or one.values)] for one in axes],
-        "random": [how.random, how.seed],
-        "bars": bars,
-        "code": code_version(),
-    }
 
 
 def _points(axes: Sequence[Axis], how: How) -> Iterator[Point]:

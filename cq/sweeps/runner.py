@@ -9,6 +9,7 @@ from typing import Any
 
 from cq.errors import CqError, Unreadable
 from cq.strategies import Strategy, variants, variants_of
+from cq.sweeps.asked import bars_key
 from cq.sweeps.bench import Bench
 from cq.sweeps.figures import Asked, Failed, Invalid, Trial
 from cq.sweeps.ground import Extent, Ground
@@ -60,7 +61,7 @@ class Runner:
 
     def ground(self, strategy: Strategy) -> Ground:
         """The bars of a strategy."""
-        key = _bars(strategy)
+        key = bars_key(strategy)
         if key not in self._grounds or not self._grounds[key].serves(strategy):
             self._grounds = {key: self.ground_of(strategy)}
             self._extents[key] = Extent.of(self._grounds[key])
@@ -71,10 +72,10 @@ class Runner:
 
         They are read again where its trial was run before this runner began.
         """
-        known = self._extents.get(_bars(strategy))
+        known = self._extents.get(bars_key(strategy))
         if known is None or not known.serves(history):
             self.ground(strategy)
-        return self._extents[_bars(strategy)]
+        return self._extents[bars_key(strategy)]
 
     def run(
         self, points: Sequence[Ask], each: Callable[[Outcome], None] = lambda _: None
@@ -110,9 +111,3 @@ class Runner:
                 waiting.append((ground, []))
             waiting[-1][1].append(Asked(number, params, strategy))
         return waiting
-
-
-def _bars(strategy: Strategy) -> tuple[Any, ...]:
-    """What of a strategy says which bars it is run over."""
-    config = strategy.config
-    return config.symbols, config.interval, config.exchange

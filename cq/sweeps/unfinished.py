@@ -15,7 +15,6 @@ import polars as pl
 
 from cq.errors import DataError, UsageError
 from cq.sweeps.figures import Failed, Invalid, Trial
-from cq.sweeps.ground import Ground
 from cq.utils.files import beside
 
 Outcome = Trial | Failed | Invalid
@@ -99,15 +98,6 @@ class Unfinished:
             shutil.rmtree(self.folder, ignore_errors=True)
             with suppress(OSError):  # other sweeps may have stopped
                 self.folder.parent.rmdir()
-
-
-def digest_of(ground: Ground) -> str:
-    """What names the bars of a sweep."""
-    taken = hashlib.sha256("/".join(ground.symbols).encode())
-    for column in ground.bars:
-        if column.dtype.is_numeric():
-            taken.update(np.ascontiguousarray(column.to_numpy()).tobytes())
-    return taken.hexdigest()
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

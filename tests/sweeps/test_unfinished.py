@@ -9,10 +9,12 @@ from wandering import BARE, market
 from cq.backtest.bars import Period
 from cq.backtest.door import settings_of
 from cq.errors import DataError, UsageError
+from cq.lake import Lake
 from cq.sweeps.door import How, Setting, recipe_of, swept
 from cq.sweeps.runner import Runner
 from cq.sweeps.space import axes_of
 from cq.sweeps.unfinished import FOLDER, Unfinished
+from cq.utils.time import HOUR
 
 AXES = axes_of({"fast": [3, 6, 30, 400], "slow": [12, 24, 48, 96, 350]})
 BARS = market(300, seed=5)
@@ -88,6 +90,56 @@ def test_parts_are_written_while_it_runs(path, tmp_path):
     run(path, Watched(tmp_path))
     assert seen[0] == 16
     assert seen[-1] == 20
+
+
+def both_bars(change=None, **where):
+    """Two symbols' hours and minutes, those of one series or of some moments changed."""
+    rows = [
+        market(size, symbol, seed=seed).with_columns(
+            ts=pl.int_range(pl.len()) * ns, interval=pl.lit(interval)
+        )
+        for seed, symbol in enumerate(("BTC-BRL", "ETH-BRL"))
+        for interval, size, ns in (("1h", 400, HOUR), ("5m", 4_800, HOUR // 12))
+    ]
+    bars = pl.concat(rows)
+    if change is not None:
+        bars = bars.with_columns(volume=pl.col("volume") + pl.when(change).then(1).otherwise(0))
+    return bars
+
+
+@pytest.mark.parametrize(
+    ("axis", "change", "more"),
+    [
+        ({"symbols": ["BTC", "ETH"]}, pl.col("symbol") == "ETH-BRL", ""),
+        ({"interval": ["1h", "5m"]}, pl.col("interval") == "5m", ""),
+        (
+            {"backtest.detail_interval": [None, "5m"]},
+            pl.col("interval") == "5m",
+            "orders: {stop_loss: 0.05}\n",
+        ),
+        ({"slow": [12, 96]}, pl.col("ts") == 210 * HOUR, ""),
+    ],
+)
+def test_bars_of_any_combination_that_are_others_are_another_sweep(
+    path, tmp_path, axis, change, more
+):
+    path.write_text(BARE.format(symbols="BTC") + more)
+    axes = axes_of({"fast": [3, 4, 5, 6], **axis})
+
+    def resumed(bars):
+        lake = Lake(tmp_path / "lakes" / str(bars["volume"].sum()))
+        lake.write("ohlcv", bars, source="test", now_ns=1)
+        period = Period(300 * HOUR, None)
+        setting = Setting(lake, recipe_of(path), settings_of({}), period, "BRL", lambda _: None)
+        resume = (tmp_path / FOLDER).exists()
+        kept = (Unfinished if resume else Stopped)(tmp_path, resume=resume)
+        return swept(setting, axes, How(), kept=kept)
+
+    with pytest.raises(KeyboardInterrupt):
+        resumed(both_bars())
+    with pytest.raises(UsageError, match="no sweep that was stopped"):
+        resumed(both_bars(change))
+    assert resumed(both_bars()).trials.height == 8
 
 
 @pytest.mark.parametrize(
