@@ -13,6 +13,7 @@ import polars as pl
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.market import Market, Rules
 from cq.indicators.arrays import adjoining
+from cq.indicators.windows import in_blocks, sums
 
 
 def fixed(values: Any) -> Any:
@@ -104,13 +105,23 @@ def _needed(market: Market, name: str) -> Floats:
 def impact_of(close: Floats, volume: Floats, coefficient: float, window: int) -> Floats:
     """What √quantity is multiplied by at each bar: coefficient × deviation / √(mean volume).
 
-    Both are of the `window` bars before; 0 until there are two returns.
+    Both are of the `window` bars before; 0 until there are two returns, and while nothing was
+    traded in all of them.
     """
-    frame = pl.DataFrame({"close": close, "volume": volume}).select(
-        deviation=pl.col("close").log().diff().rolling_std(window, min_samples=2).shift(1),
-        usual=pl.col("volume").rolling_mean(window, min_samples=1).shift(1),
-    )
-    deviation, usual = (frame[one].fill_null(0.0).to_numpy() for one in frame.columns)
+    returns = pl.Series(close).log().diff()
+    deviation = returns.rolling_std(window, min_samples=2).shift(1).fill_null(0.0).to_numpy()
+    usual = _usual(volume, window)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = coefficient * deviation / np.sqrt(usual)
     return np.where(np.isfinite(found), found, 0.0)
+
+
+def _usual(volume: Floats, window: int) -> Floats:
+    """The mean volume of the `window` bars before each, or of those that there are.
+
+    Each window is added up afresh: what a running sum keeps of volume that has left it would be
+    next to nothing, and divided by that.
+    """
+    before = np.concatenate((np.zeros(window), volume[:-1]))
+    found: Floats = in_blocks([before], sums, window)[window - 1 :]
+    return found[: volume.size] / np.clip(np.arange(volume.size), 1, window)

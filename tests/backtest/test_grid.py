@@ -51,6 +51,18 @@ def test_a_worked_case():
     )
 
 
+@settings(max_examples=100)
+@given(st.integers(0, 2**32), st.integers(2, 30))
+def test_volume_that_has_left_the_window_leaves_nothing_behind(seed, window):
+    pick = np.random.default_rng(seed)
+    volume = np.round(10 * np.exp(pick.normal(0, 3, 120)), 8)
+    volume[60:100] = 0
+    close = 100 * np.exp(np.cumsum(pick.normal(0, 0.01, 120)))
+    found = impact_of(close, volume, 1.0, window)
+    assert (found[60 + window : 101] == 0).all()
+    assert found.tolist() == pytest.approx(by_hand(close, volume, 1.0, window), rel=1e-9)
+
+
 COLUMNS = np.arange(12.0)
 
 
