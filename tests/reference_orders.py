@@ -472,7 +472,7 @@ class Engine:
             order.trigger = self.on_tick(price, up)
             limit = self.away(r.limit, order.said.get("limit"), order.trigger, toward)
             if limit is not None:
-                order.limit = self.on_tick(limit, up)
+                order.limit = self.on_tick(limit, not up)
         self.order[s] = order
         self.position[s].ending = False
 

@@ -229,7 +229,7 @@ def set_prices(s: int, close: float, limit: float, trigger: float, w: World) -> 
     else:
         first = to_tick(level(terms.offset, trigger, close, -sign), terms.tick, 1 - up)
         one.trigger = first
-        one.limit = to_tick(level(terms.beyond, limit, first, -sign), terms.tick, 1 - up)
+        one.limit = to_tick(level(terms.beyond, limit, first, -sign), terms.tick, up)
     if not first > 0.0:
         one.kind = NONE
 

@@ -1,0 +1,17 @@
+"""What waiting entries pay, and what they buy."""
+
+from __future__ import annotations
+
+import pytest
+from order_cases import by_hand, traded
+
+
+@pytest.mark.parametrize(
+    ("target", "moved", "paid"),
+    [(0.5, (100, 108, 100, 107), 105), (-0.5, (100, 100, 92, 93), 95)],
+)
+def test_a_stop_limit_pays_no_more_than_the_limit_it_was_given(target, moved, paid):
+    bars = [(100, 100, 100, 100, 1, target), (*moved, 1, target)]
+    level = {"trigger": ("share", 0.05), "limit": ("share", 0.004)}
+    made = traded(by_hand(bars), entry="stop_limit", **level, tick=1.0, bps=500, short=True)
+    assert [one[3] for one in made] == [paid]
