@@ -135,6 +135,20 @@ def calm(seed):
     return bars, replace(said, **quiet, short=pick([False, True]), trail=trail)
 
 
+def by_little(seed):
+    """Targets that rise and fall by little, so that what waits may come out on the other side."""
+    bars, said = case(seed, size=30)
+    pick = random.Random(seed).choice
+    side = pick([1, 1, -1]) if said.short else 1
+    for bar in bars:
+        bar.target = side * pick([0.5, 0.505, 0.51, 0.53, 0.6])
+    entry = pick(["stop", "stop", "stop_limit", "limit"])
+    levels = {name: level(pick, False, ("share", "distance")) for name in ("limit", "trigger")}
+    plain = {"unit": "fraction", "max_gross": 2.0, "max_position": 2.0, "max_bars": 0}
+    plain |= {"band": 0.0, "min_notional": 0.0, "expires": 0, "stop": None, "trail": None}
+    return bars, replace(said, **plain, entry=entry, **levels)
+
+
 def at_prices(seed):
     """Stops and targets that are prices, now and then on the wrong side."""
     bars, said = case(seed, shorts=True)

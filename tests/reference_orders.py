@@ -204,6 +204,9 @@ class Engine:
             delta = -held
         elif first:
             delta = self.wanted(order.target, equity, reference) - held
+            if order.kind != "market" and delta * order.target < 0:
+                del self.order[s]  # an entry never reduces what is held
+                return
         else:
             delta = order.left
         buying = delta > 0
@@ -291,6 +294,8 @@ class Engine:
     def ranked(self, symbols, prices, equity):
         def selling(s):
             order = self.order[s]
+            if order.kind != "market":
+                return order.target < 0
             if order.left is not None:
                 return order.left < 0
             return self.wanted(order.target, equity, prices[s]) < self.position[s].qty

@@ -123,6 +123,8 @@ def carry_out(
     elif first:
         wanted = desired(one.target, terms.unit, equity, reference, terms.max_position)
         delta = wanted - one.held
+        if one.kind > MARKET and delta * one.target < 0.0:
+            delta = 0.0  # at this price less is wanted than is held: an entry never reduces it
     buying = 1 if delta > 0.0 else 0
     price = reference
     impact = w.impact[i] if terms.by_impact else 0.0
@@ -180,7 +182,9 @@ def enqueue(s: int, n: int, reference: float, equity: float, w: World) -> None:
     """Put `s` where it belongs among the first `n` of the queue."""
     one, terms = w.book[s], w.terms[0]
     weight = -one.target * reference if terms.unit == UNITS else -one.target
-    if one.left == one.left:
+    if one.kind > MARKET:
+        selling = one.target < 0.0
+    elif one.left == one.left:
         selling = one.left < 0.0
     else:
         wanted = desired(one.target, terms.unit, equity, reference, terms.max_position)

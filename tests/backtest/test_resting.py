@@ -15,3 +15,10 @@ def test_a_stop_limit_pays_no_more_than_the_limit_it_was_given(target, moved, pa
     level = {"trigger": ("share", 0.05), "limit": ("share", 0.004)}
     made = traded(by_hand(bars), entry="stop_limit", **level, tick=1.0, bps=500, short=True)
     assert [one[3] for one in made] == [paid]
+
+
+def test_an_entry_for_a_little_more_sells_nothing_where_less_is_wanted_at_its_price():
+    bars = [(100, 100, 100, 100, 1, 0.5), (100, 111, 100, 100, 1, 0.52)]
+    bars += [(100, 112, 100, 112, 1, None), (112, 112, 112, 112, 1, None)]
+    made = traded(by_hand(bars), entry="stop", trigger=("share", 0.1))
+    assert made == [(1, "buy", round(500 / 110, 6), 110, "signal")]

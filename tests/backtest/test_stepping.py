@@ -11,7 +11,7 @@ import pytest
 import reference_orders as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from order_cases import assert_agrees, at_prices, calm, case, markets_of, rules_of
+from order_cases import assert_agrees, at_prices, by_little, calm, case, markets_of, rules_of
 
 from cq.backtest import compiled, stepping
 from cq.backtest.account import Costs
@@ -44,6 +44,13 @@ def test_over_longer_histories_too(seed):
 @given(SEEDS)
 def test_over_quiet_stretches_too(seed):
     bars, said = calm(seed)
+    assert_agrees(bars, said)
+
+
+@AGREES
+@given(SEEDS)
+def test_entries_for_a_little_more_are_those_of_the_slow_engine(seed):
+    bars, said = by_little(seed)
     assert_agrees(bars, said)
 
 
