@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cq.cli.app import App
-from cq.cli.output import note, print_json, print_table
+from cq.cli.output import as_json, note, print_json, print_table
 from cq.errors import CqError, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def sql(app: App, query: str, *, as_json: bool, as_csv: bool) -> None:
         raise UsageError("--json and --csv exclude each other; choose one")
     answer = readable(app.lake.sql(query))
     if as_json:
-        print_json(json_ready(answer).to_dicts())
+        print_json(whole(answer).to_dicts())
     elif as_csv:
         click.echo(csv(answer), nl=False)
     else:
@@ -45,38 +44,47 @@ def readable(answer: pl.DataFrame) -> pl.DataFrame:
     return answer.with_columns(col(Binary).bin.encode("hex"))
 
 
+def whole(answer: pl.DataFrame) -> pl.DataFrame:
+    """The answer with nanoseconds, of which Python's moments hold micros only, as text."""
+    from polars import col
+
+    return answer.with_columns(_whole(col(name), kind) for name, kind in answer.schema.items())
+
+
+def _whole(column: pl.Expr, kind: Any) -> pl.Expr:
+    from polars import Array, Datetime, List, String, Struct, Time, element
+
+    if kind in (Datetime("ns"), Time()):
+        return column.cast(String).str.replace(r"(\.000000000|000)$", "")  # as Python says fewer
+    if isinstance(kind, Array):
+        return _whole(column.arr.to_list(), List(kind.inner))
+    if isinstance(kind, List):
+        return column.list.eval(_whole(element(), kind.inner))
+    if isinstance(kind, Struct):
+        fields = (_whole(column.struct.field(one.name), one.dtype) for one in kind.fields)
+        return column.struct.with_fields(*fields)
+    return column
+
+
 def exact(answer: pl.DataFrame) -> list[list[str]]:
     """The rows as text in which no digit of a number is lost."""
     from polars import Boolean, String, col
 
     from cq.cli.table import words
 
-    said = answer.with_columns(col(Boolean).cast(String))  # true and false, as SQL has them
+    said = whole(answer).with_columns(col(Boolean).cast(String))  # true and false, as SQL has them
     return [[words(value) for value in row] for row in said.rows()]
-
-
-def json_ready(answer: pl.DataFrame) -> pl.DataFrame:
-    """The answer with decimals, which JSON lacks, as numbers."""
-    from polars import Decimal, Float64, col
-
-    return answer.with_columns(col(Decimal).cast(Float64))
 
 
 def csv(answer: pl.DataFrame) -> str:
     """The answer as CSV; lists and structs as JSON text."""
-    from polars import Series, col
+    from polars import Series
 
-    return answer.select(
-        Series(
-            name,
-            [
-                None if one is None else json.dumps(one, default=str)
-                for one in answer[name].to_list()
-            ],
-        )
-        if kind.is_nested()
-        else col(name)
+    said = whole(answer)
+    return answer.with_columns(
+        Series(name, [None if one is None else as_json(one) for one in said[name].to_list()])
         for name, kind in answer.schema.items()
+        if kind.is_nested()
     ).write_csv()
 
 

@@ -7,25 +7,33 @@ import math
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import click
 
+LEAF = json.JSONEncoder(default=str, allow_nan=False).encode
+
 
 def print_json(value: Any) -> None:
     """One JSON value; what JSON cannot say (NaN, infinity) is null."""
-    click.echo(json.dumps(plain(value), indent=2, default=str, allow_nan=False))
+    click.echo(as_json(value, "\n"))
 
 
-def plain(value: Any) -> Any:
-    """`value` with NaN and infinities as None, at any depth."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
-    return value
+def as_json(value: Any, margin: str = "") -> str:
+    """`value` as JSON, with every digit of decimals, for which `json` knows floats and text only.
+
+    `margin` begins the lines at this depth; empty, all is one line.
+    """
+    inner, end = (f"{margin}  ", ",") if margin else ("", ", ")
+    if isinstance(value, Mapping) and value:
+        said = (f"{inner}{LEAF(str(key))}: {as_json(one, inner)}" for key, one in value.items())
+        return f"{{{end.join(said)}{margin}}}"
+    if isinstance(value, (list, tuple)) and value:
+        return f"[{end.join(inner + as_json(one, inner) for one in value)}{margin}]"
+    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+        return "null"
+    return f"{value:f}" if isinstance(value, Decimal) else LEAF(value)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -211,6 +212,27 @@ def test_nothing_is_lost_in_text():
     answer = pl.DataFrame({"n": [1, 10], "x": [1e-7, None], "l": [[1, 2], []], "b": [True, False]})
     assert exact(answer) == [["1", "1e-07", "1, 2", "true"], ["10", "–", "none", "false"]]
     assert csv(answer.drop("b")) == 'n,x,l\n1,1e-7,"[1, 2]"\n10,,[]\n'
+
+
+def test_no_digit_of_large_numbers_and_nanoseconds_is_lost(lake, capsys):
+    stamp = "timestamp_ns '2024-01-01 00:00:00.123456789'"
+    query = (
+        f"select 12345678901234567.89::decimal(20, 2) as d, sum(ts::hugeint * 1000) as s, "
+        f"{stamp} as t, {{'a': [{stamp}], 'b': 0.10}} as n, min(time) as first from bars"
+    )
+    assert run(["lake", "sql", "--json", query]) == 0
+    (row,) = json.loads(said(capsys), parse_float=Decimal)
+    total = sum(Lake("lake").sql("select ts from bars")["ts"].to_list()) * 1000
+    assert (row["d"], row["s"]) == (Decimal("12345678901234567.89"), total)
+    assert row["t"] == "2024-01-01 00:00:00.123456789"
+    assert row["n"] == {"a": [row["t"]], "b": Decimal("0.10")}
+    assert row["first"] == "2024-01-01 00:00:00"
+    for way in ([], ["--csv"]):
+        assert run(["lake", "sql", query, *way]) == 0
+        shown = said(capsys)
+        assert shown.count(".123456789") == 2
+        assert "12345678901234567.89" in shown
+        assert str(total) in shown
 
 
 @pytest.mark.parametrize("columns", [80, 100, 200])
