@@ -67,12 +67,16 @@ def _leaf(value: object, keys: tuple[str, ...]) -> list[tuple[tuple[str, ...], o
         return [(keys, str(value))]
     if isinstance(value, Path):
         return [(keys, str(value))]
-    return [(keys, list(value) if isinstance(value, tuple) else value)]
+    if isinstance(value, tuple):
+        return [(keys, [one.model_dump() if isinstance(one, BaseModel) else one for one in value])]
+    return [(keys, value)]
 
 
 def _shown(value: object) -> str:
+    from cq.cli.table import words
+
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
+        return words(value)
     return (
         "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     )

@@ -19,7 +19,7 @@ from cq.errors import ConfigError
 from cq.utils.paths import as_named
 from cq.utils.resources import resource_root
 from cq.utils.settings import Settings
-from cq.utils.yamls import Document, Keys, parse_scalar, read_yaml
+from cq.utils.yamls import Document, Keys, parse_scalar, parse_value, read_yaml
 
 PREFIX = "CQ_"
 NOT_SETTINGS = ("CQ_CRYPTOFEED_PYTHON", "CQ_DEBUG", "CQ_PEERS_PYTHON")
@@ -71,7 +71,7 @@ def load(
                 "secrets come from the environment only: set CQ_CREDENTIALS__CLIENT_ID "
                 "and CQ_CREDENTIALS__CLIENT_SECRET",
             )
-    layers += [_environment(os.environ), _command_line(overrides)]
+    layers += [_environment(os.environ), *map(_command_line, overrides)]
     return _checked(project, layers)
 
 
@@ -82,35 +82,46 @@ def defaults(project: Path) -> Settings:
 
 def _checked(project: Path, layers: Sequence[Document]) -> Loaded:
     merged: dict[str, Any] = {}
-    origins: dict[Keys, str] = {}
+    sources: dict[Keys, Document] = {}
     for layer in layers:
         for keys, value in layer.leaves():
             _put(merged, keys, value, layer)
-            origins = {old: said for old, said in origins.items() if old[: len(keys)] != keys}
-            origins[keys] = layer.where(keys)
+            sources = {old: said for old, said in sources.items() if old[: len(keys)] != keys}
+            sources[keys] = layer
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
-        raise _one_line(error, origins) from None
+        raise _one_line(error, sources) from None
+    origins = {keys: layer.where(keys) for keys, layer in sources.items()}
+    return Loaded(_located(settings, project, origins), origins)
+
+
+def _located(settings: Settings, project: Path, origins: Mapping[Keys, str]) -> Settings:
+    """The settings with absolute paths; an address such as s3://bucket/prefix stays what it is.
+
+    Where the lake's folder is a link, it stays the link: `lake.db` and runs lie beside that.
+    """
+
+    def at_home(path: Path, *keys: str) -> Path:
+        try:
+            return project / path.expanduser()
+        except RuntimeError as error:
+            place = origins.get(keys, "settings")
+            raise ConfigError(place, f"{'.'.join(keys)}: found {path}: {error}") from None
+
+    root, log_file, live = settings.data_root, settings.log_file, settings.live
     found = {
-        "data_root": _root(project, settings.data_root),
-        "log_file": settings.log_file and (project / settings.log_file).resolve(),
-        "live": settings.live.model_copy(
-            update={"journal": (project / settings.live.journal).resolve()}
+        "data_root": as_named(at_home(root, "data_root")) if isinstance(root, Path) else root,
+        "log_file": log_file and at_home(log_file, "log_file").resolve(),
+        "live": live.model_copy(
+            update={"journal": at_home(live.journal, "live", "journal").resolve()}
         ),
     }
-    return Loaded(settings.model_copy(update=found), origins)
-
-
-def _root(project: Path, root: Path | str) -> Path | str:
-    """The lake's folder, absolute; an address such as s3://bucket/prefix stays what it is.
-
-    Where it is a link, it stays the link: `lake.db` and runs lie beside that.
-    """
-    return root if isinstance(root, str) else as_named(project / root)
+    return settings.model_copy(update=found)
 
 
 def _put(into: dict[str, Any], keys: Keys, value: Any, layer: Document) -> None:
+    _check_names(keys, layer)
     for key in keys[:-1]:
         inner = into.setdefault(key, {})
         if not isinstance(inner, dict):
@@ -118,10 +129,24 @@ def _put(into: dict[str, Any], keys: Keys, value: Any, layer: Document) -> None:
         into = inner
     if isinstance(into.get(keys[-1]), dict) and not isinstance(value, dict):
         inside = ", ".join(into[keys[-1]])
+        expected = f"keys ({inside})" if inside else "keys below it, each with a value"
         raise ConfigError(
-            layer.where(keys), f"{'.'.join(keys)}: found {value!r}, expected keys ({inside})"
+            layer.where(keys), f"{'.'.join(keys)}: found {value!r}, expected {expected}"
         )
     into[keys[-1]] = value
+
+
+def _check_names(keys: Keys, layer: Document) -> None:
+    """ConfigError where a key is no name: a number, or several levels in one."""
+    dotted = ".".join(map(str, keys))
+    for key in keys:
+        if not isinstance(key, str):  # YAML makes false of `off`, and numbers of what looks so
+            raise ConfigError(
+                layer.where(keys), f"{dotted}: found the key {key!r}, expected a name; quote it"
+            )
+        if "." in key:
+            nested = key.replace(".", ": {") + ": …" + "}" * key.count(".")
+            raise ConfigError(layer.where(keys), f"{dotted}: levels are nested; write {nested}")
 
 
 def _environment(variables: Mapping[str, str]) -> Document:
@@ -169,22 +194,19 @@ def _parsed(value: Any) -> Any:
     return parse_scalar(value) if isinstance(value, str) else value
 
 
-def _command_line(overrides: Iterable[str]) -> Document:
-    """Settings said as `key=value` on the command line."""
-    value: dict[str, Any] = {}
-    for text in overrides:
-        key, equals, said = text.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"--set {text}", "expected KEY=VALUE, such as backtest.cash=50000")
-        if not said.strip():
-            raise ConfigError(f"--set {text}", f"is empty; expected a value, or {key}=null")
-        into = value
-        *path, last = key.strip().split(".")
-        if path[:1] == ["credentials"] or last == "credentials":
-            raise ConfigError(f"--set {key}", "secrets come from the environment only")
-        for part in path:
-            into = into.setdefault(part, {})
-        into[last] = parse_scalar(said)
+def _command_line(text: str) -> Document:
+    """A setting said as `key=value` on the command line."""
+    key, equals, said = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}", "expected KEY=VALUE, such as backtest.cash=50000")
+    if not said.strip():
+        raise ConfigError(f"--set {text}", f"is empty; expected a value, or {key}=null")
+    path = key.strip().split(".")
+    if "credentials" in (path[0], path[-1]):
+        raise ConfigError(f"--set {key}", "secrets come from the environment only")
+    value = parse_value(said)
+    for part in reversed(path):
+        value = {part: value}
     return Document.of(value, lambda keys: f"--set {'.'.join(keys)}")
 
 
@@ -200,9 +222,9 @@ def all_keys(model: type[BaseModel] = Settings, prefix: Keys = ()) -> list[Keys]
     return found
 
 
-def _one_line(error: ValidationError, origins: Mapping[Keys, str]) -> ConfigError:
+def _one_line(error: ValidationError, sources: Mapping[Keys, Document]) -> ConfigError:
     """Every problem, the first one with its place; all on one line."""
-    first, *rest = [_place_and_problem(dict(one), origins) for one in _each_key_once(error)]
+    first, *rest = [_place_and_problem(dict(one), sources) for one in _each_key_once(error)]
     more = "".join(f"; {place}: {problem}" for place, problem in rest)
     return ConfigError(first[0], first[1] + more)
 
@@ -220,11 +242,10 @@ def _keys(location: Sequence[int | str]) -> Keys:
     return keys
 
 
-def _place_and_problem(one: dict[str, Any], origins: Mapping[Keys, str]) -> tuple[str, str]:
+def _place_and_problem(one: dict[str, Any], sources: Mapping[Keys, Document]) -> tuple[str, str]:
     keys = _keys(one["loc"])
     dotted = ".".join(keys)
-    inside = [said for said_keys, said in origins.items() if said_keys[: len(keys)] == keys]
-    where = origins.get(keys) or (inside or [origins.get(keys[:-1], "settings")])[-1]
+    where = _place(keys, sources)
     if one["type"] == "extra_forbidden":
         problem = f"is no setting{_nearest(dotted, ['.'.join(one) for one in all_keys()])}"
     elif one["type"] == "missing":
@@ -235,6 +256,15 @@ def _place_and_problem(one: dict[str, Any], origins: Mapping[Keys, str]) -> tupl
         problem = f"found {one['input']!r}, but {one['msg'][0].lower()}{one['msg'][1:]}"
     named = not dotted or where.endswith(f" {dotted}")
     return where, problem if named else f"{dotted}: {problem}"
+
+
+def _place(keys: Keys, sources: Mapping[Keys, Document]) -> str:
+    """Where a key was said; or the last one below it, the list that it is in, one beside it."""
+    for depth in range(len(keys), 0, -1):
+        near = [said for said in sources if said[:depth] == keys[:depth]]
+        if near:
+            return sources[near[-1]].where(keys if near[-1] == keys[:depth] else near[-1])
+    return "settings"
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

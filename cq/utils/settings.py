@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from cq.errors import UsageError
 from cq.utils.time import parse_time
@@ -18,6 +26,19 @@ DATASETS = (
     *("coverage", "rejected", "lost"),
 )
 TEMPLATE_WORDS = ("dataset", "exchange", "symbol", "interval", "YYYY", "MM", "DD", "HHmmss")
+
+
+def _path(value: object, expected: str = "the path of a file") -> object:
+    """`value`, refused in our words where it is no path: pydantic's name its own insides."""
+    if not isinstance(value, (str, Path)) or not str(value).strip():
+        raise ValueError(f"found {value!r}, expected {expected}")
+    return value
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+Severity = Annotated[  # YAML reads `off` as false
+    Literal["off", "info", "warn", "error"], BeforeValidator(lambda x: "off" if x is False else x)
+]
 
 
 class _Frozen(BaseModel):
@@ -277,7 +298,7 @@ class Live(Caps):
     stale_after_bars: float = Field(gt=0)
     max_daily_loss: float | None = Field(gt=0, le=1)
     price_band_bps: float = Field(gt=0)
-    journal: Path
+    journal: FilePath
 
 
 class Thresholds(_Frozen):
@@ -299,7 +320,7 @@ class Thresholds(_Frozen):
 class Quality(_Frozen):
     """How bad what a check finds is, and from where on it finds something."""
 
-    severities: dict[str, Literal["off", "info", "warn", "error"]] = {}
+    severities: dict[str, Severity] = {}
     thresholds: Thresholds = Thresholds()
 
 
@@ -317,7 +338,7 @@ class Settings(_Frozen):
     timezone: str
     data_root: Path | str
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-    log_file: Path | None
+    log_file: FilePath | None
     paper_trading: bool
     symbols: tuple[str, ...]
     quote: str = Field(pattern=r"^[A-Z0-9]+$")
@@ -351,6 +372,7 @@ class Settings(_Frozen):
     @classmethod
     def _folder_or_address(cls, value: object) -> object:
         """A folder's path, unless it is an address on S3-compatible storage."""
+        value = _path(value, "a folder, or s3://bucket/prefix")
         if not isinstance(value, str) or value.startswith("s3://"):
             return value
         folder = value.removeprefix("file://")

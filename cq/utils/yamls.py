@@ -13,6 +13,7 @@ from cq.errors import ConfigError
 
 Keys = tuple[str, ...]
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+TEXT = "tag:yaml.org,2002:str"
 
 
 @dataclass
@@ -25,8 +26,8 @@ class Document:
 
     @classmethod
     def of(cls, value: dict[str, Any], place: Callable[[Keys], str]) -> Document:
-        """Values that come from no file."""
-        return cls(value, Path(), place)
+        """Values that come from no file; `place` is asked for keys that were said only."""
+        return cls(value, Path(), lambda keys: place(_said(value, keys)))
 
     def where(self, keys: Keys) -> str:
         """`file:line` of a key, or the variable or option that said it."""
@@ -35,6 +36,15 @@ class Document:
     def leaves(self) -> Iterator[tuple[Keys, Any]]:
         """Every key that holds a value (lists are values), with its path."""
         return _leaves(self.value, ())
+
+
+def _said(value: Any, keys: Keys) -> Keys:
+    """The first of `keys` that lead somewhere in nested values; lists end them."""
+    for depth, key in enumerate(keys):
+        if not isinstance(value, dict) or key not in value:
+            return keys[:depth]
+        value = value[key]
+    return keys
 
 
 def _leaves(value: dict[str, Any], above: Keys) -> Iterator[tuple[Keys, Any]]:
@@ -137,4 +147,6 @@ def _lines(node: Any, above: Keys, lines: dict[Keys, int], shown: Path) -> None:
                 f"{'.'.join(keys)} stands here again; line {lines[keys]} has it already",
             )
         lines[keys] = line
+        if key_node.tag != TEXT:  # found as 1 and as "1"
+            lines[*above, Loader("").construct_object(key_node)] = line
         _lines(value_node, keys, lines, shown)

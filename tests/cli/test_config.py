@@ -34,6 +34,16 @@ def test_show_masks_a_secret_and_names_its_variable(project, monkeypatch, capsys
         assert "CQ_CREDENTIALS__CLIENT_SECRET" in said
 
 
+def test_show_gives_values_inside_lists_as_objects(project, monkeypatch, capsys):
+    dated = {"since": "2025-01-31", "taker": 0.006, "maker": 0.002, "minimum": None}
+    monkeypatch.setenv("CQ_BACKTEST__FEES__DATED", json.dumps([dated]))
+    assert run(["config", "show", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["backtest.fees.dated"]["value"] == [dated]
+    assert run(["config", "show"]) == 0
+    assert "since 2025-01-31, taker 0.006, maker 0.002" in capsys.readouterr().out
+
+
 def test_show_prints_a_table_for_people(project, capsys):
     assert run(["config", "show"]) == 0
     said = capsys.readouterr().out

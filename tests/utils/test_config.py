@@ -115,7 +115,13 @@ def test_a_wrong_type_says_what_was_found(project):
         ("symbols=BTC", "'BTC' is not a symbol; expected BASE-QUOTE"),
         ("backtest.warmup=0", "above 0, or auto"),
         ("backtest.fees=3", "expected keys (taker, maker, minimum, dated)"),
+        ("quality.severities=3", "found 3, expected keys below it, each with a value"),
         ("backtest.cash.more=3", "holds a value, no keys"),
+        ("backtest.cash={more: 3}", "holds a value, no keys"),
+        ("data_root=null", "data_root: found None, expected a folder, or s3://bucket/prefix"),
+        ("data_root=5", "data_root: found 5, expected a folder, or s3://bucket/prefix"),
+        ("data_root=~nobody.of.this.name/lake", "found ~nobody.of.this.name/lake: Could not"),
+        ("live.journal=5", "live.journal: found 5, expected the path of a file"),
         ("nonsense", "expected KEY=VALUE"),
         ("credentials.client_id=x", "secrets come from the environment only"),
         ("log_level=LOUD", "should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
@@ -217,6 +223,74 @@ def test_paths_are_absolute_and_start_at_the_project(project):
     assert settings.data_root == project / "lake"
     assert settings.live.journal == project / "runs" / "paper.db"
     assert settings.log_file == project / "logs" / "cq.jsonl"
+
+
+def test_a_path_may_begin_at_home(project, monkeypatch):
+    monkeypatch.setenv("HOME", str(project / "me"))
+    overrides = ["data_root=~/lake", "log_file=~/cq.jsonl", "live.journal=~/paper.db"]
+    settings = load(project, overrides=overrides).settings
+    home = project / "me"
+    assert (settings.data_root, settings.log_file) == (home / "lake", home / "cq.jsonl")
+    assert settings.live.journal == home / "paper.db"
+
+
+def test_a_check_is_switched_off_by_the_word_off_wherever_it_is_said(project, monkeypatch):
+    off = {"zero_volume_bars": "off"}
+    local(project, "quality: {severities: {zero_volume_bars: off}}\n")
+    assert load(project).settings.quality.severities == off
+    local(project, "env: dev\n")
+    overrides = ["quality.severities.zero_volume_bars=off"]
+    assert load(project, overrides=overrides).settings.quality.severities == off
+    monkeypatch.setenv("CQ_QUALITY__SEVERITIES__ZERO_VOLUME_BARS", "off")
+    assert load(project).settings.quality.severities == off
+
+
+def test_a_section_can_be_said_at_once_on_the_command_line(project):
+    overrides = ["backtest.fees.maker=0.002", "backtest.fees={taker: 0.1, minimum: 1}"]
+    loaded = load(project, overrides=[*overrides, "quality.severities={outliers: info}"])
+    fees = loaded.settings.backtest.fees
+    assert (fees.taker, fees.maker, fees.minimum) == (0.1, 0.002, 1)
+    assert loaded.settings.quality.severities == {"outliers": "info"}
+    assert loaded.origins["backtest", "fees", "taker"] == "--set backtest.fees.taker"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("maker: x\n", "configs/local.yaml:6: backtest.fees.dated.0.maker: found 'x'"),
+        ("makr: 0.1\n", "configs/local.yaml:4: backtest.fees.dated.0.maker: is missing"),
+    ],
+)
+def test_a_problem_inside_a_list_is_named_with_file_and_line(project, text, said):
+    dated = "backtest:\n  fees:\n    dated:\n      - since: 2025-01-31\n        taker: 0.006\n"
+    local(project, f"{dated}        {text}")
+    assert refusal(project).startswith(said)
+
+
+def test_a_problem_inside_a_list_of_a_variable_names_the_variable(project, monkeypatch):
+    monkeypatch.setenv("CQ_BACKTEST__FEES__DATED", "[{taker: 0.006, maker: 0.002}]")
+    said = "environment: CQ_BACKTEST__FEES__DATED: backtest.fees.dated.0.since: is missing"
+    assert refusal(project).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1: 2\n", "configs/local.yaml:1: 1: found the key 1, expected a name"),
+        (
+            "quality:\n  severities:\n    off: warn\n",
+            "configs/local.yaml:3: quality.severities.False: found the key False, expected a name",
+        ),
+        (
+            "env: dev\nbacktest.fees.taker: 5\n",
+            "configs/local.yaml:2: backtest.fees.taker: levels are nested; "
+            "write backtest: {fees: {taker: …}}",
+        ),
+    ],
+)
+def test_a_key_that_is_no_name_is_told_with_its_line(project, text, said):
+    local(project, text)
+    assert refusal(project).startswith(said)
 
 
 def test_a_lake_that_is_a_link_is_named_by_the_link(project, tmp_path):
