@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ from cq.backtest.days import Days, equal_weight, growth
 from cq.backtest.definitions import METRICS
 from cq.backtest.engine import Simulation, buy_and_hold
 from cq.backtest.market import Market
-from cq.backtest.metrics import Metrics, metrics, told_of
+from cq.backtest.metrics import Metrics, finite, metrics, told_of
 from cq.backtest.risk import against, falls, luck, ratio, spread, tails
 from cq.backtest.rounds import Trips
 from cq.backtest.trips import of_trips
@@ -21,7 +20,7 @@ def measured(made: Simulation, markets: Sequence[Market], cash: float, interval:
     """The numbers of METRICS, in their order; None where one has no value, and never NaN."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         found = _measured(made, markets, cash, interval)
-    return {one.name: _finite(found[one.name]) for one in METRICS}
+    return {one.name: finite(found[one.name]) for one in METRICS}
 
 
 def _measured(made: Simulation, markets: Sequence[Market], cash: float, interval: str) -> Metrics:
@@ -55,7 +54,3 @@ def _measured(made: Simulation, markets: Sequence[Market], cash: float, interval
         "costs": ((found["fees"] or 0.0) + (found["slippage"] or 0.0)) / cash,
         "time_in_market": told.held / made.ts.size,
     }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is None or math.isfinite(value) else None

@@ -61,6 +61,11 @@ def metrics(
     }
 
 
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is no number: JSON has none of those, and nothing counts them."""
+    return value if value is None or math.isfinite(value) else None
+
+
 class Told(NamedTuple):
     """Sums over the bars of a curve, its deepest fall, and at how many of them anything is held."""
 

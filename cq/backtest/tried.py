@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from cq.backtest.result import BacktestResult
 
 Trials = dict[str, float]
-"""What was tried → its Sharpe ratio a year; 0 where it never traded."""
+"""What was tried → its Sharpe ratio a year; 0 where it has none, such as one that never traded."""
 
 
 def kind_of(config: Mapping[str, Any]) -> str:
@@ -58,7 +59,7 @@ def tried(runs: Path, config: Mapping[str, Any]) -> Trials:
     for folder in folders:
         sweep = sweeps.get(folder)
         found |= dict(_of_run(folder, kind) if sweep is None else _of_sweep(sweep, kind))
-    return found
+    return {key: ratio if math.isfinite(ratio) else 0.0 for key, ratio in found.items()}
 
 
 def _of_run(folder: str, kind: str) -> Iterator[tuple[str, float]]:

@@ -11,7 +11,7 @@ import numpy as np
 from cq.backtest.engine import Simulation, buy_and_hold
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.market import Market, Rules
-from cq.backtest.metrics import Metrics, annualized, bars_of, metrics, sharpe_of, years_of
+from cq.backtest.metrics import Metrics, annualized, bars_of, finite, metrics, sharpe_of, years_of
 from cq.lake.raw import FIGURES
 from cq.sweeps.kernel import SUMS
 
@@ -89,7 +89,7 @@ def of_run(made: Simulation, markets: Sequence[Market], rules: Rules) -> tuple[M
         cash=rules.cash, interval=rules.interval, held=held,
     )  # fmt: skip
     kept = made.equity[Clock(made.ts, rules.interval).ends() - 1]
-    return {name: found[name] for name in FIGURES}, kept
+    return {name: finite(found[name]) for name in FIGURES}, kept
 
 
 def of_sums(sums: Floats, clock: Clock, cash: float, held: float) -> Metrics:
@@ -98,7 +98,7 @@ def of_sums(sums: Floats, clock: Clock, cash: float, held: float) -> Metrics:
     growth, size = row["last"] / cash - 1, clock.ts.size
     trips, wins, losses = int(row["trips"]), int(row["wins"]), int(row["losses"])
     bars, years = bars_of(clock.ts, clock.interval), years_of(clock.ts, clock.interval)
-    return {
+    found = {
         "total_return": growth,
         "buy_and_hold": held / cash - 1,
         "annualized_return": annualized(growth, years),
@@ -113,6 +113,7 @@ def of_sums(sums: Floats, clock: Clock, cash: float, held: float) -> Metrics:
         "slippage": row["slippage"],
         "exposure": row["exposures"] / size,
     }
+    return {name: finite(found[name]) for name in FIGURES}
 
 
 def in_blocks(kept: Floats, cash: float) -> tuple[Floats, Floats]:

@@ -262,7 +262,7 @@ class Caps(_Frozen):
 class Backtest(Caps):
     """How a simulated account trades."""
 
-    cash: float = Field(gt=0)
+    cash: float = Field(gt=0, le=1e15)
     fill: Literal["next_open", "next_close"]
     fees: Fees
     slippage: Slippage

@@ -49,6 +49,14 @@ def test_runs_of_one_kind_count_once_a_set_of_parameters(tmp_path):
     assert tried(tmp_path / "none", asked) == {}
 
 
+def test_a_trial_whose_ratio_is_no_number_counts_as_one_that_has_none(tmp_path):
+    makers.sweep_folder(tmp_path, "a", [0.5, math.nan, math.inf, None])
+    found = tried(tmp_path, {"strategy": {"kind": "crossover"}})
+    assert sorted(found.values()) == [0.0, 0.0, 0.0, 0.5]
+    one = result()
+    assert 0 <= deflated(one, found)["dsr"] <= 1
+
+
 def test_what_a_run_keeps_of_itself_counts_the_same(tmp_path):
     one = result()
     keep(tmp_path, "a", one)

@@ -1,6 +1,7 @@
 """A sweep is its trials run one by one, to the bit."""
 
 import json
+import math
 from datetime import UTC, datetime
 
 import makers
@@ -22,7 +23,9 @@ from cq.strategies import load
 from cq.sweeps import sweep
 from cq.sweeps.cpcv import cross_validate
 from cq.sweeps.door import How, Setting, recipe_of
+from cq.sweeps.figures import LAST, Clock, of_sums
 from cq.sweeps.folds import Groups
+from cq.sweeps.kernel import SUMS
 from cq.sweeps.runner import Runner
 from cq.sweeps.space import axes_of
 from cq.sweeps.walkforward import Spans, walk_forward
@@ -272,6 +275,26 @@ def test_a_mistake_is_said_in_a_line(strategy, grid, said):
     with pytest.raises(UsageError, match=said) as error:
         sweep(market(100), strategy(), grid)
     assert "\n" not in str(error.value)
+
+
+def test_more_cash_than_can_be_counted_is_refused_in_a_line(strategy):
+    found = sweep(market(300), strategy(), {"backtest.cash": [100, 1e308]})
+    assert found.trials["backtest.cash"].to_list() == [100]
+    assert found.failed[0] + found.skipped[0] == 1
+    why = found.failed[1] or found.skipped[1]
+    assert "backtest.cash: found 1e+308, which should be less than or equal to" in why
+    with pytest.raises(CqError, match="less than or equal to"):
+        cq.backtest(market(300), load(strategy()), cash=1e308)
+
+
+def test_figures_of_a_trial_that_are_no_numbers_are_none():
+    clock = Clock(np.arange(64) * HOUR, "1h")
+    sums = np.ones(len(SUMS))
+    sums[LAST["returned"]] = sums[LAST["fees"]] = math.inf
+    sums[LAST["squared"]] = math.nan
+    found = of_sums(sums, clock, 1.0, 1.0)
+    assert (found["sharpe"], found["fees"]) == (None, None)
+    assert all(one is None or math.isfinite(one) for one in found.values())
 
 
 def test_there_are_only_the_metrics_of_a_trial_to_sort_by(strategy):
