@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cq.cli.app import App
+from cq.cli.folders import OUT, refuse_others
 from cq.cli.output import note, print_json
 from cq.cli.quick import importing
 from cq.errors import UsageError
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the results; runs/ID by default."
-)
+@OUT
 @click.option(
     "--set",
     "overrides",
@@ -65,6 +64,7 @@ def backtest(
     """
     if plots and no_report:
         raise UsageError("--plots are the report's; leave out --no-report")
+    refuse_others(out, "backtest")
     began, began_s = datetime.now(UTC), time.perf_counter()
     with importing():
         from cq.strategies import load

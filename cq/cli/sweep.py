@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cq.cli.app import App
+from cq.cli.folders import OUT, refuse_others
 from cq.cli.output import note, print_json, print_table
 from cq.cli.quick import importing
 from cq.cli.stopping import Terminated
@@ -68,7 +69,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 )
 @click.option("--workers", type=int, help="Threads, or the engine's workers; all cores by default.")
 @click.option("--resume", is_flag=True, help="Go on with the same sweep, which was stopped.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/ID by default.")
+@OUT
 @JSON
 @click.pass_obj
 def sweep(
@@ -101,6 +102,7 @@ def sweep(
          cq sweep my.yaml --grid fast=5:50 --grid slow=20:500 --random 200 --seed 7
          cq sweep my.yaml --grid sizing.fraction=0.2:1:0.2 --grid orders.stop_loss=0.02,0.05,0.1
     """
+    refuse_others(out, "sweep")
     began = datetime.now(UTC)
     with importing():
         from cq.sweeps.door import How, count_of, swept
@@ -171,10 +173,12 @@ def folder_of(app: App, name: str, what: str, began: datetime, out: Path | None)
 def _write(app: App, result: SweepResult, began: datetime, out: Path | None) -> Path:
     folder = folder_of(app, result.name, "sweep", began, out)
     result.write(folder, began)
+    picture = folder / "heat_map.png"
+    picture.unlink(missing_ok=True)  # of an older sweep, which may have had two parameters
     if len(result.params) == 2 and result.trials.height > 1:
         from cq.report.sweep_map import write_sweep_map
 
-        write_sweep_map(result, folder / "heat_map.png")
+        write_sweep_map(result, picture)
     return folder
 
 

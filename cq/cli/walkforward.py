@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cq.cli.app import App
+from cq.cli.folders import OUT, refuse_others
 from cq.cli.output import note, print_json, print_table
 from cq.cli.quick import importing
 from cq.cli.sweep import (
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 @START
 @END
 @click.option("--workers", type=int, help="Threads; all cores by default.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/ID by default.")
+@OUT
 @JSON
 @click.pass_obj
 def walkforward(
@@ -94,6 +95,7 @@ def walkforward(
     """
     if cpcv is not None:
         _refuse_spans()
+    refuse_others(out, "walkforward" if cpcv is None else "cpcv")
     began = datetime.now(UTC)
     with importing():
         from cq.sweeps.cpcv import cross_validate

@@ -72,6 +72,49 @@ def test_json_says_it_all_and_a_folder_may_be_named(project, tmp_path, capsys):
     assert not (out / "heat_map.png").exists()
 
 
+def test_a_folder_keeps_no_picture_of_an_older_sweep(project, tmp_path, capsys):
+    out = ("--out", str(tmp_path / "mine"))
+    two = ("--grid", "fast=3,4", "--grid", "slow=20,30")
+    assert sweep(project, *two, *out) == 0
+    assert (tmp_path / "mine" / "heat_map.png").exists()
+    assert sweep(project, *two, "--grid", "average=sma,ema", *out) == 0
+    assert not (tmp_path / "mine" / "heat_map.png").exists()
+    assert "heat_map" not in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_folder_is_of_one_kind_of_results_and_never_of_somebody_else(project, tmp_path, capsys):
+    base, file = ["--project", str(project)], str(project / "cross.yaml")
+    grid = ("--grid", "fast=3,4", "--train", "20d", "--test", "15d")
+    commands = {
+        "backtest": ["backtest", file, "--no-report"],
+        "sweep": ["sweep", file, *grid[:2]],
+        "walkforward": ["walkforward", file, *grid],
+        "cpcv": ["walkforward", file, *grid[:2], "--cpcv", "3:1"],
+    }
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text('{"my": "own"}')
+    for what, command in commands.items():
+        for _ in range(2):  # its own folder is written over
+            assert run([*base, *command, "--out", str(tmp_path / what)]) == 0
+    for what, command in commands.items():
+        for other in {*commands, "mine"} - {what}:
+            capsys.readouterr()
+            before = contents(tmp_path / other)
+            assert run([*base, *command, "--out", str(tmp_path / other)]) == 2
+            (error,) = capsys.readouterr().err.splitlines()
+            found = f"no results of cq {what}" if other == "mine" else f"results of cq {other}"
+            assert f"{found} there, which would be written over; name a new or an empty" in error
+            assert contents(tmp_path / other) == before
+        assert run([*base, *command, "--out", ""]) == 2
+        assert "--out: found an empty name; name a folder" in capsys.readouterr().err
+        assert run([*base, *command, "--out", str(tmp_path / "mine" / "config.json")]) == 3
+        assert "Not a directory; name another folder" in capsys.readouterr().err
+
+
+def contents(folder):
+    return {one.name: one.read_bytes() for one in folder.iterdir()}
+
+
 PEEKING = """
 from typing import ClassVar
 import polars as pl
@@ -295,8 +338,8 @@ def walk(project, *more):
 
 def test_a_walk_shows_its_folds_and_keeps_the_curve_that_no_choice_saw(project, tmp_path, capsys):
     out = tmp_path / "walk"
-    grid = ("--grid", "fast=5,10", "--grid", "slow=20,40", "--out", str(out))
-    assert walk(project, *grid, "--train", "20d", "--test", "5d") == 0
+    grid = ("--grid", "fast=5,10", "--grid", "slow=20,40")
+    assert walk(project, *grid, "--out", str(out), "--train", "20d", "--test", "5d") == 0
     said = capsys.readouterr().out
     assert "all tests, one after the other: total_return" in said
     found = json.loads((out / "walkforward.json").read_text())
