@@ -19,7 +19,8 @@ import click
 from cq import __version__
 from cq.cli.app import App
 from cq.cli.stopping import Terminated, advice
-from cq.errors import CqError, DataError
+from cq.errors import CqError, DataError, UsageError
+from cq.utils.names import is_text
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -125,6 +126,7 @@ def main() -> None:
 
     All is on disk and said by then; taking the libraries apart would only keep the user waiting.
     """
+    _open_closed_streams()
     code = run(sys.argv[1:])
     with suppress(OSError):
         sys.stdout.flush()
@@ -138,6 +140,7 @@ def run(arguments: list[str]) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
+        _refuse_odd_bytes(arguments)
         with _until_terminated():
             cli.main(arguments, prog_name="cq", standalone_mode=False)
             sys.stdout.flush()
@@ -155,10 +158,10 @@ def run(arguments: list[str]) -> int:
         click.echo(f"cq: {error}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort) as stop:
-        click.echo(f"cq: interrupted; what had landed is kept, {advice(stop)}", err=True)
+        click.echo(f"cq: interrupted; {advice(stop)}", err=True)
         return INTERRUPTED
     except Terminated as stop:
-        click.echo(f"cq: ended; what had landed is kept, {advice(stop)}", err=True)
+        click.echo(f"cq: ended; {advice(stop)}", err=True)
         return TERMINATED
     except (BrokenPipeError, SystemExit):  # whoever reads has seen enough; click exits for it
         _drop_output()
@@ -171,6 +174,24 @@ def run(arguments: list[str]) -> int:
         click.echo(f"cq: {where}{said}; check permissions and free space", err=True)
         return DataError.exit_code
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Lead what was closed (`>&-`) nowhere: Python has None there, and a file would be given its
+    number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def _refuse_odd_bytes(arguments: list[str]) -> None:
+    """UsageError for bytes that are no text: SQL, JSON and the lake's names have none."""
+    for one in arguments:
+        if not is_text(one):
+            raise UsageError(
+                f"found {one!r}, expected text in UTF-8; give it another name, "
+                "or set PYTHONUTF8=1 where the terminal's language is not UTF-8"
+            )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import click
 from cq.cli.app import App
 from cq.cli.output import print_json, print_table
 from cq.cli.quick import importing
+from cq.cli.stopping import keeping_nothing
 
 if TYPE_CHECKING:
     from cq.sweeps.montecarlo import Spread
@@ -31,6 +32,7 @@ METHODS = ("trades", "blocks", "starts")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.pass_obj
+@keeping_nothing()
 def montecarlo(
     app: App,
     run: str,

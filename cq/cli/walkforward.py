@@ -12,6 +12,7 @@ from cq.cli.app import App
 from cq.cli.folders import OUT, refuse_others
 from cq.cli.output import note, print_json, print_table
 from cq.cli.quick import importing
+from cq.cli.stopping import keeping_nothing
 from cq.cli.sweep import (
     END,
     GRID,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 @OUT
 @JSON
 @click.pass_obj
+@keeping_nothing()
 def walkforward(
     app: App,
     file: Path,

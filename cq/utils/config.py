@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from cq.errors import ConfigError
+from cq.utils.names import is_text
 from cq.utils.paths import as_named
 from cq.utils.resources import resource_root
 from cq.utils.settings import Settings
@@ -41,16 +42,23 @@ def find_project(start: Path | None = None) -> Path:
             raise ConfigError(
                 str(start), f"no configs/default.yaml there; make a project with `cq init {start}`"
             )
-        return start.resolve()
+        return _named_in_text(start.resolve())
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "configs" / "default.yaml").is_file():
-            return folder
+            return _named_in_text(folder)
     raise ConfigError(
         str(here),
         "no project here or above (no configs/default.yaml); "
         "make one with `cq init DIR`, or name one with `cq --project DIR …`",
     )
+
+
+def _named_in_text(project: Path) -> Path:
+    """`project`; ConfigError where its name is none that SQL, JSON and the lake can hold."""
+    if not is_text(str(project)):
+        raise ConfigError(repr(str(project)), "expected a name in UTF-8; give the folder another")
+    return project
 
 
 def load(
@@ -177,6 +185,8 @@ def _environment(variables: Mapping[str, str]) -> Document:
             raise ConfigError(
                 f"environment: {name}", "is empty; expected a value: unset it, or say null"
             )
+        if not is_text(text):
+            raise ConfigError(f"environment: {name}", "is not UTF-8; expected text")
     source = EnvSettingsSource(FromEnvironment)
     source.env_vars = {name.lower(): text for name, text in found.items()}
     value = {key: _parsed(one) if key != "credentials" else one for key, one in source().items()}

@@ -34,6 +34,15 @@ def among(name: object, known: Iterable[str]) -> str:
     return f"there is {', '.join(names)}" + (f"; did you mean {near[0]}?" if near else "")
 
 
+def is_text(name: str) -> bool:
+    """Whether it can be written as UTF-8; names from the system may hold bytes that cannot."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def symbol_meant(name: str, quote: str = "BRL") -> str | None:
     """`btc-brl`, `BTC/BRL`, `BTCBRL` and `btc` (in `quote`) are all BTC-BRL; None where unclear."""
     found = re.sub(r"[/_ ]", "-", name.strip().upper())

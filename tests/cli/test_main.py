@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cq.cli.main import COMMANDS, run
+from cq.cli.stopping import Terminated
 from cq.errors import DataError
 
 HEAVY = {"polars", "duckdb", "pandas", "numba", "statsmodels", "riskfolio", "pyarrow", "httpx",
@@ -158,3 +159,49 @@ def test_what_the_terminal_cannot_show_is_replaced(tmp_path):
     done = started(arguments, stdout=subprocess.PIPE, env=environment)
     assert done.returncode == 0, done.stderr
     assert b"\xe9?\n" in done.stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_takes_nothing_from_a_command(tmp_path, closed):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/default.yaml").touch()
+    for words, code in (("runs list", 0), ("config show --json", 0), ("nope", 2)):
+        typed = f"{sys.executable} -m cq --project {tmp_path} {words} {closed}"
+        done = subprocess.run(typed, shell=True, capture_output=True)
+        assert done.returncode == code, (typed, done.stderr)
+        assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["lake", "sql", "select '\udcff'"], ["--set", "quote=\udcff", "config", "show"]]
+)
+def test_an_argument_that_is_no_text_is_one_line_and_exit_2(capsys, arguments):
+    assert run(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("cq: found ")
+    assert "expected text in UTF-8; give it another name" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("work", "arguments"),
+    [
+        ("cq.backtest.kept.find", ["montecarlo", "last"]),
+        ("cq.sweeps.space.axes_of", ["walkforward", "my.yaml", "--grid", "fast=1,2"]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("stop", "word"), [(KeyboardInterrupt, "interrupted"), (Terminated, "ended")]
+)
+def test_what_keeps_nothing_does_not_say_that_it_kept_something(
+    tmp_path, monkeypatch, capsys, work, arguments, stop, word
+):
+    def stopped(*_: object, **__: object) -> None:
+        raise stop
+
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/default.yaml").touch()
+    monkeypatch.setattr(work, stopped)
+    assert run(["--project", str(tmp_path), *arguments]) in (130, 143)
+    said = capsys.readouterr().err.strip()
+    assert said == f"cq: {word}; nothing is kept, run the same command again"

@@ -307,6 +307,16 @@ def test_the_project_is_found_from_a_folder_below(project, monkeypatch):
     assert find_project() == project
 
 
+def test_a_project_and_a_variable_need_names_that_are_text(project, tmp_path, monkeypatch):
+    odd = tmp_path / "pr\udcff"
+    (odd / "configs").mkdir(parents=True)
+    (odd / "configs" / "default.yaml").touch()
+    with pytest.raises(ConfigError, match="expected a name in UTF-8"):
+        find_project(odd)
+    monkeypatch.setenv("CQ_DATA_ROOT", "/o\udcff")
+    assert refusal(project) == "environment: CQ_DATA_ROOT: is not UTF-8; expected text"
+
+
 def test_no_project_says_how_to_make_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="cq init DIR"):
