@@ -112,8 +112,8 @@ def _reading(app: App, strategy: Strategy, start: str | None, end: str | None) -
         from cq.utils.time import parse_time
 
     settings = app.settings
-    since = parse_time(start, settings.timezone) if start else None
-    until = parse_time(end, settings.timezone) if end else None
+    since = parse_time(start, settings.timezone) if start is not None else None
+    until = parse_time(end, settings.timezone) if end is not None else None
     if since is not None and until is not None and since >= until:
         raise UsageError(f"--start {start} is not before --end {end}")
     return Reading(

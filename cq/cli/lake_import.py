@@ -95,7 +95,7 @@ def import_(
             now_ns=now_ns(),
             timezone=timezone,
             default_timezone=zone,
-            at_ns=parse_time(at, timezone or zone) if at else None,
+            at_ns=None if at is None else parse_time(at, timezone or zone),
             on_progress=on_progress,
             **options,
         )

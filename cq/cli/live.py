@@ -97,7 +97,7 @@ def _check(app: App, options: dict[str, Any]) -> None:
         raise UsageError("say --paper: real bars, no real money (`cq live --paper FILE`)")
     if options["once"] and replay:
         raise UsageError("--once looks at the exchange, --replay at the lake; say one of them")
-    if not replay and (options["since"] or options["until"]):
+    if not replay and (options["since"], options["until"]) != (None, None):
         raise UsageError("--since and --until are the period of a --replay; add --replay")
 
 
@@ -172,7 +172,7 @@ def _replay(app: App, setup: Setup, options: dict[str, Any]) -> None:
     from cq.utils.time import parse_time
 
     since, until = (
-        parse_time(text, app.settings.timezone) if text else None
+        parse_time(text, app.settings.timezone) if text is not None else None
         for text in (options["since"], options["until"])
     )
     if since is not None and until is not None and since >= until:

@@ -141,8 +141,8 @@ def setting_of(
     from cq.utils.time import parse_time
 
     settings = app.settings
-    since = parse_time(start, settings.timezone) if start else None
-    until = parse_time(end, settings.timezone) if end else None
+    since = parse_time(start, settings.timezone) if start is not None else None
+    until = parse_time(end, settings.timezone) if end is not None else None
     if since is not None and until is not None and since >= until:
         raise UsageError(f"--start {start} is not before --end {end}")
     return Setting(

@@ -133,6 +133,8 @@ def test_a_period_is_the_one_that_was_asked_for(project, capsys):
         ([BTC, "--start", "2031-01-01"], 3, "no bars of BTC-BRL from 2031-01-01T00:00:00Z"),
         ([BTC, "--start", "2021-02-03", "--end", "2021-02-03"], 2, "is not before"),
         ([BTC, "--start", "soon"], 2, "'soon' is not a date"),
+        ([BTC, "--start", ""], 2, "'' is not a date"),
+        ([BTC, "--end", ""], 2, "'' is not a date"),
         ([BTC, "--set", "slow=5000"], 3, "needs 5000 bars of 1h"),
         ([BTC, "--set", "backtest.fees.taker=2"], 2, "--set backtest.fees.taker: found 2"),
         ([BTC, "--set", "interval=5m"], 3, "no bars of BTC-BRL at 5m"),

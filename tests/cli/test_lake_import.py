@@ -101,6 +101,7 @@ def test_the_view_shows_what_landed(bars, project):
         (["--dataset", "ohlcv"], 2, "Missing argument"),
         (["BTC-USD.csv", "--dataset", "ohlcv", "--tz", "Mars"], 2, "--tz Mars is no time zone"),
         (["BTC-USD.csv", "--dataset", "ohlcv", "--at", "noon"], 2, "'noon' is not a date"),
+        (["BTC-USD.csv", "--dataset", "ohlcv", "--at", ""], 2, "'' is not a date"),
         (["BTC-USD.csv", "--dataset", "ohlcv", "--layout", "x"], 2, "no layout 'x'; there is"),
         (["BTC-USD.csv", "--dataset", "ohlcv", "--mapping", "m.yaml"], 3, "no such file: m.yaml"),
     ],

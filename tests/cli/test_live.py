@@ -288,6 +288,8 @@ def test_the_only_strategy_need_not_be_named(
         (("--paper", "--live"), "exclude each other"),
         (("--paper", "--once", "--replay"), "say one of them"),
         (("--paper", "--since", "2026-01-01"), "add --replay"),
+        (("--paper", "--since", ""), "add --replay"),
+        (("--paper", "--replay", "--until", ""), "'' is not a date"),
         (("--paper", "--cash", "0"), "--cash"),
         (("--paper", "--once", "--cash", "nan"), "--cash"),
         (("--paper", "--once", "--cash", "inf"), "inf is not an amount; expected a number above 0"),

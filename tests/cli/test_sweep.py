@@ -320,6 +320,7 @@ def test_more_trials_make_the_same_result_less_sure(project, capsys):
         (["--grid", "fast=1:2000000"], 2, "1,000,000 at the most"),
         (["--grid", "slow=5000,6000"], 3, "needs 5000 bars"),
         (["--grid", "fast=1:2", "--start", "2031-01-01"], 3, "no bars"),
+        (["--grid", "fast=1:2", "--end", ""], 2, "'' is not a date"),
         (["--grid", "fast=1:2", "--set", "symbols=XYZ"], 3, "XYZ"),
     ],
 )
