@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, quote_plus
 
 from loguru import logger
 from pydantic import SecretStr
@@ -29,6 +32,9 @@ FIELDS: Final = (
 """The fields of every line, in this order; more may follow."""
 
 MASK: Final = "**********"
+
+MARKUP: Final = {38: "&amp;", 60: "&lt;", 62: "&gt;"}
+QUOTES: Final = {34: "&quot;", 39: "&#x27;"}
 
 _HIDDEN: Final[deque[SecretStr]] = deque(maxlen=16)
 """The newest tokens; older ones have expired."""
@@ -81,10 +87,25 @@ def _masking(settings: Settings) -> Callable[[str], str]:
 
     def mask(text: str) -> str:
         for secret in (*secrets, *(one.get_secret_value() for one in tuple(_HIDDEN))):
-            text = text.replace(json.dumps(secret)[1:-1], MASK).replace(secret, MASK)
+            for form in forms_of(secret):
+                text = text.replace(form, MASK)
         return text
 
     return mask
+
+
+@lru_cache(maxsize=64)
+def forms_of(secret: str) -> tuple[str, ...]:
+    """A secret as texts may quote it: as it is, in JSON, in an address or a form, in HTML."""
+    json_forms = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    addressed = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    forms = {
+        *(secret, secret.translate(MARKUP), secret.translate(MARKUP | QUOTES)),
+        *(secret.translate(MARKUP | QUOTES | {39: "&#39;"}), *json_forms, *addressed),
+        *(form.replace("/", "\\/") for form in json_forms),
+        *(re.sub("%..", lambda one: one[0].lower(), form) for form in addressed),
+    }
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def hide(secret: SecretStr) -> None:

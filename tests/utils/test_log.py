@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from cq.utils.config import defaults
-from cq.utils.log import FIELDS, configure, event
+from cq.utils.log import FIELDS, configure, event, forms_of
 from cq.utils.settings import Credentials
 
 
@@ -42,6 +42,18 @@ def test_a_secret_never_reaches_the_log(lines, tmp_path):
     text = (tmp_path / "logs" / "cq.jsonl").read_text()
     assert "hunter" not in text
     assert "**********" in text
+
+
+def test_a_secret_is_known_in_every_form_that_texts_quote_it_in():
+    secret = "s3cr+t/w=rd&\"x'<é"
+    for quoted in (
+        secret, "s3cr%2Bt%2Fw%3Drd%26%22x%27%3C%C3%A9", "s3cr%2bt%2fw%3drd%26%22x%27%3c%c3%a9",
+        "s3cr+t/w=rd&amp;&quot;x&#x27;&lt;é", "s3cr+t/w=rd&amp;\"x'&lt;é",
+        "s3cr+t/w=rd&amp;&quot;x&#39;&lt;é", "s3cr+t/w=rd&\\\"x'<\\u00e9",
+        "s3cr+t\\/w=rd&\\\"x'<\\u00e9",
+    ):  # fmt: skip
+        assert quoted in forms_of(secret), quoted
+    assert [len(one) for one in forms_of(secret)] == sorted(map(len, forms_of(secret)))[::-1]
 
 
 @pytest.fixture

@@ -79,16 +79,17 @@ class Grant:
 def login_question(way: Way, pair: tuple[SecretStr, SecretStr]) -> Question[Grant]:
     """Ask for a token in one of the ways that the exchange has known."""
     client_id, secret = (one.get_secret_value() for one in pair)
+    both = f"{quote_plus(client_id)}:{quote_plus(secret)}"  # as RFC 6749 asks, section 2.3.1
+    basic = b64encode(both.encode()).decode()
     endpoint = "authorize" if way.style == "authorize" else "oauth2_token"
-    ask = partial(Question, endpoint, way.url, grant_from, method="POST", secrets=pair)
+    hidden = (SecretStr(basic), *pair)
+    ask = partial(Question, endpoint, way.url, grant_from, method="POST", secrets=hidden)
     if way.style == "authorize":
         return ask(body={"login": client_id, "password": secret})
     form = {"grant_type": "client_credentials", "scope": "global"}
     if way.style == "oauth2":
         return ask(form=form | {"client_id": client_id, "client_secret": secret})
-    both = f"{quote_plus(client_id)}:{quote_plus(secret)}"  # as RFC 6749 asks, section 2.3.1
-    basic = f"Basic {b64encode(both.encode()).decode()}"
-    return ask(form=form, headers=SecretHeaders(Authorization=basic))
+    return ask(form=form, headers=SecretHeaders(Authorization=f"Basic {basic}"))
 
 
 def grant_from(body: bytes) -> Grant:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,7 +38,7 @@ def without(secrets: Iterable[SecretStr], body: bytes) -> bytes:
         text = secret.get_secret_value()
         if len(text) < SHORTEST:
             continue
-        for form in (text, json.dumps(text)[1:-1]):
+        for form in log.forms_of(text):
             body = body.replace(form.encode(), log.MASK.encode())
     return body
 

@@ -8,6 +8,7 @@ import json
 import logging
 import traceback
 from base64 import b64encode
+from html import escape
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -44,6 +45,7 @@ FORMS = (
     CLIENT_SECRET,
     quote_plus(CLIENT_SECRET),
     json.dumps(CLIENT_SECRET)[1:-1],
+    escape(CLIENT_SECRET),
     *(b64encode(pair.encode()).decode() for pair in PAIRS),
     "tokenOfNobody",
     "Bearer",
@@ -59,12 +61,17 @@ def found_in(text):
 def unlucky(exchange):
     """Ways for a run to go wrong: what fails, and with which faults."""
     quoting = json.dumps({"code": CLIENT_ID, "message": f"no {CLIENT_SECRET}"})
+    sent = f"{quote_plus(CLIENT_SECRET)} {b64encode(PAIRS[1].encode()).decode()}"
+    quoting_what_was_sent = json.dumps({"code": "API|BAD", "message": f"cannot take {sent}"})
+    marked = f"<html><title>bad request: {escape(f'{CLIENT_SECRET} {sent}')}</title></html>"
     return [
         {},
         {LOGIN: [Fault(kind="drop")]},
         {LOGIN: [Fault(503)] * 3},
         {LOGIN: [Fault(200, '{"access_token": "token Of Nobody", "x": "')] * 3},
         {LOGIN: [Fault(400, quoting)]},
+        {LOGIN: [Fault(400, quoting_what_was_sent)]},
+        {LOGIN: [Fault(400, marked)]},
         {LOGIN: [Fault(403, "<html><title>no</title></html>")]},
         {"/accounts": [Fault(401, json.dumps(GATEWAY_401))]},
         {"/accounts": [Fault(401, json.dumps(GATEWAY_401))] * 2},
