@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from cq.cli.lasting import lasting
 from cq.cli.output import note, print_json, print_table
 from cq.errors import CqError
 from cq.utils.time import SECOND, iso
@@ -110,7 +111,7 @@ def until_stopped(work: Callable[[], Awaitable[None]], stop: Event, seconds: flo
             for one in SIGNALS:
                 loop.remove_signal_handler(one)
 
-    with _handlers_kept():
+    with lasting(), _handlers_kept():
         try:
             asyncio.run(main())
         except asyncio.CancelledError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,6 +190,7 @@ def _replay(app: App, setup: Setup, options: dict[str, Any]) -> None:
 
 def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
     from cq.cli import live_output
+    from cq.cli.lasting import lasting
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
     from cq.execution.mirror import mirror
     from cq.execution.polling import look, polling, run, settling_s
@@ -201,6 +202,7 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
     out: Callable[[str], None] = note if as_json else click.echo
     tell = live_output.teller(out)
     with (
+        nullcontext() if once else lasting(),
         until_told(_stopping) as told,
         MercadoBitcoin(Rest(ingestion, sleep=told.pause)) as market,
         polling(

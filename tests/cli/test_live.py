@@ -454,6 +454,34 @@ def test_the_loop_stops_cleanly_when_told(online: Project, how: signal.Signals) 
     assert "Traceback" not in err
 
 
+def test_the_loop_goes_on_when_nobody_reads_what_it_says(online: Project) -> None:
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cq", *online.arguments("--paper", str(online.strategy))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    process.stderr.close()
+    try:
+        until = time.monotonic() + 30
+        while not online.rows("select ts from fills"):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        time.sleep(1)
+        assert process.poll() is None
+    finally:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert Lake(online.root / "lake").sql("select count(*) from fills").item() == 1
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("once", [("--once",), ()])
 def test_a_pause_between_two_tries_ends_at_once_when_told(
