@@ -217,7 +217,7 @@ class Engine:
         room = (r.max_gross * equity - self.others(s)) / reference
         if buying:
             pays = min(self.cash / (price * (1 + rate)), (self.cash - minimum) / price)
-            size = min(size, pays) if whole else min(size, pays, room - held)
+            size = min(size, pays) if whole else min(size, pays, max(room, 0.0) - held)
             if not whole or size < abs(delta):
                 size = self.cut(size)
         elif not whole:

@@ -127,7 +127,7 @@ def allowed(
         return -qty if fee_of(qty, price, rate, minimum) <= cash + qty * price else 0.0
     qty = min(delta, payable(cash, price, rate, minimum))
     if not whole:
-        qty = min(qty, (max_gross * equity - others) / reference - held)
+        qty = min(qty, max(max_gross * equity - others, 0.0) / reference - held)
     all_of_it = whole and qty >= delta
     if not all_of_it:
         qty = cut(qty, scale)
