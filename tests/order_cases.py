@@ -135,9 +135,12 @@ def calm(seed):
     return bars, replace(said, **quiet, short=pick([False, True]), trail=trail)
 
 
-def by_little(seed):
-    """Targets that rise and fall by little, so that what waits may come out on the other side."""
-    bars, said = case(seed, size=30)
+def by_little(seed, fine=False):
+    """Targets that rise and fall by little, so that what waits may come out on the other side.
+
+    With finer bars there are stops too: either may be what they meet first.
+    """
+    bars, said = case(seed, size=30, fine=fine)
     pick = random.Random(seed).choice
     side = pick([1, 1, -1]) if said.short else 1
     for bar in bars:
@@ -146,6 +149,8 @@ def by_little(seed):
     levels = {name: level(pick, False, ("share", "distance")) for name in ("limit", "trigger")}
     plain = {"unit": "fraction", "max_gross": 2.0, "max_position": 2.0, "max_bars": 0}
     plain |= {"band": 0.0, "min_notional": 0.0, "expires": 0, "stop": None, "trail": None}
+    if fine:
+        plain |= {"stop": ("share", pick([0.03137, 0.10071])), "trail": pick([None, said.trail])}
     return bars, replace(said, **plain, entry=entry, **levels)
 
 

@@ -417,15 +417,15 @@ class Engine:
 
     def rest(self, bar, equity):
         s, r = bar.symbol, self.rules
-        opened = False
         pieces = bar.fine or [(bar.open, bar.high, bar.low, bar.close)]
         for n, prices in enumerate(pieces):
-            order, since, came = self.order.get(s), "all", prices[0]
+            if bar.fine and self.position[s].qty:
+                self.look(bar, prices, "all", prices[0])
+            order, opened = self.order.get(s), False
             if order is not None and order.kind != "market":
                 found = self.meets(order, prices, order.age == 0 and n == 0)
                 if found:
                     price, since, rested = found
-                    came = price
                     before = self.position[s].qty
                     slips = order.kind == "stop" or (
                         order.kind == "stop_limit" and since == "after a stop"
@@ -433,11 +433,9 @@ class Engine:
                     self.trade(bar, price, equity, bar.ts, resting=rested, slips=slips)
                     if order.kind == "stop":
                         order.kind = "market"
-                    opened = opened or (before == 0 and self.position[s].qty != 0)
-                else:
-                    since = "all"
-            if opened and self.position[s].qty != 0:
-                self.look(bar, prices, since, came)
+                    opened = before == 0 and self.position[s].qty != 0
+            if opened:
+                self.look(bar, prices, since, price)
         order = self.order.get(s)
         if order is not None and order.kind != "market":
             order.age += 1
@@ -572,11 +570,12 @@ class Engine:
         if r.fill == "next_open":
             self.group(bars, {s: bar.open for s, bar in bars.items()}, False)
         for s in sorted(bars):
-            for prices in bars[s].fine or [
-                (bars[s].open, bars[s].high, bars[s].low, bars[s].close)
-            ]:
+            bar, order = bars[s], self.order.get(s)
+            if bar.fine and order is not None and order.kind != "market":
+                continue  # its finer bars are gone through once, with the entry that waits
+            for prices in bar.fine or [(bar.open, bar.high, bar.low, bar.close)]:
                 if self.position[s].qty:
-                    self.look(bars[s], prices, "all", prices[0])
+                    self.look(bar, prices, "all", prices[0])
         resting = [s for s in sorted(bars) if s in self.order and self.order[s].kind != "market"]
         equity = self.equity() if resting else 0.0
         opens = {s: bar.open for s, bar in bars.items()}

@@ -235,7 +235,10 @@ def set_prices(s: int, close: float, limit: float, trigger: float, w: World) -> 
 
 
 def all_levels(t: int, w: World) -> None:
-    """Every position against its levels, within this moment's bars, by name."""
+    """Every position against its levels, within this moment's bars, by name.
+
+    Where an entry for more waits too, finer bars are gone through once, with it (`rest`).
+    """
     terms = w.terms[0]
     for s in range(terms.symbols):
         i, one = s * terms.moments + t, w.book[s]
@@ -243,7 +246,10 @@ def all_levels(t: int, w: World) -> None:
             continue
         if one.fresh and not terms.entry_bar:
             continue
-        if terms.by_fine or touched(i, one, w):
+        if terms.by_fine:
+            if one.kind <= MARKET or w.spans[2 * i] == w.spans[2 * i + 1]:
+                levels(s, t, w)
+        elif touched(i, one, w):
             levels(s, t, w)
         else:
             lift(i, one, w)

@@ -52,18 +52,20 @@ def resting_orders(t: int, w: World) -> None:
 
 
 def rest(s: int, t: int, equity: float, w: World) -> None:
-    """One working order against one bar, and the position it opens against the rest of it."""
+    """One working order against one bar, and the position it opens against the rest of it.
+
+    Of finer bars each is held against the levels of what is held by then, then against the order.
+    """
     terms, one = w.terms[0], w.book[s]
     i = s * terms.moments + t
     begin, end = (w.spans[2 * i], w.spans[2 * i + 1]) if terms.by_fine else (0, 0)
-    one.born = 0
     if begin == end:
         reach(s, t, w.open[i], w.high[i], w.low[i], w.close[i], 1, equity, w)
     for k in range(begin, end):
-        f, first = 4 * k, 1 if k == begin else 0
-        reach(
-            s, t, w.fine[f], w.fine[f + 1], w.fine[f + 2], w.fine[f + 3], first, equity, w
-        )  # fmt: skip
+        o, h, low, c = w.fine[4 * k], w.fine[4 * k + 1], w.fine[4 * k + 2], w.fine[4 * k + 3]
+        if one.held != 0.0 and (terms.entry_bar or not one.fresh):
+            watch(s, t, o, h, low, c, 0, w)
+        reach(s, t, o, h, low, c, 1 if k == begin else 0, equity, w)
     if one.kind <= MARKET:
         return
     one.waited += 1
@@ -77,19 +79,18 @@ def reach(
     s: int, t: int, o: float, h: float, low: float, c: float, first: int, equity: float, w: World
 ) -> None:
     """The same against one bar, or one finer bar; `first` says that it opens the bar."""
-    one, since, came = w.book[s], 0, o
-    if one.kind > MARKET:
-        buying = 1 if one.target > 0.0 else 0
-        new = 1 if first and one.waited == 0 else 0
-        price, since, rested = met(s, buying, o, h, low, new, w)
-        if price == price:
-            came = price
-            before, kind = one.held, one.kind
-            slips = 1 if kind == STOP or (kind == STOP_LIMIT and since == 1) else 0
-            carry_out(s, 2 * t, price, equity, rested, slips, w)
-            if kind == STOP and one.kind == STOP:
-                one.kind = MARKET  # it has fired: what is left goes at any price
-            if before == 0.0 and one.held != 0.0:
-                one.born = 1
-    if one.born and one.held != 0.0 and w.terms[0].entry_bar:
-        watch(s, t, came, h, low, c, since, w)
+    one = w.book[s]
+    if one.kind <= MARKET:
+        return
+    buying = 1 if one.target > 0.0 else 0
+    new = 1 if first and one.waited == 0 else 0
+    price, since, rested = met(s, buying, o, h, low, new, w)
+    if price != price:
+        return
+    before, kind = one.held, one.kind
+    slips = 1 if kind == STOP or (kind == STOP_LIMIT and since == 1) else 0
+    carry_out(s, 2 * t, price, equity, rested, slips, w)
+    if kind == STOP and one.kind == STOP:
+        one.kind = MARKET  # it has fired: what is left goes at any price
+    if before == 0.0 and one.held != 0.0 and w.terms[0].entry_bar:
+        watch(s, t, price, h, low, c, since, w)

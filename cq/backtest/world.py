@@ -71,7 +71,7 @@ BOOK: Final = [
     *((name, NUMBER) for name in ("stop", "take", "trail", "floor", "peak")),
     *((name, NUMBER) for name in ("target", "left", "limit", "trigger")),
     *((name, NUMBER) for name in ("its_stop", "its_take", "its_trail", "weight")),
-    *((name, WHOLE) for name in ("cooling", "age", "fresh", "left_now", "gone", "born", "slot")),
+    *((name, WHOLE) for name in ("cooling", "age", "fresh", "left_now", "gone", "slot")),
     *((name, WHOLE) for name in ("ending", "kind", "fired", "waited", "why", "queue")),
 ]
 """What one moment leaves to the next: a record a symbol. First the position, then its levels, then

@@ -22,3 +22,15 @@ def test_an_entry_for_a_little_more_sells_nothing_where_less_is_wanted_at_its_pr
     bars += [(100, 112, 100, 112, 1, None), (112, 112, 112, 112, 1, None)]
     made = traded(by_hand(bars), entry="stop", trigger=("share", 0.1))
     assert made == [(1, "buy", round(500 / 110, 6), 110, "signal")]
+
+
+def test_an_entry_for_more_that_a_finer_bar_fills_is_not_cancelled_by_a_stop_in_a_later_one():
+    bars = [(100, 100, 100, 100, 1, 0.5), (100, 100, 97, 100, 1, 1.0)]
+    bars = by_hand([*bars, (100, 100, 80, 85, 1, None), (90, 90, 90, 90, 1, None)])
+    bars[2].fine = [(100, 100, 95, 97), (97, 97, 80, 85)]
+    made = traded(bars, entry="limit", limit=("share", 0.02), stop=("share", 0.1), decimals=2)
+    assert made == [
+        (1, "buy", 5.1, 98, "signal"),
+        (2, "buy", 5.1, 98, "signal"),
+        (2, "sell", 10.2, 88.2, "stop_loss"),
+    ]

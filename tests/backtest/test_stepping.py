@@ -88,6 +88,13 @@ def test_finer_bars_say_what_came_first(seed):
     assert_agrees(bars, said)
 
 
+@AGREES
+@given(SEEDS)
+def test_they_say_too_what_comes_first_of_a_stop_and_an_entry_for_more(seed):
+    bars, said = by_little(seed, fine=True)
+    assert_agrees(bars, said)
+
+
 @MANY
 @given(SEEDS)
 def test_machine_code_is_python_to_the_last_bit(seed):
