@@ -152,6 +152,7 @@ def strategy_and_bars(
     from cq.strategies import load
 
     strategy, zone = load(file, overrides), app.settings.timezone
+    strategy.backtest(app.settings.backtest)  # a mistake there would wait for the first backtest
     symbols, notes = symbols_of(app.lake, strategy, app.settings.quote)
     for one in notes:
         note(one)

@@ -129,6 +129,14 @@ def test_a_warmup_that_is_too_short_ends_in_exit_code_1(own, capsys):
     assert "largest difference" in shown.out
 
 
+@pytest.mark.parametrize("command", [["check", "warmup"], ["check", "lookahead"], ["features"]])
+def test_what_a_backtest_refuses_below_backtest_is_refused_as_early(project, own, command, capsys):
+    file = project / own("sma(CLOSE, 24)")
+    file.write_text(file.read_text() + "backtest:\n  csh: 5\n")
+    assert run([*command, "own.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("cq: own.yaml:5: backtest.csh: ")
+
+
 def test_a_period_without_bars_and_a_file_that_is_not_there_are_said(own, capsys):
     assert run(["check", "lookahead", own("CLOSE"), "--start", "2030-01-01"]) == 3
     assert "no bars of BTC-BRL, SOL-BRL" in capsys.readouterr().err
