@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cq.cli.app import App
-from cq.cli.output import print_json, print_table
+from cq.cli.output import note, print_json, print_table
 from cq.cli.quick import importing
 from cq.cli.stopping import keeping_nothing
 
@@ -22,7 +22,7 @@ METHODS = ("trades", "blocks", "starts")
 @click.option(
     "--method", "methods", type=click.Choice(METHODS), multiple=True,
     help="trades: draw round trips again; blocks: runs of days; starts: run it from other dates. "
-    "All three by default.",
+    "By default all three, less what the run has too few round trips or days for.",
 )  # fmt: skip
 @click.option("--samples", type=int, default=1_000, show_default=True, help="Histories to draw.")
 @click.option(
@@ -57,8 +57,8 @@ def montecarlo(
 
     kept = find(app.project / "runs", run, "backtest")
     spreads = monte_carlo(
-        app.lake, kept, app.project, methods=methods or METHODS, samples=samples, block=block,
-        starts=starts, seed=seed,
+        app.lake, kept, app.project, methods=methods, samples=samples, block=block,
+        starts=starts, seed=seed, say=note,
     )  # fmt: skip
     if as_json:
         print_json({"run": kept.name, "seed": seed, "spreads": [one.as_json() for one in spreads]})

@@ -14,6 +14,7 @@
     │   ├── EmptyDataset
     │   ├── NoBars
     │   ├── NoLake
+    │   ├── TooFew
     │   ├── LakeBusy
     │   ├── CompactionFailed
     │   ├── MissingExtra
@@ -57,6 +58,7 @@ from cq.errors.data import (
     NoSuchFile,
     StorageUnreachable,
     Stumbled,
+    TooFew,
     UnknownLayout,
     UnknownSymbol,
     Unreadable,
@@ -123,6 +125,7 @@ __all__ = [
     "StorageUnreachable",
     "StrategyError",
     "Stumbled",
+    "TooFew",
     "TradesMissing",
     "Transient",
     "Unavailable",

@@ -82,6 +82,14 @@ class NoBars(DataError):
         super().__init__(f"no bars of {what} {asked}; the lake holds {held}")
 
 
+class TooFew(DataError):
+    """A run has too little of something for other histories to be drawn from it."""
+
+    def __init__(self, run: str, found: str, advice: str) -> None:
+        self.run, self.found = run, found
+        super().__init__(f"{run} has {found}; expected at least two: {advice}")
+
+
 class LakeBusy(DataError):
     """Another process is writing the same dataset and symbol, or compacting the same lake."""
 

@@ -129,7 +129,9 @@ class Ground:
         bars = history(strategy, settings)
         if self._cut is None or self._cut[0] != bars:
             older = self.bars.filter(pl.col("ts") < start)
-            older = older.group_by("symbol", maintain_order=True).tail(bars)
+            older = (  # of groups, tail(0) is a row of nulls each
+                older.group_by("symbol", maintain_order=True).tail(bars) if bars else older.clear()
+            )
             inside = self.bars.filter(pl.col("ts") >= start)
             cut = pl.concat([older.select(inside.columns), inside]).sort("symbol", "ts")
             self._cut = bars, cut.rechunk()

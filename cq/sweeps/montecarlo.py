@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +19,11 @@ from cq.backtest.intents import Floats
 from cq.backtest.kept import Kept
 from cq.backtest.metrics import max_drawdown
 from cq.backtest.rounds import round_trips
-from cq.errors import CqError, DataError, UsageError
+from cq.errors import CqError, DataError, TooFew, UsageError
 from cq.lake import Lake
 from cq.stats.bootstrap import resampled
 from cq.sweeps.ground import Ground, history
+from cq.utils.names import counted
 
 PERCENTILES: Final = (5, 25, 50, 75, 95)
 AT_ONCE: Final = 4_000_000
@@ -62,17 +63,19 @@ def monte_carlo(
     kept: Kept,
     project: Path,
     *,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] = (),
     samples: int = 1_000,
     block: int = 20,
     starts: int = 30,
     seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Spread]:
     """The spread of each method over the run in a folder; the same seed gives the same one.
 
     `trades` draws round trips again, with replacement, one after the other; `blocks` draws runs of
     days, `block` long in the mean (the stationary bootstrap); `starts` runs the strategy again from
-    so many dates within the first fifth of its period.
+    so many dates within the first fifth of its period. Without `methods` it is all of them that the
+    run has enough for, and what is left out is said.
     """
     if kept.mode != "backtest":
         raise DataError(f"the mode of {kept.name} is {kept.mode}; expected a backtest")
@@ -81,17 +84,20 @@ def monte_carlo(
     if seed < 0:
         raise UsageError(f"--seed {seed} is below 0; expected a whole number from 0 on")
     found = []
-    for method in methods:
+    for method in methods or METHODS:
         chance = np.random.default_rng([seed, METHODS.index(method)])
-        match method:
-            case "trades":
-                moves = trip_returns(kept)
-                found.append(_drawn(method, moves, samples, 1, chance))
-            case "blocks":
-                moves = daily_returns(kept)
-                found.append(_drawn(method, moves, samples, min(block, moves.size), chance))
-            case _:
-                found.append(_started(lake, kept, project, starts, chance))
+        try:
+            match method:
+                case "trades":
+                    found.append(_drawn(method, trip_returns(kept), samples, 1, chance))
+                case "blocks":
+                    found.append(_drawn(method, daily_returns(kept), samples, block, chance))
+                case _:
+                    found.append(_started(lake, kept, project, starts, chance))
+        except TooFew as error:
+            if methods:
+                raise
+            say(f"{method} is left out: {error.run} has {error.found}, two are needed")
     return found
 
 
@@ -99,6 +105,7 @@ def _drawn(
     method: str, moves: Floats, samples: int, block: int, chance: np.random.Generator
 ) -> Spread:
     """Histories of as many moves as there were, drawn from them."""
+    block = min(block, moves.size)
     returns, falls = [], []
     at_once = max(1, AT_ONCE // moves.size)
     for first in range(0, samples, at_once):
@@ -118,10 +125,8 @@ def trip_returns(kept: Kept) -> Floats:
     rows = _table(kept, "trades.csv").select("ts", "symbol", "side", "qty", "price", "fee")
     trips = round_trips([Fill(**row, slippage=0.0) for row in rows.iter_rows(named=True)])
     if len(trips) < 2:
-        raise DataError(
-            f"{kept.name} has {len(trips)} closed round trips; expected at least two: "
-            "--method blocks draws days instead"
-        )
+        found = counted(len(trips), "closed round trip", "closed round trips")
+        raise TooFew(kept.name, found, "--method blocks draws days instead")
     ts, equity = curve["ts"].to_numpy(), curve["equity"].to_numpy()
     places = np.searchsorted(ts, [one.opened_ts for one in trips]) - 1
     before = np.where(places >= 0, equity[np.maximum(places, 0)], _cash(kept))
@@ -134,7 +139,8 @@ def daily_returns(kept: Kept) -> Floats:
     curve = _curve(kept)
     days = Days.of(curve["ts"].to_numpy(), kept.config["strategy"]["interval"])
     if days.rows.size < 2:
-        raise DataError(f"{kept.name} is shorter than two days; there is nothing to draw from")
+        found = counted(days.rows.size, "day", "days")
+        raise TooFew(kept.name, found, "--method starts runs it again from other dates")
     return growth(curve["equity"].to_numpy()[days.rows], _cash(kept))
 
 

@@ -81,6 +81,20 @@ def test_a_start_is_a_backtest_from_there(made):
     assert found.drawdowns.tolist() == [one.metrics["max_dd"] for one in own]
 
 
+def test_what_looks_back_on_nothing_is_run_from_other_dates_too(made, tmp_path):
+    project, lake, _, _ = made
+    hold = tmp_path / "hold.yaml"
+    hold.write_text("kind: buy_and_hold\nsymbols: [BTC-BRL]\ninterval: 1h\n")
+    cq.backtest(lake, load(hold)).write(tmp_path / "hold")
+    kept = Kept.of(tmp_path / "hold")
+    (found,) = monte_carlo(lake, kept, project, methods=["starts"], starts=3, seed=9)
+    chance = np.random.default_rng([9, 2])
+    first, last = market(960)["ts"][0], market(960)["ts"][-1]
+    starts = np.sort(chance.integers(first, first + (last - first) // 5 + 1, 3)).tolist()
+    own = [cq.backtest(lake, load(hold), start=one) for one in starts]
+    assert found.returns.tolist() == [one.metrics["total_return"] for one in own]
+
+
 def test_a_history_that_lost_everything_stays_lost(made, tmp_path):
     """Three shorts of 100,000 each: one gains a tenth, the others lose half as much again."""
     project, lake, kept, _ = made
@@ -104,6 +118,19 @@ def test_a_trip_that_began_with_nothing_left_is_no_move(made, tmp_path):
     curve = pl.read_parquet(ruined / "equity.parquet")
     curve.with_columns(equity=pl.lit(-5.0)).write_parquet(ruined / "equity.parquet")
     assert set(trip_returns(Kept.of(ruined))[1:].tolist()) == {0.0}
+
+
+def test_a_run_without_round_trips_is_told_by_the_other_methods(made, tmp_path):
+    project, lake, kept, _ = made
+    held = Kept.of(shutil.copytree(kept.folder, tmp_path / "held"))
+    trades = pl.read_csv(held.folder / "trades.csv")
+    trades.head(1).write_csv(held.folder / "trades.csv")
+    said: list[str] = []
+    found = monte_carlo(lake, held, project, samples=20, starts=2, say=said.append)
+    assert [one.method for one in found] == ["blocks", "starts"]
+    assert said == ["trades is left out: held has 0 closed round trips, two are needed"]
+    with pytest.raises(DataError, match="0 closed round trips; expected at least two: --method bl"):
+        monte_carlo(lake, held, project, methods=["trades"])
 
 
 def test_what_cannot_be_drawn_from_is_said_in_a_line(made, tmp_path):
