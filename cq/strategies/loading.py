@@ -59,7 +59,9 @@ def variants(
     path = Path(path)
     document = _read(path)
     below = dict(document.value)
-    said = _put(below, [_parsed(one) for one in overrides])
+    above = [_parsed(one) for one in overrides]
+    _refuse_contradictions(above)
+    said = _put(below, above)
     below.setdefault("name", path.stem)
 
     def where(keys: Keys) -> str:
@@ -136,6 +138,15 @@ def _parsed(text: str) -> tuple[Keys, Any]:
     if not equals or not all(keys):
         raise StrategyError(f"--set {text}", "expected KEY=VALUE, such as fast=10")
     return keys, parse_value(said)
+
+
+def _refuse_contradictions(said: Sequence[tuple[Keys, Any]]) -> None:
+    """StrategyError where a value is said of a key, and of keys below it."""
+    for keys, one in said:
+        for below, _ in said:
+            if len(below) > len(keys) and below[: len(keys)] == keys and not isinstance(one, dict):
+                inner, outer = ".".join(below), ".".join(keys)
+                raise StrategyError(f"--set {inner}", f"{outer} is set, too; take one of them")
 
 
 def _put(value: dict[str, Any], said: Sequence[tuple[Keys, Any]]) -> list[Keys]:

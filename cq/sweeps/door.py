@@ -281,7 +281,7 @@ def _result(
     trials = frame_of(found.rows, found.params, [one.name for one in axes])
     rows = {row["trial"]: row for row in found.rows}
     tried = {row["trial"]: one for row, one in zip(found.rows, found.params, strict=True)}
-    numbers = best_first(trials, how.sort)["trial"].head(how.top).to_list()
+    numbers = best_first(trials, how.sort)["trial"].to_list()[: how.top]
     strategy = runner.made(tried[numbers[0]])
     ground = runner.ground(strategy)
     config = configuration(setting, ground, strategy, axes)

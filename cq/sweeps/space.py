@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -15,6 +16,10 @@ from cq.utils.yamls import parse_scalar
 
 MOST: Final = 1_000_000
 """Combinations of one sweep, at the most."""
+LARGEST: Final = 300
+"""Powers of ten that the ends and the step of a range may have: floats end soon after."""
+EXPONENT: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+"""Numbers that YAML takes for text where they lack a dot or a sign."""
 FORMS: Final = "expected NAME=FIRST:LAST:STEP or NAME=A,B,C, such as fast=5:50:5"
 FIXED: Final = ("kind", "name", "python")
 """What makes another strategy, not another parameter."""
@@ -30,6 +35,15 @@ class Axis:
     values: tuple[Any, ...] = ()
     span: tuple[float, float] | None = None
 
+    def __post_init__(self) -> None:
+        seen: set[Any] = set()
+        for one in self.values:
+            nested = isinstance(one, list | dict | tuple)
+            key = repr(one) if nested else (isinstance(one, bool), one)
+            if key in seen:  # each would be a trial, and luck counts trials
+                raise UsageError(f"--grid {self.name}: {one} stands there twice; say it once")
+            seen.add(key)
+
     @classmethod
     def of(cls, text: str) -> Axis:
         """`fast=5:50:5` (the last value included), `fast=5:50` (each whole number, or any float
@@ -41,7 +55,7 @@ class Axis:
         if name in FIXED:
             raise UsageError(f"--grid {text}: {name} makes another strategy; sweep its own file")
         if ":" not in said:
-            return cls(name, tuple(parse_scalar(one.strip()) for one in said.split(",")))
+            return cls(name, tuple(_value(one.strip()) for one in said.split(",")))
         return cls._ranged(name, said, text)
 
     @classmethod
@@ -52,6 +66,14 @@ class Axis:
             raise UsageError(f"--grid {text}: {FORMS}") from None
         if len(parts) not in (2, 3) or not all(one.is_finite() for one in parts):
             raise UsageError(f"--grid {text}: {FORMS}")
+        if any(abs(one.adjusted()) > LARGEST for one in parts if one):
+            raise UsageError(
+                f"--grid {text}: expected numbers between 1e-{LARGEST} and 1e{LARGEST}"
+            )
+        return cls._stepped(name, parts, text)
+
+    @classmethod
+    def _stepped(cls, name: str, parts: Sequence[Decimal], text: str) -> Axis:
         low, high, *rest = parts
         whole = all(one == one.to_integral_value() and "." not in str(one) for one in parts)
         if low > high:
@@ -63,7 +85,8 @@ class Axis:
             raise UsageError(f"--grid {text}: a step of {step}; expected one above 0")
         count = int((high - low) / step) + 1
         if count > MOST:
-            raise UsageError(f"--grid {text}: {count:,} values; {MOST:,} at the most")
+            found = f"{count:,} values" if count < 1e15 else "too many values"
+            raise UsageError(f"--grid {text}: {found}; {MOST:,} at the most")
         kind: type = int if whole else float
         return cls(name, tuple(kind(low + i * step) for i in range(count)))
 
@@ -88,7 +111,19 @@ def axes_of(grid: Sequence[str] | Mapping[str, Any]) -> tuple[Axis, ...]:
     names = [one.name for one in found]
     if twice := [one for one in names if names.count(one) > 1]:
         raise UsageError(f"--grid {twice[0]} is said twice; name all its values once")
+    for one, two in itertools.permutations(found, 2):
+        whole = all(isinstance(value, Mapping) for value in one.values)
+        if two.name.startswith(f"{one.name}.") and not whole:
+            raise UsageError(
+                f"--grid {one.name} and {two.name} set the same thing; take one of them"
+            )
     return found
+
+
+def _value(text: str) -> Any:
+    """What YAML makes of a text; `1e-3` is a number, as people write it."""
+    value = parse_scalar(text)
+    return float(text) if value == text and EXPONENT.fullmatch(text) else value
 
 
 def grid(axes: Sequence[Axis]) -> tuple[int, Iterator[Point]]:

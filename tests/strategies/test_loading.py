@@ -104,6 +104,18 @@ def test_a_mistake_on_the_command_line_is_named_there_by_its_key(file, override,
     assert said in problem(file, override)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_value_and_keys_below_it_are_not_both_said(file, first):
+    said = ["orders.stop_loss=0.02", "orders.stop_loss.atr=1"]
+    with pytest.raises(StrategyError) as error:
+        load(file, said if first else said[::-1])
+    assert str(error.value) == (
+        "--set orders.stop_loss.atr: orders.stop_loss is set, too; take one of them"
+    )
+    both = load(file, ["orders.stop_loss={atr: 2}", "orders.stop_loss.window=5"])
+    assert both.config.orders.stop_loss == Atr(atr=2, window=5)
+
+
 def test_so_is_a_setting_of_backtests(file):
     with pytest.raises(StrategyError, match=r"^--set backtest.warmup: warmup must be a number"):
         load(file, ["backtest.warmup=0"]).backtest(defaults(PROJECT).backtest)

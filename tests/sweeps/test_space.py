@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cq.errors import UsageError
-from cq.sweeps.space import Axis, drawn, grid
+from cq.sweeps.space import Axis, axes_of, drawn, grid
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,9 @@ from cq.sweeps.space import Axis, drawn, grid
         ("a = x, y", ("x", "y")),
         ("a=1,2.5,null,true", (1, 2.5, None, True)),
         ("a.b=-3:-1", (-3, -2, -1)),
+        ("a=1e-3,5E-3,.5e1,0.007", (0.001, 0.005, 5.0, 0.007)),
+        ("a='1e3',e3,1e", ("1e3", "e3", "1e")),
+        ("a=0:1e300:1e300", (0, 10**300)),
     ],
 )
 def test_a_text_names_its_values(text, values):
@@ -31,6 +34,45 @@ def test_a_text_names_its_values(text, values):
 
 def test_decimals_without_a_step_are_any_between():
     assert Axis.of("a=0.1:0.9") == Axis("a", span=(0.1, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("values", "twice"),
+    [
+        ("5,5,5", "5"),
+        ("0,0.0,0e0", "0.0"),
+        ("sma,ema,sma", "sma"),
+        ([1, 2, 2.0], "2.0"),
+        ([[1], [1]], "[1]"),
+    ],
+)
+def test_a_value_that_is_said_twice_is_refused(values, twice):
+    with pytest.raises(UsageError) as error:
+        axes_of({"a": values})
+    assert str(error.value) == f"--grid a: {twice} stands there twice; say it once"
+
+
+def test_axes_that_set_the_same_thing_are_refused():
+    for names in (["a.b", "a.b.c"], ["a.b.c.d", "a.b"]):
+        with pytest.raises(UsageError, match="set the same thing; take one of them"):
+            axes_of([f"{name}=1,2" for name in names])
+    axes_of(["a.b=1,2", "a.bc=1,2"])
+    axes_of({"a.b": [{"c": 1}, {"d": 2}], "a.b.e": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a=1e999999:1e9999999", "expected numbers between 1e-300 and 1e300"),
+        ("a=0:1e18:1e-999999", "expected numbers between 1e-300 and 1e300"),
+        ("a=0:1e300:1e-300", "too many values; 1,000,000 at the most"),
+        ("a=0:2000000", "2,000,001 values; 1,000,000 at the most"),
+    ],
+)
+def test_ranges_that_no_float_counts_are_refused_in_a_line(text, said):
+    with pytest.raises(UsageError) as error:
+        Axis.of(text)
+    assert str(error.value) == f"--grid {text}: {said}"
 
 
 @pytest.mark.parametrize(

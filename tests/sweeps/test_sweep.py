@@ -327,6 +327,10 @@ def test_settings_that_are_text_are_those_of_a_backtest(strategy):
     assert_same(bars, strategy(), found, **said)
 
 
+def test_as_many_of_the_best_as_there_are_are_shown(strategy):
+    assert len(sweep(market(300), strategy(), {"fast": [3, 4]}, top=10**24).best) == 2
+
+
 def test_the_best_come_first_whatever_best_means(strategy):
     grid = {"fast": "2:6", "slow": [9, 20]}
     by_return = sweep(market(400), strategy(), grid, sort="total_return", top=3)
