@@ -163,6 +163,7 @@ def swept(
 ) -> SweepResult:
     """Run every combination that is asked for; what `kept` has of them already is not run again."""
     runner = Runner(setting.recipe, setting.ground, how.workers)
+    runner.begin()
     kept = kept or Unfinished()
     kept.begin(lambda: asked_of(setting, axes, _points(axes, how), how, runner))
     before = sorted(kept.before, key=lambda one: one.number)

@@ -53,10 +53,15 @@ class Runner:
         self._grounds: dict[Any, Ground] = {}
         self._extents: dict[Any, Extent] = {}
 
+    def begin(self) -> None:
+        """Read the strategy's file; StrategyError or NoSuchFile where no trial can come of it."""
+        self._make = self.recipe.maker()
+
     def made(self, params: Point) -> Strategy:
         """The strategy with these parameters; StrategyError where they make no sense."""
         if self._make is None:
-            self._make = self.recipe.maker()
+            self.begin()
+        assert self._make is not None
         return self._make(params)
 
     def ground(self, strategy: Strategy) -> Ground:

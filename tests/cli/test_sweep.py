@@ -333,6 +333,16 @@ def test_a_mistake_is_one_line_and_leaves_no_folder(project, capsys, more, code,
     assert sorted((project / "runs").glob("*")) == before
 
 
+@pytest.mark.parametrize("command", ["sweep", "walkforward", "backtest"])
+def test_a_file_that_is_none_is_the_same_to_every_command(project, tmp_path, capsys, command):
+    more = () if command == "backtest" else ("--grid", "fast=1")
+    cases = (("", 2, "cannot be read (Is a directory)"), ("nope.yaml", 3, "no such file: "))
+    for name, code, said in cases:
+        assert run(["--project", str(project), command, str(tmp_path / name), *more]) == code
+        (error,) = capsys.readouterr().err.splitlines()
+        assert said in error
+
+
 def walk(project, *more):
     return run(["--project", str(project), "walkforward", str(project / "cross.yaml"), *more])
 
