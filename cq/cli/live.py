@@ -13,7 +13,7 @@ import click
 
 from cq.cli.app import App
 from cq.cli.output import note, print_json
-from cq.errors import NoJournal, UsageError
+from cq.errors import CqError, NoJournal, UsageError
 
 if TYPE_CHECKING:
     from cq.execution.start import Setup
@@ -213,10 +213,13 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
         ) as poller,
     ):
         journal = poller.trader.journal
+        unanswered: list[CqError] = []
         with suppress(Stopped):
             if once:
                 told.pause(settling_s(clock.now_ns(), setup.strategy.config.interval))
-                tell(look(poller, clock.now_ns()))
+                polled = look(poller, clock.now_ns())
+                tell(polled)
+                unanswered += polled.unanswered.values()
             else:
                 out(live_output.opening(poller, journal.path))
                 run(
@@ -231,6 +234,8 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
         mirror(setup.lake, journal, setup.now_ns, note)
         found = summary(journal)
     _print(found, as_json)
+    if unanswered:
+        raise unanswered[0]
 
 
 def _stopping() -> None:

@@ -35,8 +35,9 @@ def opening(poller: Poller, path: Path) -> str:
 
 
 def teller(out: Callable[[str], None]) -> Callable[[Polled], None]:
-    """Says a line for each thing that a look brought; what stays stale is said once."""
+    """Says a line for each thing that a look brought; what stays stale or silent is said once."""
     known: set[str] = set()
+    silent: set[str] = set()
 
     def tell(polled: Polled) -> None:
         for stepped in polled.steps:
@@ -50,6 +51,11 @@ def teller(out: Callable[[str], None]) -> Callable[[Polled], None]:
             out(f"{_minute(polled.now_ns)}  {symbol} has fresh bars again")
         known.clear()
         known.update(polled.stale)
+        for symbol in sorted(polled.unanswered.keys() - silent):
+            reason = polled.unanswered[symbol]
+            out(f"{_minute(polled.now_ns)}  no answer for {symbol} ({reason}); the others go on")
+        silent.clear()
+        silent.update(polled.unanswered)
         if polled.failed:
             out(f"{_minute(polled.now_ns)}  no answer ({polled.failed}); trying again")
 

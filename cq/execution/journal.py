@@ -203,13 +203,21 @@ class Journal:
         )
 
     def record_step(self, ts: int, closes: Mapping[str, float], equity: float, cash: float) -> None:
-        """Keep that the bars at `ts` are done, and what the account was worth at their close."""
+        """Keep that the bars at `ts` are done, and what the account was worth at their close.
+
+        Of bars that come after newer ones of other symbols the worth is not kept: the account is
+        another by now, and what was told of that moment stays.
+        """
         self._db.executemany(
             "insert into steps values (?, ?, ?) on conflict do update set"
             " ts = excluded.ts, close = excluded.close",
             [(symbol, ts, close) for symbol, close in closes.items()],
         )
-        self._db.execute("insert or replace into equity values (?, ?, ?)", (ts, equity, cash))
+        self._db.execute(
+            "insert or replace into equity select ?, ?, ?"
+            " where not exists (select 1 from equity where ts > ?)",
+            (ts, equity, cash, ts),
+        )
 
     def record_alert(self, ts: int, symbol: str, rule: str, reason: str) -> bool:
         """Keep an alert; False when the same one is there already."""

@@ -108,6 +108,8 @@ class Trader:
         self.seen = {symbol: ts for symbol, (ts, _) in last.items()}
         self.closes = {symbol: close for symbol, (_, close) in last.items()}
         self._day = -1
+        if self.seen:
+            self._open_day(bar_end(max(self.seen.values()), self.terms.interval))
 
     @property
     def equity(self) -> float:
@@ -126,9 +128,10 @@ class Trader:
         references = {symbol: bar.open if at_open else bar.close for symbol, bar in bars.items()}
         answers = self._fill(ts, references, now_ns)
         self.closes.update((symbol, bar.close) for symbol, bar in bars.items())
-        self.seen.update(dict.fromkeys(bars, ts))
         equity = self.equity
-        self._open_day(bar_end(ts, self.terms.interval), equity)
+        if ts >= max(self.seen.values(), default=ts):  # not of a symbol that comes after others
+            self._open_day(bar_end(ts, self.terms.interval), equity)
+        self.seen.update(dict.fromkeys(bars, ts))
         decided = self._decide(ts, bars if deciding is None else deciding, equity, now_ns)
         with self.journal.transaction():
             self.journal.record_decisions(decision for decision, _ in decided)
@@ -165,6 +168,12 @@ class Trader:
                 with self.journal.transaction():
                     self._alert(ts, symbol, rule, found[symbol])
         return found
+
+    def tell_unanswered(self, reasons: Mapping[str, str]) -> None:
+        """An alert for each symbol whose bars could not be had, once a bar that was seen."""
+        for symbol, reason in sorted(reasons.items()):
+            with self.journal.transaction():
+                self._alert(self.seen.get(symbol, NO_BAR), symbol, "no_answer", reason)
 
     # ---- filling
 
@@ -297,14 +306,18 @@ class Trader:
         if self.journal.record_alert(ts, symbol, rule, reason):
             self.say("alert", level="WARNING", symbol=symbol, status=rule, reason=reason)
 
-    def _open_day(self, end: int, equity: float) -> None:
-        """Remember what the account was worth when the day (UTC) of `end` began."""
+    def _open_day(self, end: int, equity: float | None = None) -> None:
+        """Remember what the account was worth when the day (UTC) of `end` began.
+
+        `equity` is its worth at `end`; without, the journal has it.
+        """
         day = end // DAY
         if day == self._day:
             return
-        before = self.journal.equity_until(day * DAY - interval_ns(self.terms.interval))
-        opening = self.terms.cash if before is None else before
-        self._day, self._day_equity = day, equity if end == day * DAY else opening
+        if equity is None or end != day * DAY:
+            before = self.journal.equity_until(day * DAY - interval_ns(self.terms.interval))
+            equity = self.terms.cash if before is None else before
+        self._day, self._day_equity = day, equity
 
 
 def _fills(answers: Sequence[Answer]) -> tuple[Fill, ...]:

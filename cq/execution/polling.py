@@ -39,12 +39,16 @@ SETTLED_S = 2
 
 @dataclass(frozen=True)
 class Polled:
-    """What one look brought: steps over closed bars, fills at bars in progress, what is stale."""
+    """What one look brought: steps over closed bars, fills at bars in progress, what is stale.
+
+    `unanswered` are the symbols that were left out since their bars could not be had, and why.
+    """
 
     now_ns: int
     steps: Sequence[Stepped] = ()
     fills: Sequence[Fill] = ()
     stale: Mapping[str, str] = field(default_factory=dict)
+    unanswered: Mapping[str, ExchangeError | LakeBusy] = field(default_factory=dict)
     failed: str = ""
 
 
@@ -77,7 +81,8 @@ class Poller:
     def poll(self, now_ns: int) -> Polled:
         """One look: fetch, step through bars that closed since the last one, fill what waits.
 
-        Nobody is asked while no bar can have closed and nothing waits.
+        Nobody is asked while no bar can have closed and nothing waits. A symbol whose bars cannot
+        be had is left out and said; all others go on.
         """
         if not self._due(now_ns):
             return Polled(now_ns, stale=self.trader.watch(self.symbols, now_ns))
@@ -91,14 +96,32 @@ class Poller:
             bars=self._reach(now_ns),
             page_bars=self.page_bars,
         )
-        windows = self._read(found.clock_ns)
+        self._refuse_to_guess(found.failed)
+        answered = [one for one in self.symbols if one not in found.failed]
+        windows = self._read(answered, found.clock_ns)
         now_ns = self.market.time_ns(now_ns)
-        steps = self._catch_up(windows, now_ns)
+        steps = self._catch_up(windows, answered, now_ns)
         fills: list[Fill] = []
         for ts in sorted({ts for ts, _ in found.forming.values()}):
             opens = {symbol: at for symbol, (when, at) in found.forming.items() if when == ts}
             fills += self.trader.fill_forming(ts, opens, now_ns)
-        return Polled(now_ns, steps, fills, self.trader.watch(self.symbols, now_ns))
+        self.trader.tell_unanswered({one: str(error) for one, error in found.failed.items()})
+        stale = self.trader.watch(self.symbols, now_ns)
+        return Polled(now_ns, steps, fills, stale, found.failed)
+
+    def _refuse_to_guess(self, failed: Mapping[str, ExchangeError | LakeBusy]) -> None:
+        """Raise what failed where nothing can be done without it.
+
+        That is: where nothing was answered, where markets are traded together or compared, so that
+        none can be judged alone, and where a refusal comes before the first bar: a wrong name.
+        """
+        lasting = [one for one in failed.values() if not isinstance(one, Transient | LakeBusy)]
+        together = self.strategy.config.together or self.strategy.compares
+        if failed and (together or len(failed) == len(self.symbols)):
+            passing = [one for one in failed.values() if one not in lasting]
+            raise (passing or lasting)[0]
+        if lasting and not self.trader.seen:
+            raise lasting[0]
 
     def _due(self, now_ns: int) -> bool:
         """Whether there may be something new: a decision waits, or a bar may have closed."""
@@ -120,15 +143,15 @@ class Poller:
         windows = (2 + self.strategy.compares) * self.strategy.warmup
         return max(self.page_bars, windows + max(0, missed) + 2)
 
-    def _read(self, clock_ns: int) -> Windows:
-        """The tail in memory, with what the lake has that is newer and closed at `clock_ns`.
+    def _read(self, symbols: Collection[str], clock_ns: int) -> Windows:
+        """The tail in memory, with what the lake has of `symbols` that is newer and closed by then.
 
         Another process may land a bar of one symbol before the look's clock lets it be over for
         the others.
         """
         interval, exchange = self.strategy.config.interval, self.market.name
         stored = set(self.lake.stored().rows())
-        there = [one for one in self.symbols if (exchange, one, interval) in stored]
+        there = [one for one in symbols if (exchange, one, interval) in stored]
         known = {} if self._windows is None else self._windows.newest()
         frames = [
             self.lake.bars(one, interval, known[one] + 1, exchange=exchange)
@@ -150,8 +173,8 @@ class Poller:
             self._windows.extend(newer)
         return self._windows
 
-    def _catch_up(self, windows: Windows, now_ns: int) -> list[Stepped]:
-        """Step through what closed since the last look.
+    def _catch_up(self, windows: Windows, symbols: Collection[str], now_ns: int) -> list[Stepped]:
+        """Step through what closed of `symbols` since the last look.
 
         Only a symbol's newest bar is decided on; bars that passed unseen fill what waited for
         them. A symbol that was never seen begins at its newest bar: the past is not traded.
@@ -159,7 +182,7 @@ class Poller:
         last, seen = windows.newest(), self.trader.seen
         fresh = {
             symbol: windows.after(symbol, seen.get(symbol, last[symbol] - 1))
-            for symbol in self.symbols
+            for symbol in symbols
             if symbol in last
         }
         for symbol, bars in fresh.items():

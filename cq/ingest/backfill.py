@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from cq.errors import ExchangeError, LakeBusy
 from cq.exchanges.market import MarketData, native
 from cq.exchanges.pages import Pages, Range, buckets, settled
 from cq.ingest import coverage
@@ -37,12 +38,14 @@ Progress = Callable[[Ingested], None]
 class Newest:
     """What a poll brought: the reports, and the opening (ts, open) of bars still in progress.
 
-    `clock_ns` is the exchange's clock by which bars are closed or in progress.
+    `clock_ns` is the exchange's clock by which bars are closed or in progress. `failed` says why
+    a symbol's bars are not all here: neither its newest one nor the one in progress is known.
     """
 
     reports: Sequence[Ingested]
     forming: Mapping[str, tuple[int, float]]
     clock_ns: int
+    failed: Mapping[str, ExchangeError | LakeBusy]
 
 
 class Reply(NamedTuple):
@@ -97,8 +100,8 @@ def newest(
 
     The live loop's poll: at least one request a symbol, each reaching to now. All replies are
     judged by one clock once all have come, so that a bar has closed for every symbol or for none:
-    the clock is that of the beginning, and what was over by then is final in each of them. What
-    has been answered lands even when a later request fails.
+    the clock is that of the beginning, and what was over by then is final in each of them. A symbol
+    that fails keeps nothing from the others, and what it was answered before lands all the same.
     """
     native(interval, market.intervals, market.name)
     end = settled(now_ns, interval)
@@ -106,24 +109,40 @@ def newest(
     fills = [_Fill(lake, market, one, interval, target, now_ns, None) for one in symbols]
     asked = [(fill, fill.missing() or [(end, now_ns + 1)]) for fill in fills]
     held: list[tuple[_Fill, Reply]] = []
+    failed: dict[str, ExchangeError | LakeBusy] = {}
     try:
         for fill, ranges in asked:
-            for reply in fill.replies(ranges, page_bars, now_ns + 1):
-                held.append((fill, reply))
+            try:
+                for reply in fill.replies(ranges, page_bars, now_ns + 1):
+                    held.append((fill, reply))
+            except ExchangeError as error:
+                failed[fill.report.symbol] = error
     finally:
         clock_ns = min(now_ns, market.time_ns(now_ns))
-        _land_all(held, clock_ns)
+        failed = _land_all(held, clock_ns) | failed
     for fill, ranges in asked:
         fill.leave_out_the_young(ranges, clock_ns)
-    forming = {one.report.symbol: found for one in fills if (found := one.forming) is not None}
-    return Newest([fill.report for fill in fills], forming, clock_ns)
+    forming = {
+        one.report.symbol: found
+        for one in fills
+        if (found := one.forming) is not None and one.report.symbol not in failed
+    }
+    return Newest([fill.report for fill in fills], forming, clock_ns, failed)
 
 
-def _land_all(held: Sequence[tuple[_Fill, Reply]], clock_ns: int) -> None:
-    for fill, reply in held:
-        fill.take(reply, clock_ns)
+def _land_all(
+    held: Sequence[tuple[_Fill, Reply]], clock_ns: int
+) -> dict[str, ExchangeError | LakeBusy]:
+    """Land each symbol's replies; what another process kept from landing, by symbol."""
+    busy: dict[str, ExchangeError | LakeBusy] = {}
     for fill in dict.fromkeys(fill for fill, _ in held):
-        fill.land()
+        try:
+            for reply in (reply for one, reply in held if one is fill):
+                fill.take(reply, clock_ns)
+            fill.land()
+        except LakeBusy as error:
+            busy[fill.report.symbol] = error
+    return busy
 
 
 class _Fill:

@@ -218,6 +218,23 @@ def test_a_market_that_the_exchange_lacks_is_one_line_and_exit_4(
     assert "cq: NOPE-BRL: the exchange has no such market" in capsys.readouterr().err
 
 
+def test_a_market_that_is_gone_leaves_the_others_traded_and_is_one_line_and_exit_4(
+    online: Project, exchange: Exchange, capsys: pytest.CaptureFixture[str]
+) -> None:
+    online.strategy.write_text(STRATEGY.replace("BTC", "BTC, ETH"))
+    exchange.markets["BTC-BRL", "1d"] = rising(40, last=TODAY - 2 * DAY)
+    exchange.markets["ETH-BRL", "1d"] = rising(40, last=TODAY - 2 * DAY)
+    assert online.live("--paper", "--once", str(online.strategy)) == 0
+    del exchange.markets["ETH-BRL", "1d"]
+    exchange.markets["BTC-BRL", "1d"] = rising(40)
+    capsys.readouterr()
+    assert online.live("--paper", "--once", str(online.strategy)) == 4
+    out, err = capsys.readouterr()
+    assert "no answer for ETH-BRL (ETH-BRL: the exchange has no such market" in out
+    assert "cq: ETH-BRL: the exchange has no such market" in err
+    assert online.rows("select count(*) from decisions where symbol = 'BTC-BRL'") == [(2,)]
+
+
 def test_another_strategy_on_the_same_journal_is_refused_until_fresh(
     online: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from cq.backtest.single import run as backtest
-from cq.errors import ExchangeError, Refused, Unavailable, UsageError
+from cq.errors import ExchangeError, NoSuchMarket, Refused, Unavailable, UsageError
 from cq.execution.journal import Journal
 from cq.execution.polling import Polled, Poller, polling, run, settling_s
 from cq.execution.start import Setup
@@ -41,6 +41,8 @@ class Exchange:
     name: str = "mercadobitcoin"
     intervals: tuple[str, ...] = ("1m", "1h", "1d")
     fails: list[ExchangeError] = field(default_factory=list)
+    gone: dict[str, ExchangeError] = field(default_factory=dict)
+    """What asking for a symbol ends in."""
     late: dict[str, int] = field(default_factory=dict)
     """How long after its opening a symbol's bar has its first trade."""
     lag_ns: int = 0
@@ -50,6 +52,8 @@ class Exchange:
         self.asked += 1
         if self.fails:
             raise self.fails.pop(0)
+        if symbol in self.gone:
+            raise self.gone[symbol]
         now_ns = self.now_ns - self.late.get(symbol, 0)
         seen = pl.col("ts").is_between(start_ns, min(end_ns - 1, now_ns))
         return self.bars.filter(seen, pl.col("symbol") == symbol)
@@ -377,7 +381,7 @@ def test_a_failed_look_is_said_and_tried_again(place: Place) -> None:
     seen: list[Polled] = []
     with place.poller() as poller:
         place.exchange.now_ns = FIRST_LOOK
-        place.exchange.fails = [Unavailable("/candles", 503)]
+        place.exchange.fails = [Unavailable("/candles", 503), Unavailable("/candles", 503)]
         place.exchange.fails[0].request_id = "7"
         run(
             poller,
@@ -409,12 +413,74 @@ def run_once(poller: Poller) -> None:
 
 def test_a_first_look_that_fails_is_an_alert_without_a_bar(place: Place) -> None:
     with place.poller() as poller:
-        place.exchange.fails = [Unavailable("/candles", 503)]
+        place.exchange.fails = [Unavailable("/candles", 503), Unavailable("/candles", 503)]
         run_once(poller)
         alerts = summary(poller.trader.journal)["alerts"]
     assert [(one["bar"], one["reason"]) for one in alerts] == [
         (None, "no closed bar has come yet")
     ] * 2
+
+
+BOOM_AND_BUST = pl.concat(
+    [
+        hours("BTC-BRL", [100.0 + n for n in range(46)] + [146 * 0.9**n for n in range(40)]),
+        waves("ETH-BRL", 120, 11),
+    ]
+)
+"""BTC rises for 46 hours, then falls and falls."""
+
+GONE = [
+    Unavailable("/candles", 503),
+    NoSuchMarket("ETH-BRL", "/candles", 400, "SYMBOL_IS_INVALID", "gone"),
+]
+
+
+def held(poller: Poller) -> dict[str, float]:
+    return dict(poller.trader.account.positions)
+
+
+@pytest.mark.parametrize("error", GONE, ids=["no answer", "delisted"])
+def test_a_market_without_an_answer_stops_no_sale_of_another(
+    place: Place, error: ExchangeError
+) -> None:
+    place.exchange.bars = BOOM_AND_BUST
+    with place.poller() as poller:
+        for hour in range(4):
+            place.look(poller, FIRST_LOOK + hour * HOUR)
+        assert "BTC-BRL" in held(poller)
+        place.exchange.gone = {"ETH-BRL": error}
+        looks = [place.look(poller, FIRST_LOOK + hour * HOUR) for hour in range(4, 16)]
+        assert "BTC-BRL" not in held(poller)
+    assert {symbol for one in looks for symbol in one.unanswered} == {"ETH-BRL"}
+    alerts = place.rows("select symbol, rule, reason from alerts order by id")
+    assert alerts[0] == ("ETH-BRL", "no_answer", str(error))
+    assert [one[:2] for one in alerts] == [("ETH-BRL", "no_answer"), ("ETH-BRL", "stale_data")]
+
+
+def test_a_market_that_answers_again_leaves_the_curve_of_the_others_as_it_was(
+    place: Place,
+) -> None:
+    place.exchange.bars = BOOM_AND_BUST
+    with place.poller() as poller:
+        place.look(poller, FIRST_LOOK)
+        place.exchange.gone = {"ETH-BRL": GONE[0]}
+        for hour in range(1, 12):
+            place.look(poller, FIRST_LOOK + hour * HOUR)
+        before = place.rows("select * from equity order by ts")
+        place.exchange.gone = {}
+        steps = place.look(poller, FIRST_LOOK + 12 * HOUR).steps
+    assert len(steps) == 12
+    assert {one.ts for step in steps for one in step.decisions} == {BEGIN + 51 * HOUR}
+    assert place.rows("select * from equity order by ts")[:-1] == before
+
+
+def test_markets_that_are_compared_wait_for_each_other(place: Place) -> None:
+    place.text = TEXT + "features: {place: {use: rank, of: close}}\n"
+    with place.poller() as poller:
+        assert poller.strategy.compares
+        place.exchange.gone = {"ETH-BRL": GONE[0]}
+        with pytest.raises(Unavailable):
+            place.look(poller, FIRST_LOOK)
 
 
 def test_told_to_stop_it_leaves_the_exchange_and_keeps_its_journal(place: Place) -> None:
@@ -429,8 +495,15 @@ def test_told_to_stop_it_leaves_the_exchange_and_keeps_its_journal(place: Place)
 
 def test_what_no_other_try_mends_ends_it(place: Place) -> None:
     with place.poller() as poller:
-        place.exchange.fails = [Refused("/candles", 400, "X", "no")]
+        place.exchange.fails = [Refused("/candles", 400, "X", "no") for _ in range(2)]
         with pytest.raises(Refused):
+            run_once(poller)
+
+
+def test_a_market_that_is_refused_at_the_first_look_is_a_wrong_name(place: Place) -> None:
+    with place.poller() as poller:
+        place.exchange.gone = {"ETH-BRL": GONE[1]}
+        with pytest.raises(NoSuchMarket):
             run_once(poller)
 
 

@@ -7,7 +7,7 @@ from exchange import Exchange, Fault, bar, bars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cq.errors import NoSuchMarket, Unavailable, Unreachable, UsageError
+from cq.errors import LakeBusy, NoSuchMarket, Unavailable, Unreachable, UsageError
 from cq.ingest.backfill import backfill, newest
 from cq.ingest.coverage import covered
 from cq.lake import Lake
@@ -410,8 +410,8 @@ def test_a_bar_has_closed_for_every_symbol_of_a_look_or_for_none(lake, btc):
     assert {ts for ts, _ in said.forming.values()} == {START + 100 * HOUR}
 
 
-@pytest.mark.parametrize("error", [Unreachable("/candles", "gone"), KeyboardInterrupt()])
-def test_what_a_look_was_answered_before_it_failed_has_landed(lake, btc, error):
+def failing(btc, error):
+    """A market that raises `error` when it is asked for ETH-BRL."""
     market = Lagging(btc.market(), 0)
 
     def candles(symbol, *asked):
@@ -420,10 +420,41 @@ def test_what_a_look_was_answered_before_it_failed_has_landed(lake, btc, error):
         return btc.market().candles(symbol, *asked)
 
     market.candles = candles
-    with pytest.raises(type(error)):
+    return market
+
+
+def test_what_a_look_was_answered_before_it_was_stopped_has_landed(lake, btc):
+    market = failing(btc, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
         newest(market, lake, ["BTC-BRL", "ETH-BRL", "SOL-BRL"], "1h", NOW, page_bars=20)
     assert max(stored(lake)) == START + 99 * HOUR
     assert known(lake)[-1][1] == START + 100 * HOUR
+
+
+def test_a_market_that_fails_keeps_nothing_from_the_others(lake, btc):
+    btc.markets["SOL-BRL", "1h"] = bars(START, HOUR, range(102))
+    error = Unreachable("/candles", "gone")
+    market = failing(btc, error)
+    said = newest(market, lake, ["BTC-BRL", "ETH-BRL", "SOL-BRL"], "1h", NOW, page_bars=20)
+    assert said.failed == {"ETH-BRL": error}
+    assert sorted(said.forming) == ["BTC-BRL", "SOL-BRL"]
+    assert max(stored(lake)) == max(stored(lake, "SOL-BRL")) == START + 99 * HOUR
+
+
+def test_a_market_that_another_process_writes_keeps_nothing_from_the_others(lake, btc, monkeypatch):
+    btc.markets["ETH-BRL", "1h"] = bars(START, HOUR, range(102))
+    write = Lake.write
+
+    def busy(self, dataset, rows, **options):
+        if rows.item(0, "symbol") == "BTC-BRL":
+            raise LakeBusy("ohlcv BTC-BRL", "process 7")
+        return write(self, dataset, rows, **options)
+
+    monkeypatch.setattr(Lake, "write", busy)
+    said = newest(btc.market(), lake, ["BTC-BRL", "ETH-BRL"], "1h", NOW)
+    assert list(said.failed) == ["BTC-BRL"]
+    assert list(said.forming) == ["ETH-BRL"]
+    assert max(stored(lake, "ETH-BRL")) == START + 99 * HOUR
 
 
 def test_polling_through_the_hours_brings_every_bar_once(lake, btc):
