@@ -44,8 +44,8 @@ class Trips:
         """Those of some fills."""
         tape = Tape.of(fills)
         columns = (tape.ts, tape.who, tape.signed, tape.price, tape.fee)
-        each, opened = np.zeros((4, len(tape.symbols))), np.zeros(len(tape.symbols), np.int64)
-        state = (*each[:3], opened, each[3])
+        each, opened = np.zeros((5, len(tape.symbols))), np.zeros(len(tape.symbols), np.int64)
+        state = (*each[:4], opened, each[4])
         made = (*np.zeros((2, len(tape)), np.int64), *np.zeros((2, len(tape))))
         code = loaded()
         if code is not None:

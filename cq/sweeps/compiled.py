@@ -8,7 +8,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, Final
 
-from cq.backtest import arithmetic, tiles
+from cq.backtest import arithmetic, pairing, tiles
 from cq.backtest.machine import is_on_disk, machine_code
 from cq.backtest.stepping import LONG
 from cq.sweeps import kernel
@@ -39,7 +39,7 @@ def kept(names: Sequence[str]) -> bool:
 @cache
 def compiled() -> Any | None:
     """The kernel's functions as machine code; None without numba."""
-    names = machine_code((arithmetic, tiles, kernel), _how, (sys.modules[__name__],))
+    names = machine_code((arithmetic, pairing, tiles, kernel), _how, (sys.modules[__name__],))
     if names is None:
         return None
     return SimpleNamespace(**{name: names[name] for name in (*CROSSING, *FOLLOWING)})

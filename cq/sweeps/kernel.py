@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from cq.backtest.arithmetic import FRACTION, allowed, desired, fee_of, priced, tidied
+from cq.backtest.pairing import nothing_left
 from cq.backtest.sums import LANES
 from cq.backtest.tiles import TILE, add_up, added, fallen
 
@@ -128,7 +129,7 @@ def trade(
     purse, position, made = terms[0], 0.0, 0
     later, at_close = 1 + int(terms[3]), terms[4] != 0.0
     rate, minimum, scale = terms[5], terms[6], terms[10]
-    flow, carried, trips, wins, losses = 0.0, 0.0, 0, 0, 0
+    flow, carried, added_up, trips, wins, losses = 0.0, 0.0, 0.0, 0, 0, 0
     for k in range(count):
         row = rows[k] + later
         if row >= opens.size:
@@ -162,8 +163,9 @@ def trade(
         made += 1
         flow = flow - signed * price - fee
         carried += signed
-        if abs(carried) <= 1e-9 * qty:
-            carried = 0.0
+        added_up += qty + abs(carried)
+        if nothing_left(carried, added_up):
+            carried = added_up = 0.0
             trips += 1
             if flow > 0.0:
                 lanes[3, wins % LANES] += flow
