@@ -20,6 +20,7 @@ from cq.execution.decisions import Decision, State
 from cq.execution.orders import OVER, Order, Status, exact
 from cq.execution.schema import SCHEMA, VERSION
 from cq.execution.soundness import not_ours, problem_of, session_problem, told
+from cq.utils.files import can_write_in
 
 
 class Journal:
@@ -48,7 +49,8 @@ class Journal:
         if not path.is_file():
             raise NoJournal(path)
         # opened for writing so that the last reader leaves no -wal and -shm; `query_only` keeps it
-        uri = f"{path.resolve().as_uri()}?mode=rw"
+        way = "immutable=1" if _at_rest(path.resolve()) else "mode=rw"
+        uri = f"{path.resolve().as_uri()}?{way}"
         with told(path, reading=True):
             journal = cls(path, sqlite3.connect(uri, uri=True, isolation_level=None))
         with journal._closed_on_error(), told(path, reading=True):
@@ -297,3 +299,8 @@ class Journal:
         """The answer to any question in SQL; JournalDamaged where the file cannot give it."""
         with told(self.path, reading=True):
             return self._db.execute(query, values).fetchall()
+
+
+def _at_rest(path: Path) -> bool:
+    """Whether a journal lies where nobody can be writing it; WAL would make files to read it."""
+    return not can_write_in(path.parent) and not path.with_name(f"{path.name}-wal").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,3 +26,8 @@ def write_text(path: Path, content: str) -> None:
     """The file with this content."""
     with beside(path) as written:
         written.write_text(content, encoding="utf-8")
+
+
+def can_write_in(folder: Path) -> bool:
+    """Whether files can be made in a folder, or where it would have to be made."""
+    return os.access(next(one for one in (folder, *folder.parents) if one.exists()), os.W_OK)

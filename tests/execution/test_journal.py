@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -218,6 +221,30 @@ def test_a_reader_leaves_no_file_behind(tmp_path: Path) -> None:
     with Journal.read(path) as reader:
         assert reader.session() == {}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def read_only(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    """Run code where `folder` cannot be written, whoever runs it; skipped where that cannot be."""
+    mount = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" || exit 77; exec "$1" -c "$2"'
+    typed = ["unshare", "-rm", "sh", "-c", mount, str(folder), sys.executable, code]
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here")
+    done = subprocess.run(typed, capture_output=True, text=True)
+    if done.returncode == 77 or done.stderr.startswith("unshare"):
+        pytest.skip("nothing can be mounted here")
+    return done
+
+
+def test_a_journal_on_a_read_only_file_system_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "paper.db"
+    with Journal.open(path) as journal:
+        journal.begin(SESSION)
+    code = (
+        "from pathlib import Path; from cq.execution.journal import Journal; "
+        f"print(Journal.read(Path({str(path)!r})).session()['id'])"
+    )
+    done = read_only(tmp_path, code)
+    assert done.stdout == "a1b2\n", done.stderr
 
 
 def test_reading_needs_a_journal(tmp_path: Path) -> None:
