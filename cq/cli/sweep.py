@@ -17,7 +17,8 @@ from cq.cli.folders import OUT, refuse_others
 from cq.cli.output import note, print_json, print_table
 from cq.cli.quick import importing
 from cq.cli.stopping import Terminated
-from cq.errors import UsageError
+from cq.errors import DataError, UsageError
+from cq.utils.files import can_write_in
 
 if TYPE_CHECKING:
     from cq.sweeps import SweepResult
@@ -114,7 +115,8 @@ def sweep(
     setting = setting_of(app, file, overrides, start, end)
     if resume and optuna is not None:
         raise UsageError("--resume: a sampler does not go on where it was; leave out --optuna")
-    kept = Unfinished(None if optuna is not None else app.project / "runs", resume=resume)
+    aside = None if optuna is not None else aside_of(app.project / "runs", out, resume=resume)
+    kept = Unfinished(aside, resume=resume)
     try:
         with progress_of(count_of(axes, how)) as tick:
             result = swept(setting, axes, how, tick, kept)
@@ -130,6 +132,19 @@ def sweep(
         print_json({"folder": str(folder.resolve()), **result.as_json()})
     else:
         _print(result, folder)
+
+
+def aside_of(runs: Path, out: Path | None, *, resume: bool) -> Path | None:
+    """Where trials are kept until all are done: below runs/; nowhere where only --out is writable.
+
+    DataError where nothing is, before any work is done.
+    """
+    if resume or can_write_in(runs):
+        return runs
+    if out is None:
+        raise DataError(f"{runs} cannot be written; name a folder elsewhere with --out DIR")
+    note(f"{runs} cannot be written: a sweep that is stopped cannot go on with --resume")
+    return None
 
 
 def setting_of(

@@ -72,6 +72,18 @@ def test_json_says_it_all_and_a_folder_may_be_named(project, tmp_path, capsys):
     assert not (out / "heat_map.png").exists()
 
 
+def test_a_project_that_cannot_be_written_needs_no_more_than_another_folder(
+    project, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("cq.cli.sweep.can_write_in", lambda _: False)
+    monkeypatch.setattr("cq.sweeps.unfinished._row", None)  # nothing is kept aside
+    assert sweep(project, "--grid", "fast=3,4", "--out", str(tmp_path / "mine")) == 0
+    assert "cannot be written: a sweep that is stopped cannot go on" in capsys.readouterr().err
+    assert sweep(project, "--grid", "fast=3,4") == 3
+    said = capsys.readouterr().err
+    assert said.endswith("/runs cannot be written; name a folder elsewhere with --out DIR\n")
+
+
 def test_a_folder_keeps_no_picture_of_an_older_sweep(project, tmp_path, capsys):
     out = ("--out", str(tmp_path / "mine"))
     two = ("--grid", "fast=3,4", "--grid", "slow=20,30")

@@ -1,8 +1,10 @@
 """A file is there whole, or as it was."""
 
+from pathlib import Path
+
 import pytest
 
-from cq.utils.files import beside, write_text
+from cq.utils.files import beside, can_write_in, write_text
 
 
 def test_a_file_takes_the_place_of_the_older_one(tmp_path):
@@ -25,3 +27,12 @@ def test_what_fails_half_way_leaves_the_file_as_it_was(tmp_path):
         half()
     assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_text() == "whole"
+
+
+def test_a_folder_can_be_written_where_it_could_be_made(tmp_path):
+    assert can_write_in(tmp_path / "not" / "yet")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
+def test_a_folder_of_the_system_cannot_be_written_by_anybody():
+    assert not can_write_in(Path("/proc/self/none"))
