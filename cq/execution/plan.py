@@ -11,7 +11,7 @@ from cq.errors import StrategyError
 from cq.execution.orders import Order, exact
 from cq.execution.risk import Prospect, Rule, verdict
 from cq.utils.ids import client_id
-from cq.utils.time import bar_end
+from cq.utils.time import bar_end, interval_ns
 
 if TYPE_CHECKING:
     from cq.strategies import Strategy
@@ -99,7 +99,9 @@ def planned(
             group.nothing.append(intent)
             continue
         fill = filled(order, terms.fill_ts(ts), costs)
-        if found := verdict(rules, prospect_of(fill, account, equity, marks)):
+        # the bar at `ts` is the first one after that of the decision
+        waited = (ts - bar_end(intent.decided_ts, terms.interval)) / interval_ns(terms.interval)
+        if found := verdict(rules, prospect_of(fill, account, equity, marks, waited)):
             group.blocked.append((intent, *found))
             continue
         account = account.after(fill, costs)
@@ -119,7 +121,7 @@ def planned(
 
 
 def prospect_of(
-    fill: Fill, account: Account, equity: float, marks: Mapping[str, float]
+    fill: Fill, account: Account, equity: float, marks: Mapping[str, float], age_bars: float
 ) -> Prospect:
     """Where the account would stand after `fill`."""
     values = {symbol: qty * marks[symbol] for symbol, qty in account.positions.items()}
@@ -133,7 +135,7 @@ def prospect_of(
         gross=part(sum(values.values()) - held + wanted, equity),
         equity=equity,
         day_equity=equity,
-        age_bars=0.0,
+        age_bars=age_bars,
     )
 
 

@@ -1,7 +1,7 @@
 """Rules that stand between a decision and an order: each says why not, or nothing.
 
 They fail closed: what cannot be judged is not done. Selling stays possible, except where the
-data are so old that nobody knows a price.
+data are so old that nobody knows a price; an order that waited knows its price, that of the bar.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Prospect:
 
     `target`, `held` and `gross` are fractions of equity: of the symbol as wanted, of the symbol
     as it is, and of all symbols together once the decision is carried out. `age_bars` says how
-    many intervals ago the newest bar closed; `day_equity` is that of the day's start (UTC).
+    many intervals ago the newest bar closed, for an order counted to the opening of the bar that
+    fills it; `day_equity` is that of the day's start (UTC).
     """
 
     symbol: str
@@ -75,6 +76,24 @@ class StaleData:
         return (
             f"the newest bar closed {prospect.age_bars:.1f} intervals ago, "
             f"more than live.stale_after_bars ({self.bars:g})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StaleOrder:
+    """What waited is not bought once the market was silent for more than `bars` intervals."""
+
+    bars: float
+    name: ClassVar[str] = "stale_data"
+    stops_selling: ClassVar[bool] = False
+
+    def reason(self, prospect: Prospect) -> str | None:
+        """Why the decision is too old to be bought on."""
+        if prospect.age_bars <= self.bars:
+            return None
+        return (
+            f"the bar to buy at opened {prospect.age_bars:.1f} intervals after the one before it "
+            f"had closed, more than live.stale_after_bars ({self.bars:g})"
         )
 
 
@@ -143,13 +162,21 @@ class Rules:
     of_orders: tuple[Rule, ...] = ()
 
     @classmethod
-    def of(cls, live: Live) -> Rules:
-        """The rules that the settings name; a limit of null is no rule."""
+    def of(cls, live: Live, *, replayed: bool = False) -> Rules:
+        """The rules that the settings name; a limit of null is no rule.
+
+        Stored bars that are `replayed` are never stale, however long nobody traded between them.
+        """
         position, loss = MaxPosition(live.max_position), live.max_daily_loss
         daily = () if loss is None else (MaxDailyLoss(loss),)
+        bars = live.stale_after_bars
         return cls(
-            of_decisions=(StaleData(live.stale_after_bars), position, *daily),
-            of_orders=(position, MaxGrossExposure(live.max_gross_exposure)),
+            of_decisions=(*(() if replayed else (StaleData(bars),)), position, *daily),
+            of_orders=(
+                *(() if replayed else (StaleOrder(bars),)),
+                position,
+                MaxGrossExposure(live.max_gross_exposure),
+            ),
         )
 
 

@@ -66,10 +66,10 @@ class Setup:
         """How the session trades."""
         return Terms.of(self.strategy, self.backtest)
 
-    def trader(self, journal: Journal, look: Look) -> Trader:
+    def trader(self, journal: Journal, look: Look, *, replayed: bool = False) -> Trader:
         """A paper trader on `journal`, where that one ends."""
         terms = self.terms
-        broker, rules = PaperBroker(terms.costs), Rules.of(self.live)
+        broker, rules = PaperBroker(terms.costs), Rules.of(self.live, replayed=replayed)
         trader = Trader(journal, terms, look, broker, rules, self.say)
         trader.resume(self.now_ns)
         return trader
@@ -106,7 +106,7 @@ def replaying(
     windows = Windows(strategy, bars)
     with opened(setup.journal or own, session, now_ns=setup.now_ns, fresh=setup.fresh) as journal:
         inside = bars if start is None else bars.filter(pl.col("ts") >= start)
-        yield setup.trader(journal, windows.wishes), inside
+        yield setup.trader(journal, windows.wishes, replayed=True), inside
 
 
 def _digest_of(bars: pl.DataFrame, strategy: Strategy) -> str:

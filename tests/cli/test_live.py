@@ -222,11 +222,11 @@ def test_a_market_that_is_gone_leaves_the_others_traded_and_is_one_line_and_exit
     online: Project, exchange: Exchange, capsys: pytest.CaptureFixture[str]
 ) -> None:
     online.strategy.write_text(STRATEGY.replace("BTC", "BTC, ETH"))
-    exchange.markets["BTC-BRL", "1d"] = rising(40, last=TODAY - 2 * DAY)
-    exchange.markets["ETH-BRL", "1d"] = rising(40, last=TODAY - 2 * DAY)
+    exchange.markets["ETH-BRL", "1d"] = rising(40)
+    exchange.clock = lambda: time.time_ns() - DAY
     assert online.live("--paper", "--once", str(online.strategy)) == 0
     del exchange.markets["ETH-BRL", "1d"]
-    exchange.markets["BTC-BRL", "1d"] = rising(40)
+    exchange.clock = time.time_ns
     capsys.readouterr()
     assert online.live("--paper", "--once", str(online.strategy)) == 4
     out, err = capsys.readouterr()

@@ -9,7 +9,7 @@ import pytest
 
 from cq.backtest.account import Account, Costs, Fill, Intent, settle
 from cq.execution.plan import Group, Terms, part, planned, prospect_of
-from cq.execution.risk import MaxGrossExposure, MaxPosition, Rule
+from cq.execution.risk import MaxGrossExposure, MaxPosition, Rule, StaleOrder
 from cq.utils.time import HOUR
 
 COSTS = Costs(taker=0.007, slippage_bps=5, quantity_decimals=8, min_notional=1)
@@ -57,6 +57,18 @@ def test_the_gross_limit_counts_what_the_group_has_bought_already() -> None:
     assert [intent.symbol for intent, _, _ in found.blocked] == ["SOL-BRL"]
 
 
+def test_what_waited_too_long_is_sold_and_not_bought() -> None:
+    rules, later = (StaleOrder(3),), 6 * HOUR
+    found = planned(INTENTS, HELD, TERMS, rules, later, PRICES, PRICES, "session")
+    assert [one.symbol for one in found.orders] == ["BTC-BRL"]
+    assert {(intent.symbol, rule) for intent, rule, _ in found.blocked} == {
+        ("ETH-BRL", "stale_data"),
+        ("SOL-BRL", "stale_data"),
+    }
+    assert "5.0 intervals after the one before it had closed" in found.blocked[0][2]
+    assert not planned(INTENTS, HELD, TERMS, rules, 4 * HOUR, PRICES, PRICES, "session").blocked
+
+
 def test_ids_are_of_session_decision_and_symbol() -> None:
     again = group(list(reversed(INTENTS)))
     assert {o.client_id for o in again.orders} == {o.client_id for o in group(INTENTS).orders}
@@ -70,9 +82,10 @@ def test_an_order_is_filled_at_its_bars_open_or_end(fill: str, ts: int) -> None:
 
 def test_a_prospect_shows_where_a_fill_leads() -> None:
     fill = Fill(HOUR, "ETH-BRL", "buy", 10.0, 10.0, 0.0, 0.0)
-    found = prospect_of(fill, HELD, 1000.0, PRICES)
+    found = prospect_of(fill, HELD, 1000.0, PRICES, 0.0)
     assert (found.target, found.held, found.gross) == (0.1, 0.0, 0.9)
-    sale = prospect_of(Fill(HOUR, "BTC-BRL", "sell", 2.0, 100.0, 0.0, 0.0), HELD, 1000.0, PRICES)
+    sold = Fill(HOUR, "BTC-BRL", "sell", 2.0, 100.0, 0.0, 0.0)
+    sale = prospect_of(sold, HELD, 1000.0, PRICES, 0.0)
     assert (sale.target, sale.held, sale.reduces) == (pytest.approx(0.6), 0.8, True)
 
 

@@ -483,6 +483,42 @@ def test_markets_that_are_compared_wait_for_each_other(place: Place) -> None:
             place.look(poller, FIRST_LOOK)
 
 
+def halted(closes: list[float]) -> pl.DataFrame:
+    """BTC: these 40 hours, then nothing for 500, then two bars at 300."""
+    before = hours("BTC-BRL", closes)
+    after = hours("BTC-BRL", [300.0] * 542).filter(pl.col("ts") >= BEGIN + 540 * HOUR)
+    return pl.concat([before, after])
+
+
+def test_a_purchase_that_waited_through_a_long_silence_is_blocked_and_tried_again(
+    place: Place,
+) -> None:
+    place.text = TEXT.replace(", ETH", "")
+    place.exchange.bars = halted([100.0 + n for n in range(40)])
+    with place.poller() as poller:
+        assert place.look(poller, FIRST_LOOK).steps[0].decisions[0].state == "pending"
+        polled = place.look(poller, BEGIN + 540 * HOUR + 60 * SECOND)
+        assert not polled.fills
+        assert poller.trader.acted == {}
+        (fill,) = place.look(poller, BEGIN + 541 * HOUR + 60 * SECOND).fills
+    assert (fill.side, fill.ts) == ("buy", BEGIN + 541 * HOUR)
+    states = place.rows("select state, reason from decisions order by id")
+    assert [state for state, _ in states] == ["blocked", "sent"]
+    assert "opened 500.0 intervals after the one before it had closed" in states[0][1]
+
+
+def test_a_sale_that_waited_through_a_long_silence_is_filled_at_the_next_bar(place: Place) -> None:
+    place.text = TEXT.replace(", ETH", "")
+    place.exchange.bars = halted([100.0 + n for n in range(39)] + [100.0])
+    with place.poller() as poller:
+        for hour in range(30, 41):
+            place.look(poller, BEGIN + hour * HOUR + 1)
+        assert "BTC-BRL" in held(poller)
+        assert [one.target for one in poller.trader.pending.values()] == [0.0]
+        (fill,) = place.look(poller, BEGIN + 540 * HOUR + 60 * SECOND).fills
+    assert (fill.side, fill.ts) == ("sell", BEGIN + 540 * HOUR)
+
+
 def test_told_to_stop_it_leaves_the_exchange_and_keeps_its_journal(place: Place) -> None:
     told = Told()
     with polling(place.setup(), Heeding(place.exchange, told)) as poller:

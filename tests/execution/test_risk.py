@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,9 +16,12 @@ from cq.execution.risk import (
     MaxPosition,
     Prospect,
     Rule,
+    Rules,
     StaleData,
+    StaleOrder,
     verdict,
 )
+from cq.utils.config import defaults
 
 CALM = Prospect("BTC-BRL", 0.5, 0.0, 0.5, 1000.0, 1000.0, 0.0)
 RULES: tuple[Rule, ...] = (StaleData(3), MaxPosition(0.5), MaxGrossExposure(0.8), MaxDailyLoss(0.1))
@@ -95,6 +99,23 @@ def test_stale_data_stop_selling_too() -> None:
     found = verdict(RULES, selling)
     assert found is not None
     assert found[0] == "stale_data"
+
+
+def test_what_waited_through_a_silence_is_not_bought_but_sold() -> None:
+    late = replace(CALM, age_bars=9.0)
+    found = verdict((StaleOrder(3),), late)
+    assert found is not None
+    assert found[0] == "stale_data"
+    assert verdict((StaleOrder(3),), replace(late, target=0.0, held=0.5)) is None
+    assert verdict((StaleOrder(9),), late) is None
+
+
+def test_stored_bars_are_never_stale(tmp_path: Path) -> None:
+    live = defaults(tmp_path).live
+    rules = Rules.of(live, replayed=True)
+    late = replace(CALM, age_bars=9.0)
+    assert verdict(rules.of_decisions, late) is verdict(rules.of_orders, late) is None
+    assert verdict(Rules.of(live).of_orders, late) is not None
 
 
 def test_an_account_without_equity_buys_nothing() -> None:
