@@ -70,7 +70,9 @@ class StrategyConfig(BaseModel, ABC):
         MARKET_ORDERS, description="how decisions are sent, and stops: see docs/engine.md"
     )
     features: dict[str, Any] = Field(
-        {}, description="columns beside the bars: NAME: {use: rsi, window: 14}; see `cq indicators`"
+        {},
+        description="columns beside the bars: NAME: {use: rsi, window: 14}; see `cq indicators`",
+        json_schema_extra={"additionalProperties": {"type": "object", "required": ["use"]}},
     )
     gate: dict[str, Any] | None = Field(
         None, description="a classifier that lets signals through: see docs/features.md"

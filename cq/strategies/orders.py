@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from cq.indicators import atr, in_time_order
 
 FORGOTTEN: Final = 22
 """Wilder's mean has forgotten its start (to 1e-9) after this many times its window."""
+
+
+GAIN: Final = 10
+"""A target lies no further above the entry than so many times it."""
+
+
+def _below(most: int) -> WithJsonSchema:
+    """What editors are told of a fraction; `_makes_sense` says it in words."""
+    return WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": most})
+
+
+Share = Annotated[float, _below(1)]
+Gain = Annotated[float, _below(GAIN)]
 
 
 class _Part(BaseModel):
@@ -45,7 +58,7 @@ class OrdersConfig(_Part):
     entry: Literal["market", "limit", "stop", "stop_limit"] = Field(
         "market", description="how a position is opened or enlarged; whatever reduces it is market"
     )
-    offset: float | Atr | Column | None = Field(
+    offset: Share | Atr | Column | None = Field(
         None,
         description="limit: how far below the deciding close a buy waits; stop, stop_limit: how "
         "far above it one fires (the other way round for shorts); a fraction, {atr, window} or "
@@ -57,13 +70,13 @@ class OrdersConfig(_Part):
     expires_bars: int = Field(
         0, ge=0, description="an entry that waited so many bars is cancelled; 0 = never"
     )
-    stop_loss: float | Atr | Column | None = Field(
+    stop_loss: Share | Atr | Column | None = Field(
         None, description="below the entry; a fraction, {atr, window} or {column: a price}"
     )
-    take_profit: float | Atr | Column | None = Field(
+    take_profit: Gain | Atr | Column | None = Field(
         None, description="above the entry; a fraction, {atr, window} or {column: a price}"
     )
-    trailing_stop: float | Atr | None = Field(
+    trailing_stop: Share | Atr | None = Field(
         None, description="below the best price since the entry; a fraction or {atr, window}"
     )
     max_bars: int = Field(
@@ -89,8 +102,11 @@ class OrdersConfig(_Part):
             raise ValueError("expires_bars: a market order does not wait")
         for name in ("offset", "stop_loss", "take_profit", "trailing_stop"):
             value = getattr(self, name)
-            if isinstance(value, float) and not 0 < value < (10 if name == "take_profit" else 1):
-                raise ValueError(f"{name}: found {value:g}, expected a fraction above 0, below 1")
+            most = GAIN if name == "take_profit" else 1
+            if isinstance(value, float) and not 0 < value < most:
+                raise ValueError(
+                    f"{name}: found {value:g}, expected a fraction above 0, below {most}"
+                )
         return self
 
     @property

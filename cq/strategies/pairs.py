@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from cq.indicators import CLOSE
 from cq.indicators.windows import mean_of, products, squares
@@ -17,8 +17,15 @@ _FLAT = 1e-12
 """A residual whose variance is below this share of the price's own is rounding, not a spread."""
 
 
+def _two_symbols(schema: dict[str, Any]) -> None:
+    """What editors are told of a pair; `_makes_sense` says it in words."""
+    schema["properties"]["symbols"] |= {"minItems": 2, "maxItems": 2}
+
+
 class PairsConfig(StrategyConfig):
     """Long the first symbol, short the second while the spread is low; the reverse while high."""
+
+    model_config = ConfigDict(json_schema_extra=_two_symbols)
 
     together: ClassVar[bool] = True
 

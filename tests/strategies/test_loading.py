@@ -355,6 +355,42 @@ def test_the_schema_knows_every_key_of_the_shipped_strategies():
     assert "required" not in crossover["properties"]["backtest"]
 
 
+@pytest.mark.parametrize(
+    ("more", "right"),
+    [
+        ("symbols: BTC", True),
+        ("symbols: BTC,ETH", True),
+        ("symbols: []", False),
+        ("symbols: [BTC, BTC]", False),
+        ("sizing: {fraction: 0.5}", True),
+        ("sizing: {kind: volatility_target, window: 72}", True),
+        ("sizing: {window: 72}", False),
+        ("orders: {stop_loss: 0.5, take_profit: 1.5}", True),
+        ("orders: {stop_loss: {atr: 2}}", True),
+        ("orders: {stop_loss: 1.5}", False),
+        ("orders: {take_profit: 10}", False),
+        ("features: {r: {use: rsi}}", True),
+        ("features: {r: {kind: rsi}}", False),
+        ("backtest: {slippage: {bps: 3}}", True),
+        ("python: level.py", False),
+        ("kind: pairs\nsymbols: [BTC, ETH]", True),
+        ("kind: pairs", False),
+    ],
+)
+def test_the_schema_takes_what_is_taken_and_refuses_what_is_refused(tmp_path, more, right):
+    from jsonschema import Draft202012Validator
+
+    said = {"kind": "crossover", "symbols": ["BTC"], "interval": "1h"} | yaml.safe_load(more)
+    assert Draft202012Validator(strategy_schema()).is_valid(said) is right
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump(said))
+    if right:
+        load(file)
+    else:
+        with pytest.raises(StrategyError):
+            load(file)
+
+
 def test_every_key_of_a_strategy_is_described():
     schema = strategy_schema()
     parts = ["FixedFraction", "VolatilityTarget", "HedgeRatio", "KellyFraction"]
