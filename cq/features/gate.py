@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from cq.errors import DataError, NoSuchFile, UsageError
 from cq.features.labels import LABELS, check_label, label_parameters, with_label
+from cq.utils.models import PlainNumbers
 from cq.utils.time import interval_ns, iso
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ are, and nothing may hang on them."""
 MISSING: Final = "a gate needs scikit-learn; install it with `pip install scikit-learn`"
 
 
-class GateConfig(BaseModel):
+class GateConfig(PlainNumbers):
     """Which classifier, on what, trained how; the rows it learns from have a signal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     ValidationError,
@@ -25,6 +24,7 @@ from cq.errors import StrategyError, UsageError
 from cq.strategies.liquidity import Liquidity
 from cq.strategies.orders import MARKET_ORDERS, OrdersConfig
 from cq.strategies.sizing import FixedFraction, Sizing
+from cq.utils.models import PlainNumbers
 from cq.utils.time import interval_ns
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ OWN = "own"
 """The kind of a strategy that its user wrote in a Python file."""
 
 
-class StrategyConfig(BaseModel, ABC):
+class StrategyConfig(PlainNumbers, ABC):
     """What every strategy says; each kind adds its own parameters and says its `warmup`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from cq.indicators import CLOSE, in_time_order, sma
+from cq.utils.models import PlainNumbers
 
 _LIQUID = "__cq_liquid"
 
 
-class Liquidity(BaseModel):
+class Liquidity(PlainNumbers):
     """How much a market has to trade for a position in it to be held."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal, Self
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from cq.indicators import atr, in_time_order
+from cq.utils.models import PlainNumbers
 
 FORGOTTEN: Final = 22
 """Wilder's mean has forgotten its start (to 1e-9) after this many times its window."""
@@ -26,7 +27,7 @@ Share = Annotated[float, _below(1)]
 Gain = Annotated[float, _below(GAIN)]
 
 
-class _Part(BaseModel):
+class _Part(PlainNumbers):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 

@@ -46,7 +46,9 @@ def _place_and_problem(
             return where(keys), problem
         if named[0] in known_keys(model, inside, value):
             place, dotted = where((*keys, *named)), ".".join((*keys, *named))
-            return place, problem.removeprefix(f"{dotted}: ") if place.endswith(dotted) else problem
+            if place.endswith(dotted):
+                problem = problem.removeprefix(f"{dotted}: ").removeprefix(f"{named[-1]}: ")
+            return place, problem
     place, dotted = where(keys), ".".join(keys)
     said_already = not dotted or place.endswith(f" {dotted}")
     return place, problem if said_already else f"{dotted}: {problem}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cq.indicators import CLOSE, in_time_order, realised_volatility
 from cq.indicators.smoothing import quotient
 from cq.indicators.windows import mean_of, squares
+from cq.utils.models import numbers_of
 from cq.utils.time import bars_per_year
 
 _CALMEST: Final = 1e-4
@@ -24,6 +26,15 @@ class _Sizing(BaseModel):
 
     unit: ClassVar[Unit] = "fraction"
     """What targets are of: equity, the base currency, or the quote currency."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_boolean(cls, value: Any) -> Any:
+        """As in `PlainNumbers`, whose check of each field a `kind` that tells models apart bars."""
+        for name in sorted(numbers_of(cls)) if isinstance(value, Mapping) else ():
+            if isinstance(value.get(name), bool):
+                raise ValueError(f"{name}: found {value[name]}, which should be a number")  # noqa: TRY004  # pydantic takes it for a problem
+        return value
 
     @property
     def each(self) -> float | None:

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from cq.errors import UsageError
+from cq.utils.models import PlainNumbers
 from cq.utils.time import parse_time
 
 DATASETS = (
@@ -41,7 +41,7 @@ Severity = Annotated[  # YAML reads `off` as false
 ]
 
 
-class _Frozen(BaseModel):
+class _Frozen(PlainNumbers):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -320,7 +320,7 @@ class Thresholds(_Frozen):
 class Quality(_Frozen):
     """How bad what a check finds is, and from where on it finds something."""
 
-    severities: dict[str, Severity] = {}
+    severities: dict[str, Severity] = Field({})
     thresholds: Thresholds = Thresholds()
 
 
