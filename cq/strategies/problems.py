@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from cq.errors import StrategyError
 from cq.strategies.sizing import FixedFraction
+from cq.utils.yamls import nested
 
 Keys = tuple[str, ...]
 
@@ -88,6 +89,8 @@ def _problem(
 
 
 def _advice(keys: Keys, value: Mapping[str, Any], model: type[BaseModel]) -> str:
+    if "." in keys[-1]:
+        return f"; levels are nested, write {nested(keys[-1])}"
     known = known_keys(model, keys[:-1], value)
     near = get_close_matches(keys[-1], known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; there is {', '.join(known)}"

@@ -20,7 +20,7 @@ from cq.utils.names import is_text
 from cq.utils.paths import as_named
 from cq.utils.resources import resource_root
 from cq.utils.settings import Settings
-from cq.utils.yamls import Document, Keys, parse_scalar, parse_value, read_yaml
+from cq.utils.yamls import Document, Keys, nested, parse_scalar, parse_value, read_yaml
 
 PREFIX = "CQ_"
 NOT_SETTINGS = ("CQ_CRYPTOFEED_PYTHON", "CQ_DEBUG", "CQ_PEERS_PYTHON")
@@ -93,7 +93,8 @@ def _checked(project: Path, layers: Sequence[Document]) -> Loaded:
     sources: dict[Keys, Document] = {}
     for layer in layers:
         for keys, value in layer.leaves():
-            _put(merged, keys, value, layer)
+            if not _put(merged, keys, value, layer):
+                continue
             sources = {old: said for old, said in sources.items() if old[: len(keys)] != keys}
             sources[keys] = layer
     try:
@@ -128,13 +129,16 @@ def _located(settings: Settings, project: Path, origins: Mapping[Keys, str]) -> 
     return settings.model_copy(update=found)
 
 
-def _put(into: dict[str, Any], keys: Keys, value: Any, layer: Document) -> None:
+def _put(into: dict[str, Any], keys: Keys, value: Any, layer: Document) -> bool:
+    """Whether anything was put: an empty section leaves what is said below it as it was."""
     _check_names(keys, layer)
     for key in keys[:-1]:
         inner = into.setdefault(key, {})
         if not isinstance(inner, dict):
             raise ConfigError(layer.where(keys), f"{'.'.join(keys)}: {key} holds a value, no keys")
         into = inner
+    if into.get(keys[-1]) and value == {} and isinstance(into[keys[-1]], dict):
+        return False
     if isinstance(into.get(keys[-1]), dict) and not isinstance(value, dict):
         inside = ", ".join(into[keys[-1]])
         expected = f"keys ({inside})" if inside else "keys below it, each with a value"
@@ -142,6 +146,7 @@ def _put(into: dict[str, Any], keys: Keys, value: Any, layer: Document) -> None:
             layer.where(keys), f"{'.'.join(keys)}: found {value!r}, expected {expected}"
         )
     into[keys[-1]] = value
+    return True
 
 
 def _check_names(keys: Keys, layer: Document) -> None:
@@ -153,8 +158,9 @@ def _check_names(keys: Keys, layer: Document) -> None:
                 layer.where(keys), f"{dotted}: found the key {key!r}, expected a name; quote it"
             )
         if "." in key:
-            nested = key.replace(".", ": {") + ": …" + "}" * key.count(".")
-            raise ConfigError(layer.where(keys), f"{dotted}: levels are nested; write {nested}")
+            raise ConfigError(
+                layer.where(keys), f"{dotted}: levels are nested; write {nested(key)}"
+            )
 
 
 def _environment(variables: Mapping[str, str]) -> Document:

@@ -92,6 +92,11 @@ def read_yaml(path: Path, beside: Path | None = None) -> Document:
     return Document(value, path, place)
 
 
+def nested(key: str) -> str:
+    """A dotted key as YAML has it: `a.b` is `a: {b: …}`."""
+    return key.replace(".", ": {") + ": …" + "}" * key.count(".")
+
+
 def parse_scalar(text: str) -> Any:
     """A value as it would be read from YAML: `3` is a number, `null` is None, `a,b` is text.
 

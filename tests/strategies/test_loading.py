@@ -141,6 +141,12 @@ def test_a_fraction_alone_is_a_fixed_one(file):
     ("line", "instead", "said"),
     [
         ("fast: 5", "fsat: 5", "mine.yaml:4: fsat: unknown key; did you mean fast?"),
+        (
+            "fast: 5",
+            "sizing.fraction: 5",
+            "mine.yaml:4: sizing.fraction: unknown key; levels are nested, "
+            "write sizing: {fraction: …}",
+        ),
         ("fast: 5", "fast: ten", "mine.yaml:4: fast: found 'ten', which should be a valid integer"),
         ("fast: 5", "fast: 20", "mine.yaml:4: fast (20) needs fewer bars than slow (20)"),
         ("  fraction: 0.5", "  fractoin: 1", "mine.yaml:8: sizing.fractoin: unknown key; did you"),

@@ -82,6 +82,13 @@ def test_a_part_of_a_section_leaves_the_rest_as_it_was(project):
     assert (fees.taker, fees.maker) == (0.001, 0.003)
 
 
+def test_an_empty_section_leaves_what_is_said_below_it(project):
+    local(project, "backtest: {}\nlive: {}\n")
+    loaded = load(project, overrides=["backtest.fees={}", "quality.severities={}"])
+    assert loaded.settings.backtest == defaults(project).backtest
+    assert loaded.origins["backtest", "cash"].startswith("configs/default.yaml:")
+
+
 def test_a_named_file_takes_the_place_of_the_local_one(project, tmp_path):
     local(project, "quote: USDT\n")
     other = tmp_path / "other.yaml"

@@ -3,7 +3,7 @@
 import pytest
 
 from cq.errors import ConfigError
-from cq.utils.yamls import Document, parse_scalar, read_yaml
+from cq.utils.yamls import Document, nested, parse_scalar, read_yaml
 
 
 @pytest.fixture
@@ -63,3 +63,7 @@ def test_what_stands_in_quotes_is_the_text_within():
 def test_values_of_no_file_say_their_place_themselves():
     document = Document.of({"a": 1}, lambda keys: f"--set {'.'.join(keys)}")
     assert document.where(("a",)) == "--set a"
+
+
+def test_a_dotted_key_is_told_as_it_is_nested():
+    assert nested("backtest.fees.taker") == "backtest: {fees: {taker: …}}"
