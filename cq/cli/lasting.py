@@ -58,5 +58,5 @@ def _lasting(stream: Any) -> Any:
         io.BufferedWriter(_Unheeded(number)),
         encoding=stream.encoding,
         errors="replace",
-        line_buffering=stream.line_buffering,
+        line_buffering=True,  # what is said is said at once, as without Python's own buffer
     )
