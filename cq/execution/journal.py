@@ -131,9 +131,18 @@ class Journal:
             raise JournalDamaged(self.path, problem)
         return found
 
+    def is_untouched(self) -> bool:
+        """Whether nothing has happened in it yet."""
+        some = (
+            f"exists(select 1 from {name})" for name in ("steps", "decisions", "orders", "alerts")
+        )
+        ((touched,),) = self.rows(f"select {' or '.join(some)}")
+        return not touched
+
     def begin(self, session: Mapping[str, Any]) -> None:
-        """Write down what the session is made of."""
+        """Write down what the session is made of, in the place of what nothing came of."""
         with self.transaction():
+            self._db.execute("delete from session")
             self._db.executemany(
                 "insert into session values (?, ?)",
                 [(name, json.dumps(value, default=str)) for name, value in session.items()],

@@ -32,7 +32,9 @@ COMPARED = ("mode", "strategy", "costs", "fill", "max_position", "cash", "since"
 """What a restart must agree on; anything else (risk limits, poll interval) may change."""
 
 REPLAYED = (*COMPARED, "limits", "bars")
-"""What a replay's trades, and so its name, follow from: its risk limits and its bars as well."""
+"""What a replay's trades, and so its name, follow from: its risk limits and its bars as well.
+
+Of a replay without an end more bars may come before it goes on."""
 
 
 def described(
@@ -46,9 +48,11 @@ def described(
 ) -> dict[str, Any]:
     """What a session is made of, as a journal remembers it."""
     said = strategy.config.model_dump(mode="json", exclude={"backtest"})
-    code = strategy.code
+    code, gate = strategy.code, strategy.config.gate_config
     if code is not None:
         said["python_sha256"] = hashlib.sha256(code.read_bytes()).hexdigest()
+    if gate is not None and gate.trained is not None:
+        said["gate_sha256"] = hashlib.sha256(Path(gate.trained).read_bytes()).hexdigest()
     return {
         "mode": mode,
         "strategy": said | {"symbols": list(symbols)},
@@ -79,17 +83,31 @@ def opened(
             stack.enter_context(locked(path))
         except OSError as error:
             raise LakeUnwritable(path, error.strerror or str(error)) from None
-        if fresh and path.exists():
-            put_aside(path, now_ns)
+        if path.exists():
+            _refuse_names(path)
+            if fresh:
+                put_aside(path, now_ns)
         with Journal.open(path) as journal:
             begun = journal.begun()
-            if not begun:
+            found = differences(begun, session)
+            if not begun or (found and journal.is_untouched()):
                 started = {"started_ts": now_ns, "id": session_id(session, now_ns)}
                 journal.begin({**session, **started})
-            elif found := differences(begun, session):
+            elif found:
                 raise JournalDiffers(path, found)
             with _alone(path):
                 yield journal
+
+
+def _refuse_names(path: Path) -> None:
+    """JournalUnreadable for a file of several names: each has its own lock and log beside it.
+
+    What the log of another name holds would be passed over.
+    """
+    if (names := path.stat().st_nlink) > 1:
+        raise JournalUnreadable(
+            path, f"it has {names} names; remove the other hard links to it, or copy it"
+        )
 
 
 @contextmanager
@@ -113,13 +131,16 @@ def session_id(session: Mapping[str, Any], now_ns: int) -> str:
 
 def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What the two sessions disagree on, such as `strategy.fast 10 (now 12)`."""
-    was = dict(_leaves("", {name: begun.get(name) for name in COMPARED}))
+    names: tuple[str, ...] = COMPARED
+    if begun.get("mode") == now.get("mode") == "replay":
+        names = REPLAYED if now.get("until") is not None else (*COMPARED, "limits")
+    was = dict(_leaves("", {name: begun.get(name) for name in names}))
     is_now = dict(
-        _leaves("", json.loads(json.dumps({name: now.get(name) for name in COMPARED}, default=str)))
+        _leaves("", json.loads(json.dumps({name: now.get(name) for name in names}, default=str)))
     )
     return [
         f"{key} {_shown(key, was.get(key))} (now {_shown(key, is_now.get(key))})"
-        for key in sorted({*was, *is_now}, key=lambda key: (COMPARED.index(key.split(".")[0]), key))
+        for key in sorted({*was, *is_now}, key=lambda key: (names.index(key.split(".")[0]), key))
         if was.get(key) != is_now.get(key)
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import resource
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -60,8 +61,8 @@ def test_another_session_is_told_what_differs_and_what_to_type(
     tmp_path: Path, change: dict[str, object], said: str
 ) -> None:
     path = tmp_path / "paper.db"
-    with sessions.opened(path, SESSION, now_ns=1):
-        pass
+    with sessions.opened(path, SESSION, now_ns=1) as journal, journal.transaction():
+        journal.record_step(1, {"BTC-BRL": 1.0}, 2.0, 3.0)
     with (
         pytest.raises(JournalDiffers, match=said) as refused,
         sessions.opened(path, {**SESSION, **change}, now_ns=2),
@@ -76,6 +77,49 @@ def test_risk_limits_may_change_between_two_starts(tmp_path: Path) -> None:
     with sessions.opened(path, {**SESSION, "limits": 1}, now_ns=1):
         pass
     with sessions.opened(path, {**SESSION, "limits": 2}, now_ns=2):
+        pass
+
+
+def test_a_journal_in_which_nothing_happened_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "paper.db"
+    with sessions.opened(path, SESSION, now_ns=1):
+        pass
+    with sessions.opened(path, {**SESSION, "cash": 5.0, "since": 3}, now_ns=2) as journal:
+        assert (journal.session()["cash"], journal.session()["started_ts"]) == (5.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("until", "changed", "refused"),
+    [
+        (None, {"limits": {"max_position": 0.3}}, r"limits.max_position 1 \(now 0.3\)"),
+        (7, {"bars": "b"}, r"bars a \(now b\)"),
+        (None, {"bars": "b"}, None),
+    ],
+)
+def test_a_replay_goes_on_under_the_limits_and_over_the_bars_that_it_began_with(
+    tmp_path: Path, until: int | None, changed: dict[str, object], refused: str | None
+) -> None:
+    path = tmp_path / "replay.db"
+    replay = {**SESSION, "mode": "replay", "until": until, "limits": {"max_position": 1}}
+    with sessions.opened(path, {**replay, "bars": "a"}, now_ns=1) as one, one.transaction():
+        one.record_step(1, {"BTC-BRL": 1.0}, 2.0, 3.0)
+    again = sessions.opened(path, {**replay, "bars": "a", **changed}, now_ns=2)
+    expected = nullcontext() if refused is None else pytest.raises(JournalDiffers, match=refused)
+    with expected, again:
+        pass
+
+
+def test_a_journal_of_two_names_is_refused(tmp_path: Path) -> None:
+    path, other = tmp_path / "paper.db", tmp_path / "other.db"
+    with sessions.opened(path, SESSION, now_ns=1):
+        other.hardlink_to(path)
+        with (
+            pytest.raises(JournalUnreadable, match="it has 2 names; remove the other hard links"),
+            sessions.opened(other, SESSION, now_ns=2),
+        ):
+            pass
+    other.unlink()
+    with sessions.opened(path, SESSION, now_ns=3):
         pass
 
 
