@@ -195,7 +195,10 @@ def all_take_up(t: int, w: World) -> None:
 def take_up(s: int, w: World) -> None:
     """Make the decision that is due now, if there is one, the working order of `s`."""
     one, terms = w.book[s], w.terms[0]
-    due = w.ring[s * terms.slots + one.slot]
+    at = one.slot
+    if terms.fill == AT_SAME_CLOSE:  # what was decided just now lies there: the oldest is next
+        at = at + 1 if at + 1 < terms.slots else 0
+    due = w.ring[s * terms.slots + at]
     target = due.target
     if target != target:
         return

@@ -131,3 +131,16 @@ def test_no_profile_knows_a_makers_fee_whatever_the_day(profile):
         assert [one.reason for one in made.fills] == ["signal", "take_profit"]
         for one in made.fills:
             assert one.fee == pytest.approx(one.qty * one.price * 0.01)
+
+
+@pytest.mark.parametrize("latency", [0, 1, 2])
+def test_vectorbts_fills_are_late_by_so_many_bars_too(latency):
+    ts, price = np.arange(8, dtype=np.int64) * HOUR, np.arange(100.0, 108.0)
+    target = np.array([1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0])
+    rules = as_in("vectorbt", Rules(1_000.0, Costs(), "1h", latency=latency))
+    made = simulate([Market("A-B", ts, price, price, target)], rules, 0, by="python")
+    closes = [(one.ts // HOUR - 1, one.side, one.price) for one in made.fills]
+    assert closes == [
+        (bar + latency, side, 100.0 + bar + latency)
+        for bar, side in ((0, "buy"), (2, "sell"), (4, "buy"))
+    ]
