@@ -195,7 +195,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         "costs", "costs", "fraction", "(fees + slippage) / starting cash", "", FILLS,
     ),
     Metric(
-        "exposure", "exposure", "fraction", "mean share of equity that was invested", "", BARS,
+        "exposure", "exposure", "fraction", "mean share of equity that was invested",
+        "0 where equity is not above zero", BARS,
     ),
     Metric(
         "time_in_market", "time in the market", "fraction",

@@ -52,5 +52,10 @@ def _measured(made: Simulation, markets: Sequence[Market], cash: float, interval
         "calmar": ratio(yearly, abs(deepest or 0.0)),
         "martin": ratio(yearly, found["ulcer"]),
         "costs": ((found["fees"] or 0.0) + (found["slippage"] or 0.0)) / cash,
-        "time_in_market": told.held / made.ts.size,
+        "time_in_market": (told.held + (_owing(made) if told.max_dd <= -1 else 0)) / made.ts.size,
     }
+
+
+def _owing(made: Simulation) -> int:
+    """At how many closes something is held while nothing is left, so that no exposure tells it."""
+    return int(np.count_nonzero((made.exposure == 0) & (made.equity != made.cash)))

@@ -183,6 +183,16 @@ def test_costs_and_presence_are_counted():
     assert (found["exposure"], found["time_in_market"]) == (0.25, 0.5)
 
 
+def test_a_short_that_cost_more_than_there_was_is_time_in_the_market():
+    price = [100.0, 100.0, 300.0, 300.0, 300.0]
+    hours = pl.DataFrame({"ts": np.arange(5) * HOUR, "symbol": "A-B", "target": -1.0}).with_columns(
+        *(pl.Series(name, price) for name in ("open", "high", "low", "close")), volume=1.0
+    )
+    free = {"fees": {"taker": 0.0, "maker": 0.0}, "slippage": {"bps": 0.0}}
+    found = cq.backtest(hours, interval="1h", cash=1_000, allow_short=True, **free).metrics
+    assert (found["time_in_market"], found["exposure"]) == (0.8, 0.2)
+
+
 NOTHING = [
     ("one bar", [CASH], {}),
     ("flat", [CASH] * 30, {}),
