@@ -217,7 +217,7 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
         with suppress(Stopped):
             if once:
                 told.pause(settling_s(clock.now_ns(), setup.strategy.config.interval))
-                polled = look(poller, clock.now_ns())
+                polled = look(poller, clock.now_ns)
                 tell(polled)
                 unanswered += polled.unanswered.values()
             else:

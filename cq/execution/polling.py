@@ -78,12 +78,17 @@ class Poller:
         assert self._windows is not None, "look only after bars were read"
         return self._windows.wishes(ts, symbols)
 
-    def poll(self, now_ns: int) -> Polled:
+    def poll(self, clock: Callable[[], int]) -> Polled:
         """One look: fetch, step through bars that closed since the last one, fill what waits.
+
+        Bars have closed, or not, as the look begins; how old they are is judged once they are
+        here, which may be long after. `clock` is the local one.
 
         Nobody is asked while no bar can have closed and nothing waits. A symbol whose bars cannot
         be had is left out and said; all others go on.
         """
+        begun_ns = clock()
+        now_ns = self.market.time_ns(begun_ns)
         if not self._due(now_ns):
             return Polled(now_ns, stale=self.trader.watch(self.symbols, now_ns))
         interval = self.strategy.config.interval
@@ -92,14 +97,14 @@ class Poller:
             self.lake,
             self.symbols,
             interval,
-            now_ns,
+            begun_ns,
             bars=self._reach(now_ns),
             page_bars=self.page_bars,
         )
         self._refuse_to_guess(found.failed)
         answered = [one for one in self.symbols if one not in found.failed]
         windows = self._read(answered, found.clock_ns)
-        now_ns = self.market.time_ns(now_ns)
+        now_ns = self.market.time_ns(clock())
         steps = self._catch_up(windows, answered, now_ns)
         fills: list[Fill] = []
         for ts in sorted({ts for ts, _ in found.forming.values()}):
@@ -208,11 +213,11 @@ def settling_s(now_ns: int, interval: str) -> float:
     return max(0.0, SETTLED_S - (now_ns - settled(now_ns, ends)) / SECOND)
 
 
-def look(poller: Poller, now_ns: int) -> Polled:
+def look(poller: Poller, clock: Callable[[], int]) -> Polled:
     """One look, and a log line that says how long it took and how it ended."""
     say, elapsed = poller.trader.say, stopwatch()
     try:
-        polled = poller.poll(now_ns)
+        polled = poller.poll(clock)
     except (ExchangeError, LakeBusy) as error:
         asked = error.request_id if isinstance(error, ExchangeError) else None
         facts = {"reason": str(error), "latency_ms": elapsed(), "request_id": asked}
@@ -232,10 +237,10 @@ def run(
 ) -> None:
     """Poll until `wait` says to stop; a look that fails for the moment is tried again in turn."""
     while True:
-        now_ns = clock()
         try:
-            polled = look(poller, now_ns)
+            polled = look(poller, clock)
         except (Transient, LakeBusy) as error:
+            now_ns = poller.market.time_ns(clock())
             stale = poller.trader.watch(poller.symbols, now_ns)
             polled = Polled(now_ns, stale=stale, failed=str(error))
         on_poll(polled)

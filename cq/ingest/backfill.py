@@ -102,23 +102,44 @@ def newest(
     judged by one clock once all have come, so that a bar has closed for every symbol or for none:
     the clock is that of the beginning, and what was over by then is final in each of them. A symbol
     that fails keeps nothing from the others, and what it was answered before lands all the same.
+
+    `now_ns` is the local clock's. Where it is late, that is known with the first answer at the
+    latest: what has closed in between is then asked for as well.
     """
     native(interval, market.intervals, market.name)
-    end = settled(now_ns, interval)
+    reach_ns = max(now_ns, market.time_ns(now_ns))
+    found = _asked(market, lake, symbols, interval, now_ns, reach_ns, bars, page_bars)
+    if settled(found.clock_ns, interval) <= settled(reach_ns, interval):
+        return found
+    return _asked(market, lake, symbols, interval, now_ns, found.clock_ns, bars, page_bars)
+
+
+def _asked(
+    market: MarketData,
+    lake: Lake,
+    symbols: Sequence[str],
+    interval: str,
+    now_ns: int,
+    reach_ns: int,
+    bars: int,
+    page_bars: int,
+) -> Newest:
+    """What the exchange has of `symbols` until `reach_ns`, judged by its clock at `now_ns`."""
+    end = settled(reach_ns, interval)
     target = (max(0, end - bars * interval_ns(interval)), end)
     fills = [_Fill(lake, market, one, interval, target, now_ns, None) for one in symbols]
-    asked = [(fill, fill.missing() or [(end, now_ns + 1)]) for fill in fills]
+    asked = [(fill, fill.missing() or [(end, reach_ns + 1)]) for fill in fills]
     held: list[tuple[_Fill, Reply]] = []
     failed: dict[str, ExchangeError | LakeBusy] = {}
     try:
         for fill, ranges in asked:
             try:
-                for reply in fill.replies(ranges, page_bars, now_ns + 1):
+                for reply in fill.replies(ranges, page_bars, reach_ns + 1):
                     held.append((fill, reply))
             except ExchangeError as error:
                 failed[fill.report.symbol] = error
     finally:
-        clock_ns = min(now_ns, market.time_ns(now_ns))
+        clock_ns = market.time_ns(now_ns)
         failed = _land_all(held, clock_ns) | failed
     for fill, ranges in asked:
         fill.leave_out_the_young(ranges, clock_ns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ class Exchange:
     """How long after its opening a symbol's bar has its first trade."""
     lag_ns: int = 0
     """How late its clock may be, as far as anybody knows."""
+    ahead_ns: int = 0
+    """How far its clock is ahead of the local one, which is known from its first answer on."""
 
     def candles(self, symbol: str, interval: str, start_ns: int, end_ns: int) -> pl.DataFrame:
         self.asked += 1
@@ -59,7 +61,7 @@ class Exchange:
         return self.bars.filter(seen, pl.col("symbol") == symbol)
 
     def time_ns(self, now_ns: int) -> int:
-        return now_ns - self.lag_ns
+        return now_ns - self.lag_ns + (self.ahead_ns if self.asked else 0)
 
 
 def hours(symbol: str, closes: list[float]) -> pl.DataFrame:
@@ -89,6 +91,7 @@ def waves(symbol: str, count: int, length: int) -> pl.DataFrame:
     return hours(symbol, closes)
 
 
+RISING = pl.concat([hours(one, [100.0 + n for n in range(60)]) for one in ("BTC-BRL", "ETH-BRL")])
 TWO = pl.concat([waves("BTC-BRL", 120, 7), waves("ETH-BRL", 120, 11)])
 TEXT = "kind: crossover\nsymbols: [BTC, ETH]\ninterval: 1h\nfast: 2\nslow: 4\n"
 
@@ -132,7 +135,7 @@ class Place:
 
     def look(self, poller: Poller, now_ns: int) -> Polled:
         self.exchange.now_ns = now_ns
-        return poller.poll(now_ns)
+        return poller.poll(lambda: now_ns)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with Journal.read(self.journal) as journal:
@@ -306,6 +309,8 @@ def test_a_bar_that_another_process_lands_early_waits_for_those_of_the_other_sym
     place: Place,
 ) -> None:
     place.exchange.lag_ns = SECOND
+    place.exchange.bars = RISING
+    place.text = TEXT + "backtest: {fill: next_close}\n"  # so that a decision waits
     with place.poller() as poller:
         place.look(poller, FIRST_LOOK + 30 * SECOND)
         ended = place.exchange.bars.filter(pl.col("ts") == BEGIN + 40 * HOUR).head(1)
@@ -400,11 +405,11 @@ def test_a_failed_look_is_said_and_tried_again(place: Place) -> None:
     assert step["latency_ms"] > 0
 
 
-def run_once(poller: Poller) -> None:
+def run_once(poller: Poller, now_ns: int = FIRST_LOOK) -> None:
     """Told to stop after the first look."""
     run(
         poller,
-        clock=lambda: FIRST_LOOK,
+        clock=lambda: now_ns,
         wait=lambda _: True,
         interval_s=15,
         on_poll=lambda _: None,
@@ -517,6 +522,38 @@ def test_a_sale_that_waited_through_a_long_silence_is_filled_at_the_next_bar(pla
         assert [one.target for one in poller.trader.pending.values()] == [0.0]
         (fill,) = place.look(poller, BEGIN + 540 * HOUR + 60 * SECOND).fills
     assert (fill.side, fill.ts) == ("sell", BEGIN + 540 * HOUR)
+
+
+def test_bars_are_as_old_as_they_are_when_they_have_come(place: Place) -> None:
+    place.exchange.bars, place.exchange.now_ns = RISING, FIRST_LOOK
+    moments = iter([FIRST_LOOK, FIRST_LOOK + 5 * HOUR])
+    with place.poller() as poller:
+        polled = poller.poll(lambda: next(moments))
+    assert [one.state for step in polled.steps for one in step.decisions] == ["blocked", "blocked"]
+    assert "5.0 intervals ago" in polled.stale["BTC-BRL"]
+    assert not polled.fills
+
+
+@pytest.mark.parametrize("ahead", [-5 * HOUR, -HOUR, 5 * HOUR // 2, 9 * HOUR])
+def test_a_local_clock_that_is_off_changes_no_trade_and_makes_no_alert(
+    place: Place, tmp_path: Path, ahead: int
+) -> None:
+    made = []
+    for name, off in (("right", 0), ("off", ahead)):
+        one = replace(place, root=tmp_path / name, exchange=Exchange(TWO, ahead_ns=off))
+        one.root.mkdir()
+        with one.poller() as poller:
+            for hour in range(14):
+                one.exchange.now_ns = now_ns = FIRST_LOOK + hour * HOUR
+                assert not poller.poll(lambda now_ns=now_ns, off=off: now_ns - off).stale
+                one.exchange.gone = {"ETH-BRL": GONE[0], "BTC-BRL": GONE[0]}
+                with suppress(Unavailable):
+                    run_once(poller, now_ns - off)
+                one.exchange.gone = {}
+        assert one.rows("select * from alerts where rule = 'stale_data'") == []
+        made.append(one.rows("select ts, symbol, side, quantity, price from fills order by id"))
+    assert len(made[0]) >= 2
+    assert made[0] == made[1]
 
 
 def test_told_to_stop_it_leaves_the_exchange_and_keeps_its_journal(place: Place) -> None:

@@ -457,6 +457,16 @@ def test_a_market_that_another_process_writes_keeps_nothing_from_the_others(lake
     assert max(stored(lake, "ETH-BRL")) == START + 99 * HOUR
 
 
+@pytest.mark.parametrize("late", [1, 5])
+def test_what_closed_while_the_local_clock_is_late_comes_all_the_same(lake, btc, late):
+    btc.clock = lambda: NOW
+    market = Lagging(btc.market(), 0, -late * HOUR)
+    said = newest(market, lake, ["BTC-BRL"], "1h", NOW - late * HOUR, bars=24)
+    assert (said.clock_ns, max(stored(lake))) == (NOW, START + 99 * HOUR)
+    forming = START + 100 * HOUR
+    assert said.forming == {"BTC-BRL": (forming, float(btc.markets[BTC][forming][0]))}
+
+
 def test_polling_through_the_hours_brings_every_bar_once(lake, btc):
     market = btc.market()
     for step in range(0, 4 * 60, 7):
