@@ -109,7 +109,7 @@ class Trader:
         self.closes = {symbol: close for symbol, (_, close) in last.items()}
         self._day = -1
         if self.seen:
-            self._open_day(bar_end(max(self.seen.values()), self.terms.interval))
+            self._open_day(max(self.seen.values()))
 
     @property
     def equity(self) -> float:
@@ -130,7 +130,7 @@ class Trader:
         self.closes.update((symbol, bar.close) for symbol, bar in bars.items())
         equity = self.equity
         if ts >= max(self.seen.values(), default=ts):  # not of a symbol that comes after others
-            self._open_day(bar_end(ts, self.terms.interval), equity)
+            self._open_day(ts, equity)
         self.seen.update(dict.fromkeys(bars, ts))
         decided = self._decide(ts, bars if deciding is None else deciding, equity, now_ns)
         with self.journal.transaction():
@@ -306,18 +306,21 @@ class Trader:
         if self.journal.record_alert(ts, symbol, rule, reason):
             self.say("alert", level="WARNING", symbol=symbol, status=rule, reason=reason)
 
-    def _open_day(self, end: int, equity: float | None = None) -> None:
-        """Remember what the account was worth when the day (UTC) of `end` began.
+    def _open_day(self, ts: int, equity: float | None = None) -> None:
+        """Remember what the account was worth when the day (UTC) of the bar's end began.
 
-        `equity` is its worth at `end`; without, the journal has it.
+        A bar as long as a day, or longer, ends with its last day: there its own opening counts.
+        `equity` is what the account is worth at the bar's end; without, the journal has it.
         """
-        day = end // DAY
-        if day == self._day:
+        length, end = interval_ns(self.terms.interval), bar_end(ts, self.terms.interval)
+        begin = end // DAY * DAY if length < DAY else ts
+        if begin == self._day:
             return
-        if equity is None or end != day * DAY:
-            before = self.journal.equity_until(day * DAY - interval_ns(self.terms.interval))
+        if equity is None or end != begin:
+            # by their opening, since months differ: the newest bar that had ended when it began
+            before = self.journal.equity_until(begin - length if length < DAY else ts - 1)
             equity = self.terms.cash if before is None else before
-        self._day, self._day_equity = day, equity
+        self._day, self._day_equity = begin, equity
 
 
 def _fills(answers: Sequence[Answer]) -> tuple[Fill, ...]:

@@ -24,7 +24,7 @@ class Prospect:
     `target`, `held` and `gross` are fractions of equity: of the symbol as wanted, of the symbol
     as it is, and of all symbols together once the decision is carried out. `age_bars` says how
     many intervals ago the newest bar closed, for an order counted to the opening of the bar that
-    fills it; `day_equity` is that of the day's start (UTC).
+    fills it; `day_equity` is that of the day's start (UTC), or of the bar's where that is longer.
     """
 
     symbol: str

@@ -28,7 +28,7 @@ from cq.execution.risk import (
     Rules,
     StaleData,
 )
-from cq.utils.time import HOUR
+from cq.utils.time import DAY, HOUR
 
 SYMBOLS = ("BTC-BRL", "ETH-BRL", "SOL-BRL")
 COSTS = Costs(taker=0.007, minimum_fee=0.01, slippage_bps=5, quantity_decimals=8, min_notional=1)
@@ -441,6 +441,31 @@ def test_after_the_days_loss_nothing_is_bought_until_midnight(tmp_path: Path) ->
             (24, "sent"),  # another day
             (25, "pending"),
         ]
+
+
+@pytest.mark.parametrize(("interval", "days"), [("1d", 1), ("1w", 7)])
+def test_bars_as_long_as_a_day_are_judged_by_what_they_lost_themselves(
+    tmp_path: Path, interval: str, days: int
+) -> None:
+    rules = Rules(of_decisions=(MaxDailyLoss(0.1),))
+    closes = [100.0, 100.0, 70.0, 69.0, 69.0]
+    wanted = [0.8, 0.8, 1.0, 1.0, 1.0]
+    market: Market = [
+        (n * days * DAY, {"BTC-BRL": Bar(close, close)}, {"BTC-BRL": Wish(1, target)})
+        for n, (close, target) in enumerate(zip(closes, wanted, strict=True))
+    ]
+    terms = replace(TERMS, interval=interval)
+    for name, cuts in (("whole", [5]), ("restarted", [1, 2, 3, 4, 5])):
+        with begun(tmp_path / f"{name}.db") as journal:
+            for cut in cuts:
+                run(journal, market[:cut], terms, rules=rules)
+            assert journal.rows("select state from decisions order by ts") == [
+                ("sent",),
+                ("none",),
+                ("blocked",),  # 24 % down in one bar
+                ("sent",),  # 1 % down in the next
+                ("none",),
+            ]
 
 
 def test_the_days_opening_equity_survives_a_restart(tmp_path: Path) -> None:
