@@ -195,13 +195,17 @@ def test_replays_that_may_trade_differently_have_names_of_their_own(
     assert len(set(ids)) == 3
 
 
-def test_a_replay_that_goes_on_keeps_its_name(place: Place, settings: Settings) -> None:
+def test_a_replay_that_goes_on_keeps_its_name_and_its_limits(
+    place: Place, settings: Settings
+) -> None:
     place.replayed(*MONTH, steps=10)
     with Journal.read(place.journal) as journal:
         begun = journal.session()
     live = settings.live.model_copy(update={"max_daily_loss": 0.02})
     changed = replace(place, settings=settings.model_copy(update={"live": live}))
-    assert changed.replayed(*MONTH).before == 10
+    with pytest.raises(JournalDiffers, match=r"limits.max_daily_loss unset \(now 0.02\)"):
+        changed.replayed(*MONTH)
+    assert place.replayed(*MONTH).before == 10
     with Journal.read(place.journal) as journal:
         assert journal.session() == begun
 
