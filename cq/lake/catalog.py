@@ -7,7 +7,6 @@ import json
 import re
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -18,26 +17,24 @@ import polars as pl
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from cq.errors import CatalogUnwritable, ConfigError, CqError, DataError, UsageError
+from cq.lake.answers import is_beyond, plain, small
 from cq.lake.damage import damage, damaged_run, found_in
 from cq.lake.file_views import file_views
 from cq.lake.places import filesystem, is_remote
 from cq.lake.raw import anchor_runs, damaged, is_bound, raw_views, runs_bound, stubs
 from cq.lake.scan import frame, patiently
+from cq.lake.statements import check_creation, check_question, first_line
 from cq.lake.stillness import still
 from cq.lake.views import View, in_order, macros, named_in, quoted, text, views, words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from cq.lake.layout import Layout
 
 STORAGE = "v1.0.0"  # the oldest that every 1.x and 2.x command line opens
 PATIENCE_S = 1.5
 STATE = ".catalog.json"
-FOREIGN = re.compile(r"\b(INTERVAL|UNION|BIGNUM|VARIANT|BIT|TIME WITH TIME ZONE)\b")
-"""Types that Polars has no counterpart of; answers hold them as text."""
-FIRST_DAY, LAST_DAY = ((one - date(1970, 1, 1)).days for one in (date.min, date.max))
-"""Of Python's calendar, in days since 1970."""
 MADE = """select view_name from duckdb_views() where not internal
 union all select function_name from duckdb_functions() where not internal"""
 COLUMNS = """select schema_name, table_name, column_name from duckdb_columns()
@@ -155,7 +152,7 @@ class Catalog:
             raise self.told(error, DataError(first_line(error))) from error
         except (duckdb.Error, pl.exceptions.PolarsError) as error:
             raise self.told(error, UsageError(f"sql: {first_line(error)}")) from error
-        return _small(answer)
+        return small(answer)
 
     def _answer(self, query: str, params: Any) -> pl.DataFrame:
         made = self._made(self._needed(query))
@@ -371,91 +368,8 @@ class Catalog:
         return found if isinstance(found, dict) else {}
 
 
-QUESTIONS = ("SELECT", "MULTI")
-"""DuckDB's kinds of statement that only ask: from, with, values, describe, summarize and show are
-of the first, pivot is of the second."""
-EXPLAINED = re.compile(r".*?\bexplain\b(\s+analyze\b|\s*\([^)]*\))?", re.DOTALL | re.IGNORECASE)
-
-
-def check_question(query: str) -> None:
-    """Refuse what would change views or files; in memory nothing of that would last."""
-    statements = duckdb.extract_statements(query)
-    if len(statements) != 1:
-        raise UsageError(f"sql: expected one question, found {len(statements)} statements")
-    kind = statements[0].type.name
-    if kind == "EXPLAIN":
-        check_question(EXPLAINED.sub("", query, count=1))
-    elif kind not in QUESTIONS:
-        raise UsageError(
-            f"sql: {kind.lower().replace('_', ' ')} is no question; ask with select, from, "
-            "describe, summarize, show or explain (views are the files in sql/)"
-        )
-
-
-def check_creation(view: View) -> None:
-    """Refuse a file that is more than the one statement that makes something, or another one."""
-    kinds = [one.type.name for one in duckdb.extract_statements(view.text)]
-    if kinds != ["CREATE"]:
-        held = ", ".join(kind.lower().replace("_", " ") for kind in kinds) or "nothing"
-        what = "macro" if view.kind == "macros" else "view"
-        raise ConfigError(
-            str(view.path),
-            f"holds {held}; expected one statement, `create or replace {what} {view.name} …`",
-        )
-
-
-def plain(relation: duckdb.DuckDBPyRelation, far: Sequence[str] = ()) -> duckdb.DuckDBPyRelation:
-    """The relation with columns that Polars cannot take, and those named `far`, as text."""
-    kinds = zip(relation.columns, map(str, relation.types), strict=True)
-    foreign = [
-        name
-        for name, kind in kinds
-        if name in far or FOREIGN.search(re.sub(r"\"[^\"]*\"|'[^']*'", "", kind))
-    ]
-    if not foreign:
-        return relation
-    casts = ", ".join(
-        f"{quoted(name)}::varchar as {quoted(name)}" for name in dict.fromkeys(foreign)
-    )
-    return relation.project(f"* replace ({casts})")
-
-
-def is_beyond(column: pl.Series) -> bool:
-    """Whether a moment in it lies outside the years 1 to 9999, beyond which Python has no date."""
-    kind = column.dtype
-    if isinstance(kind, pl.Map):
-        return is_beyond(column.map.keys()) or is_beyond(column.map.values())
-    if isinstance(kind, pl.Struct):
-        return any(map(is_beyond, column.struct.unnest()))
-    if isinstance(kind, (pl.List, pl.Array)):
-        return is_beyond(column.explode())
-    if isinstance(kind, pl.Date):
-        first, last = FIRST_DAY, LAST_DAY
-    elif isinstance(kind, pl.Datetime) and kind.time_unit != "ns":  # those end in 2262
-        a_day = {"ms": 1_000, "us": 1_000_000}[kind.time_unit] * 86_400
-        first, last = FIRST_DAY * a_day, (LAST_DAY + 1) * a_day - 1
-    else:
-        return False
-    return not column.to_physical().drop_nulls().is_between(first, last).all()
-
-
-def _small(answer: pl.DataFrame) -> pl.DataFrame:
-    """Sums of whole numbers as Int64 where they fit; DuckDB widens them to 128 bits."""
-    wide = [n for n, k in answer.schema.items() if isinstance(k, pl.Decimal) and k.scale == 0]
-    fits = answer.select(pl.col(wide).cast(pl.Int64, strict=False))
-    same = [n for n in wide if fits[n].null_count() == answer[n].null_count()]
-    return answer.with_columns(fits.select(same))
-
-
 def _in_use(error: BaseException) -> bool:
     """Whether somebody has the file open: another process, or this one in another way."""
     if isinstance(error, duckdb.ConnectionException):
         return True
     return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
-
-
-def first_line(error: BaseException) -> str:
-    """What DuckDB says, without the picture of the query."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    kept = [line for line in lines if not line.startswith(("LINE ", "^"))]
-    return " ".join(kept) or type(error).__name__

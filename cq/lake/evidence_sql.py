@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 
 from cq.errors import UsageError
-from cq.lake.catalog import check_question, first_line, plain
+from cq.lake.answers import plain
 from cq.lake.datasets import DATASETS, Dataset
 from cq.lake.evidence import (
     Question,
@@ -24,6 +24,7 @@ from cq.lake.evidence import (
 )
 from cq.lake.fingerprint import NO_TIME, Block, File, Owner
 from cq.lake.rowhash import row_hashes, total
+from cq.lake.statements import check_question, first_line
 from cq.lake.stillness import still
 from cq.lake.template import OWNERS
 from cq.lake.views import quoted, text

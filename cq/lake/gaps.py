@@ -9,8 +9,9 @@ import duckdb
 import polars as pl
 
 from cq.errors import DataError, UsageError
-from cq.lake.catalog import Catalog, first_line
+from cq.lake.catalog import Catalog
 from cq.lake.resample import MONTH, ceiling
+from cq.lake.statements import first_line
 from cq.lake.stillness import still
 from cq.utils.time import interval_ns
 

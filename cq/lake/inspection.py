@@ -19,11 +19,12 @@ import duckdb
 import polars as pl
 
 from cq.errors import ConfigError
-from cq.lake.catalog import NO_LOOPS, first_line
+from cq.lake.catalog import NO_LOOPS
 from cq.lake.datasets import OHLCV
 from cq.lake.lake import Lake
 from cq.lake.parquet import ROW_GROUP
 from cq.lake.raw import raw
+from cq.lake.statements import first_line
 from cq.lake.stillness import still
 from cq.lake.suspects import EVER, SERIES, Blocks, Suspicion, block_ns, blocks_of, suspected
 from cq.lake.views import View, text

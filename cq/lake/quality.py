@@ -13,11 +13,12 @@ import duckdb
 import polars as pl
 
 from cq.errors import ConfigError, Unreadable, UsageError
-from cq.lake.catalog import Catalog, first_line
+from cq.lake.catalog import Catalog
 from cq.lake.completeness import Calendar, calendars
 from cq.lake.inspection import SMALL, Inspection, inspection
 from cq.lake.lake import Lake
 from cq.lake.quality_page import page
+from cq.lake.statements import first_line
 from cq.lake.status import check_symbols
 from cq.lake.stillness import still
 from cq.lake.suspects import SERIES
