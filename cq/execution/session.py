@@ -34,7 +34,8 @@ COMPARED = ("mode", "strategy", "costs", "fill", "max_position", "cash", "since"
 REPLAYED = (*COMPARED, "limits", "bars")
 """What a replay's trades, and so its name, follow from: its risk limits and its bars as well.
 
-Of a replay without an end more bars may come before it goes on."""
+Of a replay without an end more bars may come before it goes on.
+"""
 
 
 def described(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,23 +37,19 @@ class Windows:
         self.strategy = strategy
         self._bars: dict[str, pl.DataFrame] = {}
         self._times: dict[str, Times] = {}
-        for (symbol,), frame in bars.partition_by(
-            "symbol", as_dict=True, maintain_order=True
-        ).items():
-            self._keep(str(symbol), frame)
+        for symbol, frame in _by_symbol(bars):
+            self._keep(symbol, frame)
 
     def extend(self, bars: pl.DataFrame) -> None:
         """Add newer bars; what no window can reach any more is let go."""
-        for (symbol,), frame in bars.partition_by(
-            "symbol", as_dict=True, maintain_order=True
-        ).items():
-            known = self._bars.get(str(symbol))
+        for symbol, frame in _by_symbol(bars):
+            known = self._bars.get(symbol)
             if known is not None:
                 newer = frame.select(known.columns).filter(pl.col("ts") > known["ts"][-1])
                 frame = pl.concat([known, newer])
-            self._keep(str(symbol), frame)
+            self._keep(symbol, frame)
         if bars.height:
-            self._let_go(int(bars["ts"].min()))  # type: ignore[arg-type]
+            self._let_go(bars.select(pl.col("ts").min()).item())
 
     def _let_go(self, since: int) -> None:
         """Keep what decisions from `since` on look at, and some windows.
@@ -64,15 +60,17 @@ class Windows:
             since = min(since, *self.newest().values())
         usual = KEPT_WINDOWS * self.strategy.warmup
         for symbol, first in self._first_places(self._times, since).items():
-            if (begin := min(first, self.height(symbol) - usual)) > 0:
-                self._keep(symbol, self._bars[symbol].slice(begin))
+            bars, times = self._bars[symbol], self._times[symbol]
+            begin = max(0, min(first, times.size - usual))
+            if begin or bars.n_chunks() > 1:
+                self._bars[symbol] = bars[begin:].rechunk()
+                self._times[symbol] = self._bars[symbol]["ts"].to_numpy()
 
     def _first_places(self, times: Mapping[str, Times], since: int) -> dict[str, int]:
         return first_places(times, since, self.strategy.warmup, self.strategy.compares)
 
     def _keep(self, symbol: str, frame: pl.DataFrame) -> None:
-        bars = frame if self.strategy.reads_all else frame.select(READ)
-        self._bars[symbol] = bars.rechunk()
+        self._bars[symbol] = frame if self.strategy.reads_all else frame.select(READ)
         self._times[symbol] = frame["ts"].to_numpy()
 
     def height(self, symbol: str) -> int:
@@ -121,3 +119,8 @@ class Windows:
             )
         known = target if target is None else max(target, 0.0)
         return Wish(row["signal"], known, bool(row.get("act")))
+
+
+def _by_symbol(bars: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    parts = bars.partition_by("symbol", as_dict=True, maintain_order=True)
+    return ((str(symbol), rows) for (symbol,), rows in parts.items())

@@ -183,21 +183,8 @@ def walk_forward(
     asked, skipped = every(axes, runner, how)
     ground, first, end = whole_ground(setting, asked)
     interval = asked[0].strategy.config.interval
-    train, test = (
-        length_of(said, interval, option)
-        for said, option in ((spans.train, "--train"), (spans.test, "--test"))
-    )
     purge = purge_of(spans.purge, asked, ground)
-    length = purge * interval_ns(interval)
-    every_fold = walk(first, end, train, test, length, anchored=spans.anchored)
-    folds = with_bars(
-        purged(every_fold, moments_of(ground), purge), ground.bars["ts"].unique().sort().to_numpy()
-    )
-    if not folds:
-        raise DataError(
-            f"{', '.join(ground.symbols)}: no fold has bars to choose on and to test; take a "
-            "longer --train"
-        )
+    folds, empty = _folds(ground, (first, end), interval, spans, purge)
     walking = Walking(ground, asked, axes, how.sort, how.workers)
     cash = asked[0].strategy.backtest(setting.settings).cash
     for fold in folds:
@@ -226,7 +213,7 @@ def walk_forward(
         identities=_identities(walking, setting),
         skipped=skipped,
         failed=(walking.failed, None if walking.why_failed is None else str(walking.why_failed)),
-        empty=len(every_fold) - len(folds),
+        empty=empty,
         warnings=walking.warnings,
         config=configuration(setting, ground, strategy, axes)
         | {
@@ -236,6 +223,26 @@ def walk_forward(
             }
         },
     )  # fmt: skip
+
+
+def _folds(
+    ground: Ground, extent: tuple[int, int], interval: str, spans: Spans, purge: int
+) -> tuple[list[Fold], int]:
+    """The folds that have bars to choose on and to test, and how many have none of either."""
+    train, test = (
+        length_of(said, interval, option)
+        for said, option in ((spans.train, "--train"), (spans.test, "--test"))
+    )
+    length = purge * interval_ns(interval)
+    every_fold = walk(*extent, train, test, length, anchored=spans.anchored)
+    moments = ground.bars["ts"].unique().sort().to_numpy()
+    folds = with_bars(purged(every_fold, moments_of(ground), purge), moments)
+    if not folds:
+        raise DataError(
+            f"{', '.join(ground.symbols)}: no fold has bars to choose on and to test; take a "
+            "longer --train"
+        )
+    return folds, len(every_fold) - len(folds)
 
 
 def _identities(walking: Walking, setting: Setting) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-import makers
+import comparing
 import polars as pl
 import pytest
 
@@ -14,37 +14,15 @@ from cq.project import create
 from cq.signals import with_targets
 from cq.strategies import load
 
-COMPARING = """
-import polars as pl
-from cq.strategies import StrategyConfig
-
-class Config(StrategyConfig):
-    warmup = property(lambda self: 1)
-
-def generate_signals(bars, config):
-    return bars.with_columns(signal=(pl.col("usual") > 0.5).cast(pl.Int8))
-"""
-COMPARED = """\
-python: comparing.py
-symbols: [AAA-BRL, BBB-BRL, CCC-BRL]
-interval: 1h
-features:
-  place: {use: rank, of: close}
-  usual: {use: sma, of: place, window: 6}
-"""
+SYMBOLS = ("AAA-BRL", "BBB-BRL", "CCC-BRL")
 
 
 @pytest.fixture
 def bars(tmp_path, monkeypatch):
-    """One market that is traded each hour, one each ninth, and one that ended."""
     monkeypatch.chdir(tmp_path)
     create(tmp_path)
-    (tmp_path / "comparing.py").write_text(COMPARING)
-    (tmp_path / "comparing.yaml").write_text(COMPARED)
-    often = makers.hourly("AAA-BRL", [100.0 + n * 7 % 40 for n in range(300)])
-    seldom = makers.hourly("BBB-BRL", [100.0 + n * 11 % 30 for n in range(300)])
-    ended = makers.hourly("CCC-BRL", [100.0 + n * 5 % 60 for n in range(100)])
-    rows = pl.concat([often, seldom.gather_every(9), ended]).with_columns(interval=pl.lit("1h"))
+    comparing.strategy(tmp_path, SYMBOLS)
+    rows = comparing.markets(*SYMBOLS)
     Lake(tmp_path / "lake").write("ohlcv", rows, source="test", now_ns=2 * 10**18)
     return rows
 

@@ -446,16 +446,20 @@ def test_a_replay_of_a_period_without_bars_is_one_line_and_exit_3(
     assert "no bars of BTC-BRL from 2031-01-01" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_the_loop_stops_cleanly_when_told(online: Project, how: signal.Signals) -> None:
-    root = Path(__file__).resolve().parents[2]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cq", *online.arguments("--paper", str(online.strategy))],
+def started(arguments: list[str]) -> subprocess.Popen[str]:
+    """The command line in a process of its own, with pipes for what it says."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cq", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
     )
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_loop_stops_cleanly_when_told(online: Project, how: signal.Signals) -> None:
+    process = started(online.arguments("--paper", str(online.strategy)))
     assert process.stdout is not None
     first = process.stdout.readline()
     for line in process.stdout:
@@ -472,14 +476,7 @@ def test_the_loop_stops_cleanly_when_told(online: Project, how: signal.Signals) 
 
 
 def test_the_loop_goes_on_when_nobody_reads_what_it_says(online: Project) -> None:
-    root = Path(__file__).resolve().parents[2]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cq", *online.arguments("--paper", str(online.strategy))],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
+    process = started(online.arguments("--paper", str(online.strategy)))
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.readline()
@@ -513,14 +510,7 @@ def test_a_pause_between_two_tries_ends_at_once_when_told(
         ingestion__retry__backoff_base_ms="600000",
         ingestion__retry__backoff_cap_ms="600000",
     )
-    root = Path(__file__).resolve().parents[2]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cq", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
+    process = started(arguments)
     assert process.stderr is not None
     for line in process.stderr:
         if '"status": "retry"' in line:

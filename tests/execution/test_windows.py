@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import comparing
 import makers
 import polars as pl
 import pytest
@@ -91,6 +92,8 @@ def test_nothing_known_is_nothing_wished(strategy: Strategy) -> None:
     assert windows.newest() == {}
 
 
+SYMBOLS = ("A-B", "C-B")
+
 OWN = """
 import polars as pl
 from cq.strategies import StrategyConfig
@@ -128,53 +131,16 @@ def test_a_users_own_strategy_reads_any_column_and_may_sort_as_it_likes(tmp_path
     assert windows.wishes(0, ("A-B",)) == {"A-B": Wish(None, None)}
 
 
-COMPARING = """
-import polars as pl
-from cq.strategies import StrategyConfig
-
-class Config(StrategyConfig):
-    warmup = property(lambda self: 1)
-
-def generate_signals(bars, config):
-    return bars.with_columns(signal=(pl.col("usual") > 0.5).cast(pl.Int8))
-
-def size_positions(bars, config):
-    return bars.with_columns(target=pl.col("usual"))
-"""
-COMPARED = """\
-python: comparing.py
-symbols: [A-B, C-B]
-interval: 1h
-features:
-  place: {use: rank, of: close}
-  usual: {use: sma, of: place, window: 5}
-"""
-
-
-def comparing(folder: Path) -> Strategy:
-    (folder / "comparing.py").write_text(COMPARING)
-    (folder / "comparing.yaml").write_text(COMPARED)
-    return load(folder / "comparing.yaml")
-
-
-def crossing(hours: range, sign: int) -> pl.DataFrame:
-    """Bars of two markets that pass each other; the second is traded in every ninth hour alone."""
-    often = makers.hourly("A-B", [100.0 + sign * (n * 7 % 40) for n in hours])
-    seldom = makers.hourly("C-B", [100.0 + n * 11 % 30 for n in hours])
-    return pl.concat([often, seldom.gather_every(9)])
-
-
-@pytest.mark.parametrize("sign", [1, -1])
 def test_what_is_compared_with_a_market_that_is_traded_seldom_is_the_backtests(
-    tmp_path: Path, sign: int
+    tmp_path: Path,
 ) -> None:
-    strategy, bars = comparing(tmp_path), crossing(range(400), sign)
+    strategy, bars = comparing.strategy(tmp_path, SYMBOLS), comparing.markets(*SYMBOLS)
     whole = signals.targets(bars.lazy(), strategy).collect()
     growing = Windows(strategy, bars.filter(pl.col("ts") < 90 * makers.HOUR))
-    for hour in range(90, 400):
+    for hour in range(90, 300):
         now = pl.col("ts") == hour * makers.HOUR
         growing.extend(bars.filter(now))
-        found = growing.wishes(hour * makers.HOUR, ("A-B", "C-B"))
+        found = growing.wishes(hour * makers.HOUR, SYMBOLS)
         expected = dict(whole.filter(now).select("symbol", "target").iter_rows())
         assert {symbol: wish.target for symbol, wish in found.items()} == expected
     assert growing.height("A-B") < 150
