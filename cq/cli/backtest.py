@@ -13,6 +13,7 @@ import click
 from cq.cli.app import App
 from cq.cli.folders import OUT, refuse_others
 from cq.cli.output import note, print_json
+from cq.cli.periods import period_of
 from cq.cli.quick import importing
 from cq.errors import UsageError
 
@@ -109,13 +110,9 @@ def _reading(app: App, strategy: Strategy, start: str | None, end: str | None) -
     """The bars that were asked for, being read."""
     with importing():
         from cq.backtest.bars import Period, Reading
-        from cq.utils.time import parse_time
 
     settings = app.settings
-    since = parse_time(start, settings.timezone) if start is not None else None
-    until = parse_time(end, settings.timezone) if end is not None else None
-    if since is not None and until is not None and since >= until:
-        raise UsageError(f"--start {start} is not before --end {end}")
+    since, until = period_of(start, end, settings.timezone)
     return Reading(
         app.lake, strategy, settings.backtest, Period(since, until),
         quote=settings.quote, say=note, exclusions=settings.exclusions,

@@ -11,8 +11,9 @@ import click
 
 from cq.cli.app import App
 from cq.cli.output import note, print_json, print_table
+from cq.cli.periods import period_of
 from cq.errors import CheckFailed
-from cq.utils.time import iso, parse_time
+from cq.utils.time import iso
 
 if TYPE_CHECKING:
     import polars as pl
@@ -156,10 +157,7 @@ def strategy_and_bars(
     symbols, notes = symbols_of(app.lake, strategy, app.settings.quote)
     for one in notes:
         note(one)
-    period = Period(
-        None if start is None else parse_time(start, zone),
-        None if end is None else parse_time(end, zone),
-    )
+    period = Period(*period_of(start, end, zone))
     plan = bars_of(app.lake, sorted(symbols), strategy, period, 0)
     bars = collected(plan, app.lake.root)
     if bars.is_empty():

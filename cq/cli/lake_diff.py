@@ -10,8 +10,9 @@ import click
 
 from cq.cli.app import App
 from cq.cli.output import note, print_json, print_table
+from cq.cli.periods import SINCE, period_of
 from cq.errors import CheckFailed, DataError, LakeUnwritable, NoSuchFile, UsageError
-from cq.utils.time import iso, parse_time
+from cq.utils.time import iso
 
 if TYPE_CHECKING:
     from cq.lake import Lake
@@ -59,7 +60,7 @@ def diff(
     from cq.lake.windows import FOREVER
 
     zone = app.settings.timezone
-    start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
+    start, end = period_of(since, until, zone, SINCE)
     asked = Question(
         symbols=symbols,
         interval=interval,
@@ -198,7 +199,7 @@ def fingerprint(
     from cq.lake.status import check_symbols
 
     zone = app.settings.timezone
-    start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
+    start, end = period_of(since, until, zone, SINCE)
     check_symbols(app.found_lake, symbols)
     taken = app.lake.fingerprint(
         view, where, symbols=symbols, interval=interval, exchange=exchange,

@@ -9,9 +9,10 @@ import click
 from cq.cli.app import App
 from cq.cli.lake_sql import refresh
 from cq.cli.output import note, print_json, print_table
+from cq.cli.periods import SINCE, period_of
 from cq.errors import CheckFailed
 from cq.utils.clock import now_ns
-from cq.utils.time import iso, parse_time
+from cq.utils.time import iso
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,7 +59,7 @@ def gaps(
     from cq.lake.status import check_interval
 
     zone = app.settings.timezone
-    start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
+    start, end = period_of(since, until, zone, SINCE)
     known(app, symbols)
     check_interval(app.found_lake, interval)
     found = app.lake.gaps(

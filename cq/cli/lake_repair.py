@@ -13,8 +13,8 @@ from cq.cli.app import App
 from cq.cli.lake_gaps import OURS, SHOWN, known, plain, row, summary
 from cq.cli.lake_sql import refresh
 from cq.cli.output import note, print_json, print_table
+from cq.cli.periods import SINCE, period_of
 from cq.utils.clock import now_ns
-from cq.utils.time import parse_time
 
 if TYPE_CHECKING:
     from cq.ingest.repair import Repaired
@@ -59,7 +59,7 @@ def repair(
 
     settings, now = app.settings, now_ns()
     zone = settings.timezone
-    start, end = (None if one is None else parse_time(one, zone) for one in (since, until))
+    start, end = period_of(since, until, zone, SINCE)
     known(app, symbols)
     lake = app.found_lake
     if not as_json and (first := app.nothing_yet("ohlcv", "coverage")):

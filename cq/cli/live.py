@@ -13,6 +13,7 @@ import click
 
 from cq.cli.app import App
 from cq.cli.output import note, print_json
+from cq.cli.periods import SINCE, period_of
 from cq.errors import CqError, NoJournal, UsageError
 
 if TYPE_CHECKING:
@@ -169,14 +170,9 @@ def _replay(app: App, setup: Setup, options: dict[str, Any]) -> None:
     from cq.execution.start import replaying
     from cq.execution.stopping import until_told
     from cq.execution.summary import summary
-    from cq.utils.time import parse_time
 
-    since, until = (
-        parse_time(text, app.settings.timezone) if text is not None else None
-        for text in (options["since"], options["until"])
-    )
-    if since is not None and until is not None and since >= until:
-        raise UsageError(f"--since {options['since']} is not before --until {options['until']}")
+    zone = app.settings.timezone
+    since, until = period_of(options["since"], options["until"], zone, SINCE)
     with (
         until_told(_stopping) as told,
         replaying(setup, since, until, exclusions=app.settings.exclusions) as (trader, bars),

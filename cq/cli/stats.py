@@ -9,9 +9,10 @@ import click
 
 from cq.cli.app import App
 from cq.cli.output import note, print_json, print_table
+from cq.cli.periods import SINCE, period_of
 from cq.errors import DataError, NoBars, UsageError
 from cq.utils.clock import now_ns
-from cq.utils.time import iso, parse_time
+from cq.utils.time import iso
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,9 +61,7 @@ def stats(
 
     zone = app.settings.timezone
     names = symbols or app.settings.symbols
-    start, end = (None if said is None else parse_time(said, zone) for said in (since, until))
-    if start is not None and end is not None and start >= end:
-        raise UsageError(f"--since {since} is not before --until {until}")
+    start, end = period_of(since, until, zone, SINCE)
     bars = app.lake.bars(names, interval, start, end, exchange=exchange, now_ns=now_ns())
     told = summary(bars, interval)
     for name in names:

@@ -15,6 +15,7 @@ import click
 from cq.cli.app import App
 from cq.cli.folders import OUT, refuse_others
 from cq.cli.output import note, print_json, print_table
+from cq.cli.periods import period_of
 from cq.cli.quick import importing
 from cq.cli.stopping import Terminated
 from cq.errors import DataError, UsageError
@@ -153,13 +154,9 @@ def setting_of(
     """What every trial has in common, from the options of a command."""
     from cq.backtest.bars import Period
     from cq.sweeps.door import Setting, recipe_of
-    from cq.utils.time import parse_time
 
     settings = app.settings
-    since = parse_time(start, settings.timezone) if start is not None else None
-    until = parse_time(end, settings.timezone) if end is not None else None
-    if since is not None and until is not None and since >= until:
-        raise UsageError(f"--start {start} is not before --end {end}")
+    since, until = period_of(start, end, settings.timezone)
     return Setting(
         app.lake, recipe_of(file, overrides), settings.backtest, Period(since, until),
         settings.quote, note, settings.exclusions,

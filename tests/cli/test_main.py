@@ -11,6 +11,8 @@ import pytest
 from cq.cli.main import COMMANDS, run
 from cq.cli.stopping import Terminated
 from cq.errors import DataError
+from cq.lake import Lake
+from cq.project import create
 
 HEAVY = {"polars", "duckdb", "pandas", "numba", "statsmodels", "riskfolio", "pyarrow", "httpx",
          "matplotlib", "rich", "loguru", "pydantic", "numpy"}  # fmt: skip
@@ -205,3 +207,23 @@ def test_what_keeps_nothing_does_not_say_that_it_kept_something(
     assert run(["--project", str(tmp_path), *arguments]) in (130, 143)
     said = capsys.readouterr().err.strip()
     assert said == f"cq: {word}; nothing is kept, run the same command again"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["lake", "gaps"], ["lake", "repair", "--dry-run"], ["lake", "fingerprint"],
+        ["lake", "diff", "lake", "other"], ["stats"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_period_that_ends_before_it_begins_is_refused_everywhere(
+    tmp_path, monkeypatch, capsys, command
+):
+    create(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in ("lake", "other"):
+        Lake(tmp_path / name).prepare()
+    at = ["--since", "2025-01-02", "--until", "2025-01-01"]
+    assert run(["--project", str(tmp_path), *command, *at]) == 2
+    assert "--since 2025-01-02 is not before --until 2025-01-01" in capsys.readouterr().err
