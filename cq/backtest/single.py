@@ -23,6 +23,7 @@ from cq.backtest.result import BacktestResult
 from cq.backtest.warnings import known_faults, missed, refuse_faults, spent, unheard
 from cq.errors import DataError, UsageError
 from cq.strategies import Strategy
+from cq.utils.memory import keep_freed_memory
 from cq.utils.time import iso
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def run(
 
 def traded(asked: Reading | Given) -> BacktestResult:
     """Trade what is being read."""
+    keep_freed_memory()
     parts = asked.parts()
     strategy, period = asked.strategy, asked.period
     taken = asked.fingerprint(parts)

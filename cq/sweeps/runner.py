@@ -15,6 +15,7 @@ from cq.sweeps.figures import Asked, Failed, Invalid, Trial
 from cq.sweeps.ground import Extent, Ground
 from cq.sweeps.space import Point
 from cq.utils.garbage import nothing_collected
+from cq.utils.memory import keep_freed_memory
 
 Outcome = Trial | Failed | Invalid
 Ask = tuple[int, Point]
@@ -55,6 +56,7 @@ class Runner:
 
     def begin(self) -> None:
         """Read the strategy's file; StrategyError or NoSuchFile where no trial can come of it."""
+        keep_freed_memory()
         self._make = self.recipe.maker()
 
     def made(self, params: Point) -> Strategy:
