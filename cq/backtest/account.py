@@ -1,7 +1,8 @@
 """The account: what intents become, given cash, positions and costs.
 
-Pure arithmetic on floats, shared by the backtest and by paper trading, so that both make the
-same trades from the same bars.
+Pure arithmetic on floats, as paper trading needs it: an object for each thing that happens. A
+backtest does the same to numbers (`cq.backtest.events`, `kernel`), by the same functions, so that
+both make the same trades from the same bars.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ __all__ = [
     "Side",
     "filled",
     "in_order",
-    "settle",
     "sized",
 ]
 
@@ -156,29 +156,3 @@ def filled(order: Order, ts: int, costs: Costs, *, at_close: bool = False) -> Fi
         slippage=abs(price - order.reference) * order.qty,
         at_close=at_close,
     )
-
-
-def settle(
-    account: Account,
-    intents: Iterable[Intent],
-    references: Mapping[str, float],
-    marks: Mapping[str, float],
-    ts: int,
-    costs: Costs,
-    *,
-    at_close: bool = False,
-) -> tuple[Account, list[Fill]]:
-    """Fill all intents of one moment: the account afterwards and what was traded.
-
-    `references` are the prices of the filling bars, by symbol; `marks` the last known closes of
-    the others. Where a symbol has both, its reference counts.
-    """
-    marks = {**marks, **references}
-    equity = account.equity(marks)
-    fills: list[Fill] = []
-    for intent in in_order(intents, account, equity, references):
-        order = sized(intent, account, equity, references[intent.symbol], marks, costs)
-        if order is not None:
-            fills.append(filled(order, ts, costs, at_close=at_close))
-            account = account.after(fills[-1], costs)
-    return account, fills

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cq.backtest.account import (
     Account,
@@ -14,7 +12,6 @@ from cq.backtest.account import (
     Order,
     filled,
     in_order,
-    settle,
     sized,
 )
 
@@ -109,29 +106,6 @@ def test_sells_come_first_then_buys_from_the_largest_target_down():
     assert [one.symbol for one in in_order(intents, account, 2.0, ones)] == list("CDBAE")
 
 
-def test_what_a_sell_brings_pays_the_buy_of_the_same_moment():
-    account, fills = settle(
-        Account(0.0, {"A": 10.0}),
-        [Intent("B", 1.0, 0), Intent("A", 0.0, 0)],
-        {"A": 5.0, "B": 2.0},
-        {},
-        9,
-        FREE,
-    )
-    assert [(one.symbol, one.side, one.qty, one.ts) for one in fills] == [
-        ("A", "sell", 10.0, 9),
-        ("B", "buy", 25.0, 9),
-    ]
-    assert account == Account(0.0, {"B": 25.0})
-
-
-def test_a_reference_wins_over_an_older_mark():
-    _, fills = settle(
-        Account(50.0, {"A": 1.0}), [Intent("A", 1.0, 0)], {"A": 50.0}, {"A": 9e9}, 0, FREE
-    )
-    assert fills[0].qty == 1.0
-
-
 def test_an_account_forgets_positions_that_are_gone():
     fill = Fill(0, "A", "sell", 2.0, 1.0, 0.0, 0.0)
     assert Account(0.0, {"A": 2.0, "B": 1.0}).after(fill, FREE).positions == {"B": 1.0}
@@ -147,39 +121,3 @@ def test_equity_does_not_depend_on_the_order_in_which_positions_came():
     marks = {"A": 0.1, "B": 0.7, "C": 1e9}
     one, other = {"A": 3.3, "B": 1.1, "C": 7.7}, {"C": 7.7, "A": 3.3, "B": 1.1}
     assert Account(0.3, one).equity(marks) == Account(0.3, other).equity(marks)
-
-
-money = st.floats(0, 1e9)
-prices = st.floats(1e-6, 1e6)
-costs_of_all_kinds = st.builds(
-    Costs,
-    taker=st.sampled_from([0.0, 0.001, 0.007]),
-    minimum_fee=st.sampled_from([0.0, 1.0]),
-    slippage_bps=st.sampled_from([0.0, 5.0, 50.0]),
-    quantity_decimals=st.sampled_from([None, 2, 8]),
-    min_notional=st.sampled_from([0.0, 1.0, 10.0]),
-    max_gross_exposure=st.sampled_from([0.5, 1.0, 2.0]),
-)
-
-
-@given(
-    cash=money,
-    positions=st.dictionaries(st.sampled_from("ABCD"), st.floats(1e-6, 1e6), max_size=4),
-    references=st.fixed_dictionaries(dict.fromkeys("ABCD", prices)),
-    targets=st.dictionaries(st.sampled_from("ABCD"), st.floats(0, 1), min_size=1),
-    costs=costs_of_all_kinds,
-)
-def test_cash_and_positions_never_fall_below_zero_and_nothing_is_made_from_nothing(
-    cash, positions, references, targets, costs
-):
-    before = Account(cash, positions)
-    intents = [Intent(name, target, 0) for name, target in targets.items()]
-    after, fills = settle(before, intents, references, {}, 0, costs)
-    assert after.cash >= 0
-    assert all(qty > 0 for qty in after.positions.values())
-    paid = sum(one.fee + one.slippage for one in fills)
-    worth = before.equity(references)
-    dust = 0.51 * 10.0 ** -(costs.quantity_decimals or 99) * sum(references.values()) * len(fills)
-    assert after.equity(references) == pytest.approx(
-        worth - paid, rel=1e-9, abs=1e-9 * (worth + paid) + dust
-    )

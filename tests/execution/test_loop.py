@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from settling import settle
 
-from cq.backtest.account import Account, Costs, Fill, Intent, settle
+from cq.backtest.account import Account, Costs, Fill, Intent
 from cq.errors import StrategyError
 from cq.execution.journal import Journal
 from cq.execution.loop import Bar, Trader, Wish

@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 
 import pytest
+from settling import settle
 
-from cq.backtest.account import Account, Costs, Fill, Intent, settle
+from cq.backtest.account import Account, Costs, Fill, Intent
 from cq.execution.plan import Group, Terms, part, planned, prospect_of
 from cq.execution.risk import MaxGrossExposure, MaxPosition, Rule, StaleOrder
 from cq.utils.time import HOUR
