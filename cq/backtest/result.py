@@ -43,7 +43,8 @@ GATE = "gate.joblib"
 class BacktestResult:
     """Trades, equity, metrics and what they follow from.
 
-    `asked` is the configuration without what `taken` tells of the bars that were read.
+    `asked` is the configuration without what `taken` tells of the bars that were read; `measure`
+    gives the metrics, which may still be being found.
     """
 
     name: str
@@ -51,7 +52,7 @@ class BacktestResult:
     interval: str
     trades: pl.DataFrame
     equity: pl.DataFrame
-    metrics: Metrics
+    measure: Callable[[], Metrics] = field(repr=False)
     asked: dict[str, Any]
     taken: Callable[[], Fingerprint] = field(repr=False)
     markets: tuple[Market, ...] = field(default=(), repr=False)
@@ -59,6 +60,21 @@ class BacktestResult:
     detail: Fingerprint | None = field(default=None, repr=False)
     at_close: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool), repr=False)
     """Of each trade, whether it was made at the end of a bar."""
+
+    def __repr__(self) -> str:
+        """What was traded, and the numbers that have a value."""
+        known = {name: value for name, value in self.metrics.items() if value is not None}
+        return (
+            f"{type(self).__name__}({self.name}: {', '.join(self.symbols)}, "
+            f"{self.equity.height:,} bars of {self.interval}, "
+            + ", ".join(f"{name} {value:.6g}" for name, value in known.items())
+            + ")"
+        )
+
+    @property
+    def metrics(self) -> Metrics:
+        """The numbers of `cq metrics`, in their order; None where one has no value."""
+        return self.measure()
 
     @cached_property
     def positions(self) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import polars as pl
 
 from cq.backtest import data
 from cq.backtest.account import Costs
-from cq.backtest.bars import Period, Reading, extent
+from cq.backtest.bars import Background, Period, Reading, extent
 from cq.backtest.code import code_version
 from cq.backtest.detail import with_detail
 from cq.backtest.doubts import doubts
@@ -65,6 +65,7 @@ def run(
 def traded(asked: Reading | Given) -> BacktestResult:
     """Trade what is being read."""
     keep_freed_memory()
+    code_version()  # it is found out while the bars are being read
     parts = asked.parts()
     strategy, period = asked.strategy, asked.period
     taken = asked.fingerprint(parts)
@@ -88,6 +89,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
             lake, markets, rules.interval, finer, exchange, warnings.append
         )
     made = simulate(markets, rules, first)
+    measuring = Background(lambda: measured(made, markets, rules.cash, rules.interval))
     warnings += doubts(asked.bars, parts, markets, rules, strategy, made)
     warnings += missed(markets, made, rules.interval)
     warnings += unheard(markets, made)
@@ -109,7 +111,7 @@ def traded(asked: Reading | Given) -> BacktestResult:
         interval=rules.interval,
         trades=made.fills.frame(),
         equity=equity_frame(made),
-        metrics=measured(made, markets, rules.cash, rules.interval),
+        measure=measuring.result,
         asked=config,
         taken=taken,
         detail=detail,

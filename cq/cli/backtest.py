@@ -82,9 +82,10 @@ def backtest(
 
         refuse_faults(app.lake, reading.series, reading.period, app.settings.quality)
     result = traded(reading)
-    luck = deflated(result, tried(app.project / "runs", result.config))
+    others = tried(app.project / "runs", result.config)
     folder = _folder(app, result, began, out)
     result.write(folder)
+    luck = deflated(result, others)
     remove_report(folder)
     if not no_report:
         from cq.report import write_report

@@ -124,3 +124,11 @@ def test_a_damaged_file_of_the_lake_is_named(tmp_path):
     os.truncate(path, 900)
     with pytest.raises(Unreadable, match=path.name):
         run(made)
+
+
+def test_a_result_shows_what_it_is_and_its_numbers(lake):
+    result = run(lake)
+    shown = repr(result)
+    assert shown.startswith("BacktestResult(crossover_btc: BTC-BRL, 300 bars of 1h, total_return ")
+    assert f"trades {result.metrics['trades']}" in shown
+    assert "None" not in shown

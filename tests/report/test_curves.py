@@ -25,7 +25,7 @@ def result(ts, equity):
         interval="1h",
         trades=pl.DataFrame(),
         equity=frame,
-        metrics={},
+        measure=dict,
         asked={"backtest": {"cash": 100.0}},
         taken=lambda: Fingerprint("bars", {}, (), "month", {}),
     )
