@@ -9,9 +9,11 @@ end the process instead of raising an error.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 Column = npt.NDArray[Any]
+AT_ONCE: Final = 2
+"""Row groups read together: half as often has Python to be asked, and a column still is as long as
+the processor's cache holds."""
 DAMAGED: Final = (OSError, pa.ArrowException, ValueError, IndexError, OverflowError)
 """What Arrow raises over bytes that make no sense, and files that are not there."""
 
@@ -32,7 +37,7 @@ class NotArrays(Exception):
 def row_groups(
     path: Path, start: int, end: int, share: tuple[int, int] = (0, 1)
 ) -> Iterator[Callable[[str], Column]]:
-    """Of each row group with rows in [start, end), these rows: their columns by name.
+    """Of a few row groups at a time, the rows in [start, end): their columns by name.
 
     `share` says which of how many equal parts of the row groups; rows are in order of `ts`.
     """
@@ -40,14 +45,18 @@ def row_groups(
         opened = _Opened(file)
         which, of = share
         count = file.num_row_groups
-        for group in range(count * which // of, count * (which + 1) // of):
-            ts, rows = opened.column(group, "ts"), slice(None)
+        first, last = count * which // of, count * (which + 1) // of
+        for at in range(first, last, AT_ONCE):
+            groups = range(at, min(at + AT_ONCE, last))
+            ts, rows = opened.column(groups, "ts"), slice(None)
             if not ts.size or ts[-1] < start or ts[0] >= end:
                 continue
             if ts[0] < start or ts[-1] >= end:
-                rows = slice(*np.searchsorted(ts, (start, end)))
-            if ts[rows].size:
-                yield partial(opened.rows, group, rows, ts[rows])
+                within = np.searchsorted(ts, (start, end))
+                groups, rows = opened.around(groups, *within.tolist())
+                ts = ts[slice(*within)]
+            if ts.size:
+                yield partial(opened.rows, groups, rows, ts)
 
 
 class _Opened:
@@ -67,19 +76,29 @@ class _Opened:
             and times[one.path] == 1
         }
 
-    def rows(self, group: int, rows: slice, ts: Column, name: str) -> Column:
-        """The values of some rows of a row group, of which the times are known."""
-        return ts if name == "ts" else self.column(group, name)[rows]
+    def around(self, groups: range, begin: int, end: int) -> tuple[range, slice]:
+        """Those of some row groups that hold their rows from `begin` to before `end`.
 
-    def column(self, group: int, name: str) -> Column:
-        """The values of a row group."""
+        And where these lie among the rows of those.
+        """
+        edges = [0, *accumulate(self._metadata.row_group(one).num_rows for one in groups)]
+        first = bisect_right(edges, begin, hi=len(groups)) - 1
+        last = bisect_left(edges, end, lo=first + 1, hi=len(groups))
+        return groups[first:last], slice(begin - edges[first], end - edges[first])
+
+    def rows(self, groups: range, rows: slice, ts: Column, name: str) -> Column:
+        """The values of some rows of row groups, of which the times are known."""
+        return ts if name == "ts" else self.column(groups, name)[rows]
+
+    def column(self, groups: range, name: str) -> Column:
+        """The values of row groups that follow each other."""
         if name not in self._leaves:
             raise NotArrays
         leaves = [self._leaves[name]]
-        (found,) = self._reader.read_row_group(
-            group, column_indices=leaves, use_threads=False
+        (found,) = self._reader.read_row_groups(
+            list(groups), column_indices=leaves, use_threads=False
         ).columns
-        whole = len(found) == self._metadata.row_group(group).num_rows
+        whole = len(found) == sum(self._metadata.row_group(one).num_rows for one in groups)
         if not whole or found.null_count or found.num_chunks != 1:
             raise NotArrays
         values: Column = found.chunk(0).to_numpy()
