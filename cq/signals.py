@@ -16,7 +16,8 @@ def with_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
 
     Rows stay as they are, in their order. A target below 0 is a short position, for research only:
     wherever shorts are not allowed it counts as 0. Columns `order_…` hold the prices of orders,
-    `act` (of strategies that have it) where a target is acted on although it stayed.
+    `act` (of strategies that have it) where a target is acted on although it stayed. The average
+    true ranges of `orders:` are part of the warm-up.
     """
     signals = ungated(bars, strategy)
     if strategy.config.gate is not None:
@@ -26,10 +27,25 @@ def with_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
         _check_columns(sized, strategy)
     if acting(sized, strategy):
         sized = sized.with_columns(act=pl.col("act").cast(pl.Boolean).fill_null(False))
-    return sized.with_columns(
+    orders = strategy.config.orders
+    made = sized.with_columns(
         signal=pl.col("signal").cast(pl.Int8),
         target=pl.col("target").cast(pl.Float64),
-        **{name: one.cast(pl.Float64) for name, one in strategy.config.orders.columns().items()},
+        **{name: one.cast(pl.Float64) for name, one in orders.columns().items()},
+    )
+    if not orders.ranges:
+        return made
+    return _once_there(made, orders.ranges, together=strategy.config.together)
+
+
+def _once_there(made: pl.LazyFrame, ranges: tuple[str, ...], *, together: bool) -> pl.LazyFrame:
+    """Nothing is decided before the `ranges` that its orders need are known; of legs that are
+    traded together, those of all that have a bar."""
+    there = pl.all_horizontal(pl.col(one).is_not_null() for one in ranges)
+    if together:
+        there = (there | pl.col("target").is_null()).min().over("ts")
+    return made.with_columns(
+        signal=pl.when(there).then("signal"), target=pl.when(there).then("target")
     )
 
 

@@ -162,6 +162,21 @@ def test_a_mistake_in_a_users_own_strategy_names_its_file(generate, said):
         rows(makers.hourly("A-B", [1.0]), own(generate))
 
 
+def test_legs_of_a_pair_are_decided_once_the_ranges_of_their_orders_are_there_for_both():
+    early, late = (makers.hourly(name, [9.0, 8.0] * 5) for name in ("A-B", "C-D"))
+    bars = pl.concat([early, late.filter(pl.col("ts") >= 2 * makers.HOUR)])
+    config = KINDS["pairs"].config(
+        symbols=["A-B", "C-D"], interval="1h", orders={"stop_loss": {"atr": 2, "window": 3}}
+    )
+    always = Strategy(config, lambda bars, _: bars.with_columns(signal=pl.lit(1)))
+    found = rows(bars, always).filter(pl.col("target").is_not_null())
+    assert found.group_by("symbol").agg(pl.col("ts").min()).sort("symbol").rows() == [
+        ("A-B", 5 * makers.HOUR),
+        ("C-D", 5 * makers.HOUR),
+    ]
+    assert found["signal"].null_count() == 0
+
+
 PROGRAM = """
 import sys, polars as pl
 from cq import signals

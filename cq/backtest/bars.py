@@ -328,6 +328,11 @@ def warm(strategy: Strategy, period: Period, parts: Sequence[Part]) -> None:
             f"bars of {', '.join(lengths)} only; take another one"
         )
     most = (min if config.together else max)(lengths.values())
+    if config.given and config.orders.ranges:
+        raise DataError(
+            f"the frame's {strategy.name} lie at no bar of the period at which the average true "
+            "range that its orders need is there; give older bars, or decide later"
+        )
     if most >= strategy.warmup:
         raise StrategyError(
             str(strategy.code or strategy.name),

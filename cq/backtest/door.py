@@ -33,6 +33,7 @@ class Targets(StrategyConfig):
 
     symbols: tuple[str, ...] = ("ALL",)
     same_rows: ClassVar[bool] = True
+    given: ClassVar[bool] = True
     warmup: ClassVar[int] = 1
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 
 from cq.backtest.hindsight import difference
 from cq.utils.time import iso
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from cq.backtest.engine import Simulation
     from cq.backtest.frames import Part
     from cq.backtest.intents import Floats, Ints
@@ -45,6 +44,8 @@ def doubts(
     if least < 0 and not rules.allow_short:
         found.append(f"{where}: a signal of −1 holds nothing: spot markets know no shorts")
     found += _undecided(parts, strategy)
+    if strategy.config.given and strategy.config.orders.ranges:
+        found += [f"{where}: {one}" for one in _too_early(bars, parts, int(made.ts[0]))]
     if rules.unit != "fraction" or max(most, -least) > rules.max_position * (1 + HAIR):
         found += [f"{where}: {one}" for one in _cut(markets, rules, made)]
     found += [f"{where}: {one}" for one in _together(markets, rules, made)]
@@ -63,6 +64,19 @@ def _undecided(parts: Sequence[Part], strategy: Strategy) -> list[str]:
         f"{strategy.warmup} before it can decide"
         for one in silent
     ]
+
+
+def _too_early(bars: pl.LazyFrame, parts: Sequence[Part], start: int) -> Iterator[str]:
+    """Targets of a frame that decide nothing: the ranges that orders need are not there yet."""
+    for one in parts:
+        silent = one.rows.filter(pl.col("target").is_null() & (pl.col("ts") >= start))
+        mine = (pl.col("symbol").cast(pl.String) == one.symbol) & (pl.col("target") != 0)
+        lost = bars.filter(mine).join(silent.lazy(), on="ts", how="semi").collect()["ts"].sort()
+        if lost.len():
+            yield (
+                f"{lost.len()} targets of {one.symbol} lie at bars before the average true range "
+                f"that its orders need is there, first {iso(lost[0])}; they decide nothing"
+            )
 
 
 def _cut(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[str]:

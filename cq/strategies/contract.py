@@ -50,6 +50,9 @@ class StrategyConfig(PlainNumbers, ABC):
     """Whether its indicators look at the bars as they are, symbol by symbol, so that trials with
     other parameters may share them."""
 
+    given: ClassVar[bool] = False
+    """Whether the bars themselves bring the targets, in a column of their own."""
+
     own_features: ClassVar[Mapping[str, Feature]] = MappingProxyType({})
     """Features that its Python file lists, by name."""
 

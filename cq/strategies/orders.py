@@ -133,6 +133,11 @@ class OrdersConfig(_Part):
             if not isinstance(one, float)
         }
 
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """Those of `columns` that are average true ranges: null until there are bars enough."""
+        return tuple(f"order_{name}" for name, one in self._parts().items() if isinstance(one, Atr))
+
     def levels(self) -> dict[str, tuple[Literal["share", "distance", "price"], float | None]]:
         """Each price that is said: of what kind, and its value where it is the same at all bars."""
         found: dict[str, tuple[Literal["share", "distance", "price"], float | None]] = {}

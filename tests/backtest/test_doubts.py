@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import makers
 import polars as pl
 import pytest
 
 import cq
+from cq.errors import DataError
 
 FREE = {"fees": {"taker": 0, "maker": 0}, "slippage": {"bps": 0}, "min_notional": 0, "cash": 1_000}
 
@@ -143,3 +146,41 @@ def test_a_level_beyond_the_price_that_a_waiting_entry_came_to_ends_it_there_and
     assert made.trades["price"].to_list() == [price, price]
     assert made.trades["reason"].to_list() == ["signal", came]
     assert [one for one in made.config["warnings"] if said in one]
+
+
+RANGED = {"stop_loss": {"atr": 2, "window": 3}}
+
+
+def test_a_target_before_the_range_that_its_stop_needs_is_there_decides_nothing_and_is_said():
+    falling = bars(*[100.0 - 3 * i for i in range(8)])
+    late = bars(*[50.0] * 8, symbol="C-D").with_columns(target=pl.Series([0.0] * 5 + [1.0] * 3))
+    made = cq.backtest(pl.concat([falling, late]), orders=RANGED, **FREE)
+    hour = 3_600 * 10**9
+    mine = made.trades.filter(symbol="A-B").select("ts", "side", "reason").rows()
+    assert mine == [(4 * hour, "buy", "signal"), (5 * hour, "sell", "stop_loss")]
+    assert made.config["warnings"][0] == (
+        "targets: 3 targets of A-B lie at bars before the average true range that its orders need "
+        "is there, first 1970-01-01T00:00:00Z; they decide nothing"
+    )
+    assert not [one for one in made.config["warnings"] if "of C-D lie" in one]
+    early = falling.with_columns(target=pl.Series([1.0, *[None] * 7]))
+    with pytest.raises(DataError, match="lie at no bar of the period at which the average true"):
+        cq.backtest(early, orders=RANGED, **FREE)
+
+
+@pytest.mark.parametrize(
+    "orders", [RANGED, {"trailing_stop": {"atr": 2, "window": 3}},
+               {"entry": "limit", "offset": {"atr": 0.1, "window": 3}}],
+)  # fmt: skip
+def test_a_strategy_that_is_warm_before_the_range_of_its_orders_waits_for_it(orders, tmp_path):
+    path = tmp_path / "hold.yaml"
+    path.write_text(
+        f"kind: buy_and_hold\nsymbols: [A]\ninterval: 1h\norders: {json.dumps(orders)}\n"
+    )
+    falling = bars(*[100.0 - 3 * i for i in range(9)]).with_columns(symbol=pl.lit("A-BRL"))
+    made = cq.backtest(falling.drop("target"), path, **FREE)
+    assert made.trades["ts"][0] == 4 * 3_600 * 10**9
+    if "entry" not in orders:
+        assert len(made.trades) == 2
+    with pytest.raises(DataError, match="needs 66 bars of 1h before it can decide; the period has"):
+        cq.backtest(falling[:3].drop("target"), path, **FREE)
