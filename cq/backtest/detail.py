@@ -33,8 +33,9 @@ def with_detail(
 ) -> tuple[list[Market], Fingerprint | None]:
     """Markets with their finer bars, and the fingerprint of those; None where there are none.
 
-    Finer bars that do not reach their bar's high and low are not all there: that bar is taken as
-    it is. A market without finer bars in the lake is, too, and `say` is told.
+    Finer bars that do not begin and end at their bar's open and close, or do not reach its high and
+    low, are not all there: that bar is taken as it is. A market without finer bars in the lake is,
+    too, and `say` is told.
     """
     if interval_ns(interval) % interval_ns(detail) or interval_ns(interval) == interval_ns(detail):
         raise UsageError(
@@ -78,6 +79,9 @@ def _fine(market: Market, ends: Any, bars: pl.DataFrame) -> Fine:
     low = np.minimum.reduceat(np.append(prices["low"], np.inf), edges)[::2]
     assert market.high is not None
     assert market.low is not None
-    short = held[(high < market.high[held]) | (low > market.low[held])]
+    whole = (high >= market.high[held]) & (low <= market.low[held])
+    whole &= prices["open"][begin[held]] == market.open[held]
+    whole &= prices["close"][end[held] - 1] == market.close[held]
+    short = held[~whole]
     end[short] = begin[short]
     return Fine(begin, end, **prices)
