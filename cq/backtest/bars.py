@@ -94,6 +94,9 @@ class Reading:
     one of the symbols is among `exclusions`.
     """
 
+    left_out: Sequence[str] = ()
+    """Bars that are none, a line each symbol: a lake refuses such."""
+
     def __init__(
         self,
         lake: Lake,
@@ -294,7 +297,8 @@ def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
         made.append("act")
     decided = collected(plan.select(*key, *made), strategy)
     check_rows(decided, bars, strategy)
-    return bars.select("symbol", *ALL).sort(key).hstack(decided.sort(key).select(made))
+    there = [name for name in ALL if name in bars.columns]
+    return bars.select("symbol", *there).sort(key).hstack(decided.sort(key).select(made))
 
 
 def check_rows(decided: pl.DataFrame, bars: pl.DataFrame, strategy: Strategy) -> None:

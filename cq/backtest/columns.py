@@ -81,6 +81,18 @@ def _wanted_of(part: Part, target: Floats) -> Bounds:
     return Bounds(said.min() * part.each, said.max() * part.each, missing)
 
 
+def is_sound(rows: pl.DataFrame, names: Sequence[str]) -> bool:
+    """Whether the prices among the columns `names` are; nothing is copied where chunks agree."""
+    there = [name for name in PRICES if name in names]
+    columns = rows.select(there).get_columns()
+    if any(one.null_count() for one in columns):
+        return False
+    if len({tuple(one.chunk_lengths()) for one in columns}) > 1:
+        columns = [one.rechunk() for one in columns]
+    chunks = zip(*(one.get_chunks() for one in columns), strict=True)
+    return all(are_sound({one.name: one.to_numpy() for one in together}) for together in chunks)
+
+
 def are_sound(columns: Arrays) -> bool:
     """Whether all prices are ordinary numbers above zero, and between their lows and highs."""
     there = [columns[name] for name in PRICES if name in columns]

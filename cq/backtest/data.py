@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from cq.backtest.columns import (
     of_part,
     wanted_of,
 )
-from cq.backtest.frames import Part
+from cq.backtest.frames import Ordered, Part
 from cq.backtest.intents import Ints
 from cq.backtest.market import LEVELS, Bounds, Market
 from cq.errors import DataError, StrategyError
@@ -49,7 +50,7 @@ def markets_of(
     """
     found: list[Market] = []
     whole = arrays_of(parts[0].whole, parts[0].each) if parts else {}
-    sound = bool(whole) and are_sound(whole)
+    sound = bool(whole) and (parts[0].sound or are_sound(whole))
     lie_between = wanted_of(parts, whole["target"]) if parts else []
     _check_targets(parts, lie_between, strategy)
     for part, wanted in zip(parts, lie_between, strict=True):
@@ -91,14 +92,36 @@ def _check_moments(market: Market) -> None:
         )
 
 
+def with_prices(bars: Ordered, names: Sequence[str], say: Callable[[str], None]) -> Ordered:
+    """The bars whose prices, of those among the columns `names`, are ordinary numbers above zero.
+
+    `say` is told of the others; DataError where there are no more.
+    """
+    good = _are_prices(name for name in PRICES if name in names)
+    kept, lost = bars.rows.filter(good), Ordered.of(bars.rows.filter(~good))
+    for symbol, (begin, end) in zip(lost.names, pairwise(lost.edges), strict=True):
+        _left_out(symbol, lost.rows[begin:end], say)
+    if kept.is_empty():
+        raise DataError(f"no bar of {', '.join(bars.names)} has a price above zero")
+    return Ordered.of(kept)
+
+
+def _are_prices(names: Iterable[str]) -> pl.Expr:
+    good = pl.all_horizontal((pl.col(name) > 0) & pl.col(name).is_finite() for name in names)
+    return good.fill_null(False)
+
+
+def _left_out(symbol: str, lost: pl.DataFrame, say: Callable[[str], None]) -> None:
+    _told(symbol, lost, "have no price above zero and are left out", say)
+
+
 def _priced(part: Part, columns: Arrays, say: Callable[[str], None]) -> Part:
     """The rows whose prices are ordinary numbers above zero."""
     there = [name for name in PRICES if name in columns]
     if not are_prices(*(columns[name] for name in there)):
-        good = pl.all_horizontal((pl.col(name) > 0) & pl.col(name).is_finite() for name in there)
-        good = good.fill_null(False)
+        good = _are_prices(there)
         kept, lost = part.rows.filter(good), part.rows.filter(~good)
-        _told(part.symbol, lost, "have no price above zero and are left out", say)
+        _left_out(part.symbol, lost, say)
         part = Part.alone(part.symbol, kept, part.each)
     if len(there) == len(PRICES):
         _check_wicks(part, say)

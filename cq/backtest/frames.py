@@ -24,7 +24,7 @@ class Part:
     """What was read of one symbol: rows of `whole` from `begin` to before `end`, oldest first.
 
     Its column `target` holds targets, or signals where a target is `each` of them. `steps` are
-    those of its bars, where known.
+    those of its bars, where known; its prices are `sound` where they have been looked at.
     """
 
     symbol: str
@@ -33,6 +33,7 @@ class Part:
     end: int
     steps: Steps | None = None
     each: float | None = None
+    sound: bool = False
 
     @classmethod
     def alone(cls, symbol: str, rows: pl.DataFrame, each: float | None = None) -> Part:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
 import polars as pl
 
 from cq.backtest.bars import ALL, Period, needed, parts_of, read_by, warm
+from cq.backtest.columns import is_sound
+from cq.backtest.data import with_prices
 from cq.backtest.frames import Ordered, Part
 from cq.errors import DataError, UsageError
 from cq.lake import Lake
@@ -170,6 +173,9 @@ def _refuse_other_lengths(bars: Ordered, strategy: Strategy) -> None:
 class Given:
     """Bars that were handed over in a frame, as `Reading` has those of a lake.
 
+    A bar with a price that is no number above zero, of those that are looked at, is none: what is
+    computed of the others does not see it, and `left_out` says so.
+
     Those of the strategy's symbols are traded, where a base alone is one against `quote`; all of
     them where `quote` is none, since the frame says its targets itself.
     """
@@ -200,6 +206,12 @@ class Given:
         self.last = int(bars.rows["ts"].max())  # type: ignore[arg-type]
         if period.end is not None:
             bars = Ordered.of(bars.rows.filter(pl.col("ts") < period.end))
+        there = [name for name in read_by(strategy) if name in bars.rows.columns]
+        self.columns = there + needed(strategy, self.settings)
+        self.left_out: list[str] = []
+        self._sound = is_sound(bars.rows, self.columns)
+        if not self._sound:
+            bars = with_prices(bars, self.columns, self.left_out.append)
         self.ordered, self.symbols, self.quote = bars, tuple(symbols), quote
         self.strategy, self.period, self.say = strategy, period, say
 
@@ -213,9 +225,6 @@ class Given:
 
         A gate is trained on the way, as over a lake.
         """
-        there = self.ordered.rows.columns
-        columns = [name for name in read_by(self.strategy) if name in there]
-        columns += needed(self.strategy, self.settings)
         self._check_opens()
         try:
             if self.strategy.config.gate is not None:
@@ -223,19 +232,20 @@ class Given:
 
                 rows, start = self.ordered.rows, self.period.start
                 self.strategy = with_gate(self.strategy, rows, self.say, start)
-            parts = parts_of(self.ordered, self.ordered.names, self.strategy, columns)
+            parts = parts_of(self.ordered, self.ordered.names, self.strategy, self.columns)
         except pl.exceptions.ColumnNotFoundError as error:
             asked = re.search(r'"(\w+)"', str(error))
             lacks = asked[1] if asked else str(error).partition("\n")[0]
-            raise DataError(
-                f"{self.strategy.name} needs {lacks}; the frame has {', '.join(there)}"
-            ) from None
+            there = ", ".join(self.ordered.rows.columns)
+            raise DataError(f"{self.strategy.name} needs {lacks}; the frame has {there}") from None
         warm(self.strategy, self.period, parts)
-        return parts
+        return [replace(one, sound=self._sound) for one in parts]
 
     def _check_opens(self) -> None:
         """DataError where no bar opens in the period."""
         ts, start = self.ordered.rows["ts"], self.period.start
+        if self.left_out and start is not None and not (ts >= start).any():
+            raise DataError(f"no bar {self.period} has a price above zero")
         if ts.is_empty() or (start is not None and not (ts >= start).any()):
             raise DataError(
                 f"no bars of the frame {self.period}; its last one opens at {iso(self.last)}"

@@ -69,7 +69,9 @@ def traded(asked: Reading | Given) -> BacktestResult:
     parts = asked.parts()
     strategy, period = asked.strategy, asked.period
     taken = asked.fingerprint(parts)
-    warnings = [] if asked.lake is None else known_faults(asked.lake, asked.series, period)
+    warnings = list(asked.left_out)
+    if asked.lake is not None:
+        warnings += known_faults(asked.lake, asked.series, period)
     markets = data.markets_of(parts, strategy, warnings.append)
     rules = rules_of(strategy, asked.settings)
     first = period.start if period.start is not None else min(int(one.ts[0]) for one in markets)

@@ -273,6 +273,8 @@ class Setting:
             )  # fmt: skip
         assert not isinstance(self.source, Lake)
         given = Given(self.source, strategy, self.settings, self.period, self.tell, self.quote)
+        for one in given.left_out:
+            self.tell(f"warning: {one}")
         return Ground(given.symbols, given.ordered.rows, self.period, self.settings)
 
 

@@ -17,6 +17,18 @@ FREE = {"fees": {"taker": 0, "maker": 0}, "slippage": {"bps": 0}, "min_notional"
 BARS = makers.hourly("A-B", [100.0, 110.0, 105.0, 95.0, 100.0]).drop("exchange")
 HELD = BARS.with_columns(target=pl.lit(1.0))
 STOP = {"stop_loss": {"column": "sl"}}
+OWN = """
+from typing import ClassVar
+import polars as pl
+from cq.strategies import StrategyConfig
+
+class Config(StrategyConfig):
+    warmup: ClassVar[int] = 2
+
+def generate_signals(bars, config):
+    rises = pl.col("close") > pl.col("close").shift(1).over("symbol")
+    return bars.with_columns(signal=rises.cast(pl.Int8))
+"""
 
 
 def at(row, value):
@@ -106,6 +118,74 @@ def test_a_price_of_zero_is_no_price_wherever_it_is_looked_at(name):
     assert result.trades.height == 1
     assert result.equity.height == 4
     assert "A-B: 1 bars have no price above zero and are left out" in result.config["warnings"][0]
+
+
+WALK = makers.hourly("A-B", [100 + 9 * math.sin(k / 3) + k % 7 for k in range(90)])
+NO_PRICES = [None, math.nan, math.inf, 0.0, -1.0]
+SIZED = [
+    {"fraction": 0.5},
+    {"kind": "kelly", "window": 8},
+    {"kind": "volatility_target", "window": 8},
+]
+
+
+@pytest.mark.parametrize("value", NO_PRICES)
+@pytest.mark.parametrize("sizing", SIZED)
+def test_signals_and_sizes_do_not_see_a_bar_without_a_price(value, sizing):
+    strategy = crossover(average="ema", fast=2, slow=5, sizing=sizing)
+    missing = cq.backtest(WALK.filter(pl.int_range(pl.len()) != 40), strategy, **FREE)
+    found = cq.backtest(WALK.with_columns(at(40, value)("close")), strategy, **FREE)
+    assert missing.trades["ts"][-1] > WALK["ts"][60]
+    assert found.trades.equals(missing.trades)
+    assert found.equity.equals(missing.equity)
+    assert "A-B: 1 bars have no price above zero and are left out" in found.config["warnings"][0]
+
+
+@pytest.mark.parametrize("value", NO_PRICES)
+def test_stops_and_other_symbols_do_not_see_a_bar_without_a_price(value):
+    kind = KINDS["crossover"]
+    config = kind.config(
+        symbols=["A-B", "C-D"],
+        interval="1h",
+        fast=2,
+        slow=5,
+        orders={"stop_loss": {"atr": 1, "window": 2}},
+        sizing={"kind": "inverse_volatility", "window": 8},
+    )
+    other = makers.hourly("C-D", [50 + 5 * math.cos(k / 4) for k in range(90)])
+    bars = pl.concat([WALK, other])
+    missing = cq.backtest(bars.filter(pl.int_range(pl.len()) != 40), config, **FREE)
+    found = cq.backtest(bars.with_columns(at(40, value)("low")), config, **FREE)
+    assert missing.trades.height > 20
+    assert found.trades.equals(missing.trades)
+
+
+def test_nor_do_trials_of_a_sweep_and_it_is_said():
+    said = []
+    bars = WALK.with_columns(at(40, math.nan)("close"))
+    swept = cq.sweep(bars, crossover(fast=2, slow=5), {"fast": [2, 3]}, say=said.append, **FREE)
+    for trial in swept.trials.iter_rows(named=True):
+        alone = cq.backtest(bars, crossover(fast=trial["fast"], slow=5), **FREE)
+        assert trial["total_return"] == alone.metrics["total_return"]
+    assert said[0].startswith("warning: A-B: 1 bars have no price above zero and are left out")
+
+
+@pytest.mark.parametrize("start", [None, 40 * 3_600_000_000_000])
+def test_a_frame_without_any_price_above_zero_is_refused(start):
+    bars = WALK.with_columns(close=pl.lit(0.0))
+    if start is not None:
+        bars = pl.concat([WALK.filter(pl.col("ts") < start), bars.filter(pl.col("ts") >= start)])
+    with pytest.raises(DataError, match=r"no bar .* has a price above zero"):
+        cq.backtest(bars, crossover(fast=2, slow=5), start=start, **FREE)
+
+
+def test_a_strategy_of_ones_own_needs_no_columns_that_it_does_not_read(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.yaml").write_text("python: own.py\nsymbols: [A-B]\ninterval: 1h\n")
+    whole = cq.backtest(WALK, tmp_path / "own.yaml", **FREE)
+    found = cq.backtest(WALK.select("ts", "symbol", "open", "close"), tmp_path / "own.yaml", **FREE)
+    assert found.trades.height > 5
+    assert found.trades.equals(whole.trades)
 
 
 def test_prices_that_contradict_each_other_are_said():
