@@ -29,7 +29,7 @@ MANY: Final = 20_000
 class Simulation:
     """What happened: fills in order, and the account at the close of every bar.
 
-    `carried` is what a run over later bars goes on from; only the loop over bars leaves it.
+    `carried` is what a run over later bars goes on from.
     """
 
     fills: Tape
@@ -38,7 +38,7 @@ class Simulation:
     equity: Floats
     cash: Floats
     exposure: Floats
-    carried: Carried | None = None
+    carried: Carried
     borrowed: float = 0.0
 
 
@@ -52,8 +52,9 @@ def simulate(
 ) -> Simulation:
     """Trade the targets of bars that open from `start` on; earlier rows are history only.
 
-    `carried` goes on where another run over earlier bars of the
-    same symbols ended. `by` chooses the execution: all give the same, at different speeds.
+    `carried` goes on where another run over earlier bars of the same symbols ended; UsageError
+    where it is of others, or of bars that are not earlier. `by` chooses the execution: all give
+    the same, at different speeds.
     """
     markets = sorted(markets, key=lambda one: one.symbol)
     ts = moments_of(markets, start)

@@ -6,6 +6,7 @@ under which nothing that happens within a bar, or to a fill, changes what is dec
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -17,13 +18,18 @@ from cq.backtest.account import Account
 from cq.backtest.arithmetic import FRACTION, allowed, desired, fee_of, priced, tidied
 from cq.backtest.costs import Costs
 from cq.backtest.intents import Floats, Ints, changes
-from cq.backtest.market import Market, Rules
+from cq.backtest.market import LEVELS, Market, Rules
+from cq.backtest.stepping import Carried, begun
 from cq.backtest.tape import Tape
 from cq.backtest.world import FILL
 from cq.utils.time import bar_end
 
 Wish = tuple[int, float]
 """A market, by its place among them, and the part of equity that is to be held of it."""
+
+
+Decided = tuple[Ints, Floats]
+"""The rows at which a market is decided, and to what."""
 
 
 class Visited(NamedTuple):
@@ -35,11 +41,13 @@ class Visited(NamedTuple):
     equity: Floats
     cash: Floats
     exposure: Floats
+    carried: Carried
 
 
 def visit_fills(markets: Sequence[Market], rules: Rules, start: int, ts: Ints) -> Visited:
     """Trade the moments `ts`, of bars that open from `start` on; `markets` come by symbol."""
-    moments, groups = _groups(markets, rules, start)
+    decided = [_decided(one, rules, start) for one in markets]
+    moments, groups = _groups(markets, rules, decided)
     marks = _marks(markets, moments, rules.fill).T.tolist()
     at_close = rules.fill != "next_open"
     purse = Purse(rules.cash, [0.0] * len(markets))
@@ -57,7 +65,8 @@ def visit_fills(markets: Sequence[Market], rules: Rules, start: int, ts: Ints) -
     fills = Tape.of_rows(rows, np.full(rows.size, at_close), symbols)
     left = {name: qty for name, qty in zip(symbols, purse.held, strict=True) if qty}
     curve = _curve(markets, ts, moments, np.array(cash), np.array(held))
-    return Visited(fills, Account(purse.cash, left), ts, *curve)
+    carried = _carried(markets, rules, start, ts, purse, decided)
+    return Visited(fills, Account(purse.cash, left), ts, *curve, carried)
 
 
 class Purse:
@@ -134,7 +143,7 @@ def count_decisions(markets: Sequence[Market], rules: Rules, start: int) -> int:
     return sum(_decided(one, rules, start)[0].size for one in markets)
 
 
-def _decided(market: Market, rules: Rules, start: int) -> tuple[Ints, Floats]:
+def _decided(market: Market, rules: Rules, start: int) -> Decided:
     """The rows at which `market` is decided, and to what."""
     first = int(np.searchsorted(market.ts, start))
     targets = np.clip(market.target[first:], 0.0, rules.max_position)
@@ -143,12 +152,13 @@ def _decided(market: Market, rules: Rules, start: int) -> tuple[Ints, Floats]:
     return first + rows, targets[rows]
 
 
-def _groups(markets: Sequence[Market], rules: Rules, start: int) -> tuple[Ints, list[list[Wish]]]:
+def _groups(
+    markets: Sequence[Market], rules: Rules, decided: Sequence[Decided]
+) -> tuple[Ints, list[list[Wish]]]:
     """The moments of filling bars, oldest first, and what is to be filled at each."""
     events: list[tuple[int, int, float]] = []
     later = 1 + rules.latency
-    for who, one in enumerate(markets):
-        rows, targets = _decided(one, rules, start)
+    for who, (one, (rows, targets)) in enumerate(zip(markets, decided, strict=True)):
         within = rows + later < one.ts.size  # near the end there is no bar to be filled at
         times = one.ts[rows[within] + later].tolist()
         events += [
@@ -163,10 +173,42 @@ def _groups(markets: Sequence[Market], rules: Rules, start: int) -> tuple[Ints, 
     return np.array(moments, dtype=np.int64), groups
 
 
+def _carried(
+    markets: Sequence[Market],
+    rules: Rules,
+    start: int,
+    ts: Ints,
+    purse: Purse,
+    decided: Sequence[Decided],
+) -> Carried:
+    """What a run over later bars goes on from, as the loop over bars leaves it: the decisions that
+    the last bars were too few for are still on their way."""
+    last, slots = int(ts[-1]) if ts.size else 0, rules.latency + 1
+    carried = begun(tuple(one.symbol for one in markets), last, rules)
+    carried.purse["cash"] = purse.cash
+    carried.book["held"] = purse.held
+    for who, (one, (rows, targets)) in enumerate(zip(markets, decided, strict=True)):
+        first = int(np.searchsorted(one.ts, start))
+        if first == one.ts.size:
+            continue
+        carried.book["mark"][who] = one.close[-1]
+        carried.book["slot"][who] = (one.ts.size - first) % slots
+        carried.book["acted"][who] = targets[-1] if rows.size else 0.0
+        waits = rows + slots >= one.ts.size
+        places = who * slots + (rows[waits] - first + 1) % slots
+        for name in LEVELS:
+            carried.ring[name][places] = math.nan
+        carried.ring["target"][places] = targets[waits]
+        carried.ring["close"][places] = one.close[rows[waits]]
+    return carried
+
+
 def _marks(markets: Sequence[Market], moments: Ints, fill: str) -> Floats:
     """(symbol × moment): the price of the bar that fills there, else the last close before."""
     table = np.zeros((len(markets), moments.size))
     for i, one in enumerate(markets):
+        if not one.ts.size:
+            continue
         rows = one.at_or_before(moments)
         filling = one.open if fill == "next_open" else one.close
         prices = np.where(one.ts[rows] == moments, filling[rows], one.close[rows])

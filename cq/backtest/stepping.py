@@ -20,7 +20,8 @@ from cq.backtest.kernel import walk
 from cq.backtest.market import LEVELS, Market, Orders, Rules
 from cq.backtest.tape import Tape
 from cq.backtest.world import World
-from cq.utils.time import YEAR, bar_end, interval_ns
+from cq.errors import UsageError
+from cq.utils.time import YEAR, bar_end, interval_ns, iso
 
 LONG: Final = 200_000
 """Cells (symbols × moments) from which loading machine code is worth its while."""
@@ -59,6 +60,25 @@ class Carried:
         """What borrowing has cost so far."""
         return float(self.purse["borrowed"][0])
 
+    def check(self, symbols: tuple[str, ...], ts: Ints, rules: Rules) -> None:
+        """UsageError where a run over these moments cannot go on from here."""
+        if symbols != self.symbols:
+            raise UsageError(
+                f"what is carried is of {', '.join(self.symbols)}, and the bars are of "
+                f"{', '.join(symbols)}; go on over the same symbols (a market without bars is one)"
+            )
+        if ts.size and ts[0] <= self.ts:
+            raise UsageError(
+                f"what is carried ends with the bar of {iso(self.ts)}, and a bar opens at "
+                f"{iso(int(ts[0]))}; go on over later bars"
+            )
+        latency = len(self.ring) // max(len(symbols), 1) - 1
+        if latency != rules.latency:
+            raise UsageError(
+                f"what is carried is of a run with a latency of {latency} bars, and the rules say "
+                f"{rules.latency}; go on with the same"
+            )
+
 
 @dataclass(frozen=True)
 class Stepped:
@@ -84,7 +104,11 @@ def step_through(
     `by_machine` chooses between machine code and Python; without, the work there is decides.
     """
     symbols = tuple(one.symbol for one in markets)
-    before = begun(symbols, int(ts[0]) if ts.size else 0, rules) if carried is None else carried
+    if carried is None:
+        before = begun(symbols, int(ts[0]) if ts.size else 0, rules)
+    else:
+        carried.check(symbols, ts, rules)
+        before = carried
     if not ts.size:
         nothing = np.zeros(0)
         return Stepped(Tape.of([]), nothing, nothing, nothing, before)

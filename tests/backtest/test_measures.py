@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import cq
-from cq.backtest.account import Account, Fill
+from cq.backtest.account import Account, Costs, Fill
 from cq.backtest.days import Days, equal_weight, growth, until_ruin
 from cq.backtest.definitions import METRICS
 from cq.backtest.engine import Simulation
-from cq.backtest.market import Market
+from cq.backtest.market import Market, Rules
 from cq.backtest.measures import measured
+from cq.backtest.stepping import begun
 
 HOUR, DAY = makers.HOUR, 24 * makers.HOUR
 CASH = 1_000.0
@@ -31,7 +32,8 @@ def simulation(equity, *, step=DAY, fills=(), exposure=None, without=()):
     ts = np.array([i * step for i in range(len(equity) + len(without)) if i not in without])
     equity = np.array(equity, dtype=float)
     exposure = np.full(equity.size, 0.5) if exposure is None else np.array(exposure)
-    return Simulation(list(fills), Account(0.0), ts, equity, equity, exposure)
+    carried = begun((), 0, Rules(CASH, Costs(), "1d"))
+    return Simulation(list(fills), Account(0.0), ts, equity, equity, exposure, carried)
 
 
 def market(close, symbol="A", *, step=DAY, first=0):

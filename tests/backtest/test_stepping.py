@@ -16,7 +16,8 @@ from order_cases import assert_agrees, at_prices, by_little, calm, case, markets
 from cq.backtest import compiled, stepping
 from cq.backtest.account import Costs
 from cq.backtest.engine import simulate
-from cq.backtest.market import LEVELS, Market, Rules
+from cq.backtest.market import BARS, LEVELS, Market, Rules
+from cq.errors import UsageError
 
 HOUR = makers.HOUR
 SEEDS = st.integers(0, 2**63 - 1)
@@ -121,21 +122,70 @@ def test_more_lots_than_machine_code_can_count_are_bought_all_the_same(by):
 @MANY
 @given(SEEDS)
 def test_visiting_fills_is_the_loop_over_bars_to_the_last_bit(seed):
-    bars, said = case(seed, plain=True, shorts=False)
-    plain = {
-        "unit": "fraction",
-        "participation": None,
-        "impact": False,
-        "max_bars": 0,
-        "cooldown": 0,
-    }
-    markets, rules = markets_of(bars), rules_of(replace(said, **plain))
-    assert not rules.path_dependent
+    markets, rules = plain_case(seed)
     one = simulate(markets, rules, 0, by="events")
     other = simulate(markets, rules, 0, by="python")
     assert one.fills == other.fills
     for name in ("equity", "cash", "exposure"):
         assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
+
+
+@MANY
+@given(SEEDS)
+def test_a_run_that_visited_fills_is_gone_on_from_as_the_loop_is(seed):
+    markets, rules = plain_case(seed)
+    moments = np.unique(np.concatenate([one.ts for one in markets]))
+    cut = int(moments[seed % moments.size])
+    early = [before(one, cut) for one in markets]
+    whole = simulate(markets, rules, 0, by="events")
+    first = simulate(early, rules, 0, by="events")
+    second = simulate(markets, rules, cut, first.carried)
+    assert first.fills + second.fills == whole.fills
+    assert np.concatenate((first.equity, second.equity)).tobytes() == whole.equity.tobytes()
+    looped = simulate(early, rules, 0, by="python").carried
+    assert first.carried.account == looped.account
+    assert first.carried.ring["target"].tobytes() == looped.ring["target"].tobytes()
+
+
+@pytest.mark.parametrize("by", ["events", "python"])
+@pytest.mark.parametrize(
+    ("later", "latency", "said"),
+    [
+        (["C"], 0, "is of A, and the bars are of C; go on over the same symbols"),
+        (["A", "C"], 0, "is of A, and the bars are of A, C; go on over the same symbols"),
+        (["A"], 1, "is of a run with a latency of 0 bars, and the rules say 1"),
+        (["A"], 0, "ends with the bar of 1970-01-01T02:00:00Z, and a bar opens at 1970-01-01T02"),
+    ],
+)
+def test_what_is_carried_is_gone_on_from_over_later_bars_of_the_same_symbols_only(
+    by, later, latency, said
+):
+    def rising(symbol, begin):
+        ts = np.arange(begin, begin + 3) * HOUR
+        return Market(symbol, ts, np.full(3, 100.0), np.full(3, 110.0), np.ones(3))
+
+    rules = Rules(1_000.0, Costs(), "1h")
+    carried = simulate([rising("A", 0)], rules, 0, by=by).carried
+    begin = 2 if "ends with" in said else 3
+    markets = [rising(one, begin) for one in later]
+    with pytest.raises(UsageError, match=said):
+        simulate(markets, replace(rules, latency=latency), 0, carried)
+
+
+def plain_case(seed):
+    """Markets and rules under which nothing depends on the path."""
+    bars, said = case(seed, plain=True, shorts=False)
+    plain = {"unit": "fraction", "participation": None, "impact": False}
+    rules = rules_of(replace(said, **plain, max_bars=0, cooldown=0))
+    assert not rules.path_dependent
+    return markets_of(bars), rules
+
+
+def before(market, cut):
+    """The bars that open before `cut`."""
+    rows = int(np.searchsorted(market.ts, cut))
+    columns = {name: one[:rows] for name in BARS if (one := getattr(market, name)) is not None}
+    return replace(market, **columns, levels={n: one[:rows] for n, one in market.levels.items()})
 
 
 def test_machine_code_that_is_not_there_yet_is_made_for_long_work_only(monkeypatch):
