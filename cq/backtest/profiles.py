@@ -5,6 +5,7 @@ docs/conformance.md says what agrees with each and what does not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ PROFILES: Final[dict[str, dict[str, Any]]] = {
         "fill": "same_close",
         "habits": Habits(stop_slips=False, from_fill=False, rests=True, stop_first=True),
     },
-    "backtesting_py": {"habits": Habits(stop_first=True)},
-    "freqtrade": {"habits": Habits(stop_slips=False, stop_first=True)},
+    "backtesting_py": {"fill": "next_open", "habits": Habits(stop_first=True)},
+    "freqtrade": {"fill": "next_open", "habits": Habits(stop_slips=False, stop_first=True)},
 }
 """What of the rules each engine has otherwise."""
 COSTS: Final[dict[str, dict[str, Any]]] = {
@@ -34,3 +35,12 @@ def as_in(profile: str | None, rules: Rules) -> Rules:
     dated = rules.costs.dated and tuple(one._replace(maker=one.taker) for one in rules.costs.dated)
     costs = replace(rules.costs, maker=None, dated=dated, **COSTS[profile])
     return replace(rules, costs=costs, **PROFILES[profile])
+
+
+def as_traded(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of `backtest:` with what their profile has otherwise."""
+    profile = said.get("profile")
+    if profile is None:
+        return dict(said)
+    fees = {**said["fees"], "maker": said["fees"]["taker"]}
+    return {**said, **COSTS[profile], "fees": fees, "fill": PROFILES[profile]["fill"]}

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from cq.backtest.profiles import as_traded
 from cq.backtest.show import percent
 
 NOTHING: Mapping[str, Any] = {}
+FILLED: Final = {
+    "next_open": "the next bar's open",
+    "next_close": "the next bar's close",
+    "same_close": "that very close",
+}
 
 
 def conventions(config: Mapping[str, Any]) -> list[str]:
     """What a reader has to know of fills, costs, sizes and baselines to believe the numbers."""
-    said, strategy = config["backtest"], config["strategy"]
+    said, strategy = as_traded(config["backtest"]), config["strategy"]
     return [
         *_fills(said, strategy.get("orders") or NOTHING),
         *_costs(said),
@@ -26,12 +32,11 @@ def conventions(config: Mapping[str, Any]) -> list[str]:
 
 
 def _fills(said: Mapping[str, Any], orders: Mapping[str, Any]) -> list[str]:
-    fill = "open" if said["fill"] == "next_open" else "close"
     later = said.get("latency_bars") or 0
     late = f", {later} bars later" if later else ""
     lines = [
-        f"A decision is taken at a bar's close and filled at the next bar's {fill}{late}; that of "
-        "the last bar is not filled.",
+        f"A decision is taken at a bar's close and filled at {FILLED[said['fill']]}{late}; one "
+        "that no bar is left for is not filled.",
         "Sells come before buys; a buy that cash cannot pay is cut, never made on credit.",
     ]
     if (profile := said.get("profile")) is not None:

@@ -9,7 +9,6 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cq.indicators import CLOSE, in_time_order, realised_volatility
-from cq.indicators.smoothing import quotient
 from cq.indicators.windows import mean_of, squares
 from cq.utils.models import numbers_of
 from cq.utils.time import bars_per_year
@@ -180,14 +179,22 @@ class KellyFraction(_Sizing):
         return self.window + 1
 
     def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
-        """Fraction of equity to hold; 0 where the returns speak against the signal."""
+        """Fraction of equity to hold; 0 where the returns speak against the signal.
+
+        Returns that are all the same and speak for it get the cap.
+        """
         del interval
         moved = CLOSE / CLOSE.shift(1) - 1
         mean, variance = (
             mean_of(moved, self.window),
             squares(moved, self.window) / (self.window - 1),
         )
-        kelly = quotient(mean * self.share, variance, 0.0)
+        kelly = (
+            pl.when(variance != 0)
+            .then(mean * self.share / variance)
+            .when(variance == 0)
+            .then(mean.sign() * self.max_fraction)
+        )
         side = signal.cast(pl.Float64)
         return side * (side * in_time_order(kelly)).clip(0.0, self.max_fraction)
 

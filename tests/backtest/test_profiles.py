@@ -7,13 +7,16 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
+import cq
 from cq.backtest.account import Costs
 from cq.backtest.costs import Rates
 from cq.backtest.engine import simulate
 from cq.backtest.market import Level, Market, Orders, Rules
 from cq.backtest.profiles import as_in
+from cq.report.conventions import conventions
 
 ROOT = Path(__file__).parents[2]
 HOUR = 3_600_000_000_000
@@ -115,6 +118,27 @@ def test_without_a_profile_rules_are_our_own():
     assert as_in(None, rules) is rules
     assert as_in("freqtrade", rules).costs == Costs()
     assert not as_in("freqtrade", rules).habits.stop_slips
+
+
+@pytest.mark.parametrize("fill", ["next_open", "next_close"])
+@pytest.mark.parametrize(
+    ("profile", "ts", "price"),
+    [("vectorbt", HOUR, 100.0), ("backtesting_py", HOUR, 101.0), ("freqtrade", HOUR, 101.0)],
+)
+def test_where_a_profile_fills_wins_over_what_the_settings_say(profile, fill, ts, price):
+    """The close of bar 0 is at the hour at which bar 1 opens."""
+    bars = pl.DataFrame(
+        {
+            "ts": [0, HOUR, 2 * HOUR], "symbol": ["A-B"] * 3, "open": [99.0, 101.0, 103.0],
+            "close": [100.0, 102.0, 104.0], "target": [1.0, 1.0, 1.0],
+        }
+    )  # fmt: skip
+    found = cq.backtest(bars, profile=profile, fill=fill, slippage={"bps": 0})
+    assert found.trades.select("ts", "price").row(0) == (ts, price)
+    said = conventions(found.config)
+    where = "that very close" if profile == "vectorbt" else "the next bar's open"
+    assert f"filled at {where};" in said[0]
+    assert any("less than 0 is not sent" in one for one in said) == (profile != "freqtrade")
 
 
 @pytest.mark.parametrize("profile", ["vectorbt", "backtesting_py", "freqtrade"])

@@ -133,6 +133,8 @@ def test_conventions_say_what_the_settings_say():
     plain = " ".join(conventions(config))
     assert "filled at the next bar's open" in plain
     assert "grid" not in plain
+    late = {**config, "backtest": {**config["backtest"], "fill": "next_close"}}
+    assert "filled at the next bar's close;" in " ".join(conventions(late))
     other = {
         **config["backtest"], "fill": "next_close", "latency_bars": 2, "tick": 0.5,
         "profile": "vectorbt", "allow_short": True, "detail_interval": "1m",
@@ -141,7 +143,7 @@ def test_conventions_say_what_the_settings_say():
     orders = {"entry": "stop_limit", "stop_loss": 0.1, "max_bars": 5}
     said = " ".join(conventions({"backtest": other, "strategy": {"orders": orders}}))
     for words in (
-        *("next bar's close, 2 bars later", "rules of vectorbt", "stop-limit orders"),
+        *("that very close, 2 bars later", "rules of vectorbt", "stop-limit orders"),
         *("stop loss, max bars", "bars of 1m say", "a grid of 0.5", "Shorts are allowed"),
         "more for large orders",
     ):

@@ -96,6 +96,13 @@ def test_kelly_bets_nothing_on_a_market_that_does_not_move():
     assert held([5.0] * 20, KellyFraction(window=3))[-1] == 0.0
 
 
+@pytest.mark.parametrize(("growth", "most"), [(2.0, 0.8), (1.01, 0.8), (0.5, 0.0), (0.99, 0.0)])
+def test_kelly_bets_the_cap_on_a_market_that_always_moves_alike_and_for_the_signal(growth, most):
+    closes = [100.0 * growth**k for k in range(30)]
+    found = held(closes, KellyFraction(window=5, max_fraction=0.8))
+    assert found == [None] * 5 + [most] * 25
+
+
 def test_a_short_is_bet_on_where_the_mean_is_below_zero():
     frame = makers.hourly("A-B", walk(drift=-0.004).tolist()).with_columns(
         signal=pl.lit(-1, pl.Int8)
