@@ -191,9 +191,10 @@ def _print_paths(result: CrossValidation, folder: Path) -> None:
     click.echo("")
     print_table(result.paths.columns, result.paths.rows(), "histories that no choice has seen")
     click.echo("")
-    click.echo(
-        f"{result.overfit:.1%} of the choices are among the worse half where they are tested"
-    )
+    if result.trials.height > 1:
+        click.echo(
+            f"{result.overfit:.1%} of the choices are among the worse half where they are tested"
+        )
     _print_end(result, near(folder))
 
 

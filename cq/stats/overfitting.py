@@ -27,7 +27,9 @@ CHUNK: Final = 2_000_000
 class Overfitting:
     """What all the splits say; a row of the arrays is a split.
 
-    `probability`: how often the best strategy of one half lies in the lower half of the other.
+    `probability`: how often the best strategy of one half lies in the lower half of the other; in
+    the very middle counts one half, so that of trials that cannot be told apart, as of noise, it is
+    one half. (The paper asks for the mass of logits below zero, and does not say what is at zero.)
     `loss`: how often it loses money there. `slope`: of its score there against its score here;
     below zero the better it looked, the worse it was. `logits`: of its relative rank.
     """
@@ -61,20 +63,29 @@ def backtest_overfitting(
 
 
 def overfitting_of_blocks(
-    sums: npt.ArrayLike, squares: npt.ArrayLike, length: int, *, score: Score = "sharpe"
+    sums: npt.ArrayLike,
+    squares: npt.ArrayLike,
+    length: int,
+    *,
+    score: Score = "sharpe",
+    splits: int = MOST,
 ) -> Overfitting:
     """The same where of each trial (a column) only the sums of its returns, and of their squares,
-    are known in each block (a row) of `length` returns."""
+    are known in each block (a row) of `length` returns.
+
+    Where there are more than `splits` ways to halve the blocks, so many are drawn, always the same
+    ones, each with its mirror image.
+    """
     if score not in get_args(Score):
         raise UsageError(f"no score {score!r}; there is {', '.join(get_args(Score))}")
     sums, squares = (np.asarray(one, dtype=np.float64) for one in (sums, squares))
-    halves = _halves(sums.shape[0])
-    ranks, inside, outside = _ranked(halves, sums, squares, length, score)
+    halves = _drawn(_halves(sums.shape[0]), splits)
+    ranks, inside, outside = _ranked(halves, *_alike(sums, squares), length, score)
     logits = np.log(ranks / (1 - ranks))
     spread = float(inside.var())
     covariance = float(((inside - inside.mean()) * (outside - outside.mean())).mean())
     return Overfitting(
-        probability=float((logits <= 0).mean()),
+        probability=share_below(logits, 0.0),
         loss=float((outside < 0).mean()),
         slope=covariance / spread if spread > 0 else 0.0,
         logits=logits,
@@ -83,33 +94,72 @@ def overfitting_of_blocks(
     )
 
 
+def share_below(ranks: npt.ArrayLike, middle: float) -> float:
+    """Which share of ranks lies below the middle; in it counts one half."""
+    ranks = np.asarray(ranks, dtype=np.float64)
+    return float(np.where(ranks == middle, 0.5, ranks < middle).mean())
+
+
 def _halves(blocks: int) -> Floats:
-    """Every choice of half of the blocks: a row each, 1 for those that are in it."""
-    chosen = np.array(list(combinations(range(blocks), blocks // 2)))
+    """Every choice of half of the blocks that has the first one: a row each, 1 for those that are
+    in it. What is not is the choice that mirrors it."""
+    chosen = np.array([(0, *rest) for rest in combinations(range(1, blocks), blocks // 2 - 1)])
     halves = np.zeros((len(chosen), blocks))
     np.put_along_axis(halves, chosen, 1.0, axis=1)
     return halves
 
 
+def _drawn(halves: Floats, splits: int) -> Floats:
+    """So many of them that they make `splits` with their mirror images; in their order."""
+    count = max(1, splits // 2)
+    if count >= len(halves):
+        return halves
+    places = np.random.default_rng(0).choice(len(halves), count, replace=False)
+    drawn: Floats = halves[np.sort(places)]
+    return drawn
+
+
+def _alike(sums: Floats, squares: Floats) -> tuple[Floats, Floats, Floats]:
+    """The columns without repetition, in their order, and how often each is there.
+
+    A product of matrices may differ in the last bit between two columns that are the same, which
+    then would be no tie.
+    """
+    places: dict[bytes, list[int]] = {}
+    for place, column in enumerate(np.concatenate([sums, squares]).T):
+        places.setdefault(column.tobytes(), []).append(place)
+    kept = [one[0] for one in places.values()]
+    counts = np.array([len(one) for one in places.values()], dtype=np.float64)
+    return sums[:, kept], squares[:, kept], counts
+
+
 def _ranked(
-    halves: Floats, sums: Floats, squares: Floats, length: int, score: Score
+    halves: Floats, sums: Floats, squares: Floats, counts: Floats, length: int, score: Score
 ) -> tuple[Floats, Floats, Floats]:
-    """Relative rank outside, score inside and outside, of each half's best trial."""
-    trials = sums.shape[1]
+    """Relative rank outside, score inside and outside, of the best trial of each half, and of each
+    mirror image: of trials that tie inside the first, and outside the middle one of those that tie.
+
+    A column stands for as many trials as `counts` says.
+    """
     bars = length * halves.shape[1] // 2
-    at_once = max(1, CHUNK // trials)
+    at_once = max(1, CHUNK // sums.shape[1])
     found = []
     for first in range(0, len(halves), at_once):
         here = halves[first : first + at_once]
-        inside = _scores(here @ sums, here @ squares, bars, score)
-        outside = _scores((1 - here) @ sums, (1 - here) @ squares, bars, score)
-        best = inside.argmax(axis=1)[:, None]
-        theirs = np.take_along_axis(outside, best, axis=1)
-        below = (outside < theirs).sum(axis=1) + ((outside == theirs).sum(axis=1) - 1) / 2
-        mine = np.take_along_axis(inside, best, axis=1)
-        found.append(np.column_stack([(below + 1) / (trials + 1), mine[:, 0], theirs[:, 0]]))
+        one = _scores(here @ sums, here @ squares, bars, score)
+        other = _scores((1 - here) @ sums, (1 - here) @ squares, bars, score)
+        found += [_of_best(one, other, counts), _of_best(other, one, counts)]
     ranks, inside, outside = np.concatenate(found).T
     return ranks, inside, outside
+
+
+def _of_best(inside: Floats, outside: Floats, counts: Floats) -> Floats:
+    """Relative rank outside, score inside and outside, of each row's best."""
+    best = inside.argmax(axis=1)[:, None]
+    mine, theirs = (np.take_along_axis(one, best, axis=1) for one in (inside, outside))
+    below, tied = (outside < theirs) @ counts, (outside == theirs) @ counts
+    ranks = (below + (tied - 1) / 2 + 1) / (counts.sum() + 1)
+    return np.column_stack([ranks, mine[:, 0], theirs[:, 0]])
 
 
 def _scores(sums: Floats, squares: Floats, bars: int, score: Score) -> Floats:

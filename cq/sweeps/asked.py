@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from cq.sweeps.runner import Runner
     from cq.sweeps.space import Axis, Point
     from cq.utils.settings import Backtest
+
+BARS: Final = ("symbols", "interval", "exchange")
+"""What of a strategy says which bars it is run over."""
 
 
 def asked_of(
@@ -66,9 +69,8 @@ def _seen(
 
 
 def bars_key(strategy: Strategy) -> tuple[Any, ...]:
-    """What of a strategy says which bars it is run over."""
-    config = strategy.config
-    return config.symbols, config.interval, config.exchange
+    """Which bars a strategy is run over."""
+    return tuple(getattr(strategy.config, name) for name in BARS)
 
 
 def _digest(runner: Runner, strategy: Strategy, detail: str | None) -> str | None:

@@ -84,11 +84,12 @@ class Bench:
         if error is not None:
             return Failed(one.number, one.params, error)
         _, markets, rules, first = prepared
+        clock = self.ground.clock
         try:
             if self.machine and is_quick(markets, rules):
-                found, kept = follow(markets[0], rules, first)
+                found, kept = follow(markets[0], rules, first, clock)
             else:
-                found, kept = of_run(simulate(markets, rules, first), markets, rules)
+                found, kept = of_run(simulate(markets, rules, first), markets, rules, clock)
         except CqError as failed:
             return Failed(one.number, one.params, failed)
         return Trial(one.number, one.params, found, rules.cash, *in_blocks(kept, rules.cash))

@@ -20,6 +20,7 @@ from cq.backtest.days import growth, until_ruin
 from cq.backtest.engine import simulate
 from cq.backtest.intents import Floats, Ints
 from cq.errors import CqError, DataError, UsageError
+from cq.stats.overfitting import share_below
 from cq.sweeps.alone import Run
 from cq.sweeps.door import Collected, How, Setting, configuration
 from cq.sweeps.figures import Asked, Failed, Trial, in_blocks, of_run
@@ -42,8 +43,8 @@ class CrossValidation:
 
     `splits`: a row each: the groups that were tested, the choice, its Sharpe ratio a year before
     and after, and its rank among all trials after (1 is the best, 0 the worst). `paths`: a row for
-    each history put together of the tests. `overfit` is the share of ranks below one half;
-    `warnings` are what a backtest of the first trial would warn of.
+    each history put together of the tests. `overfit` is the share of ranks below one half,
+    one half itself counting half; `warnings` are what a backtest of the first trial would warn of.
     """
 
     name: str
@@ -147,7 +148,7 @@ def cross_validate(
         groups=groups,
         splits=splits,
         paths=_paths(ground, groups, kept, scored[0], year),
-        overfit=float((splits["rank"] < 0.5).mean() or 0.0),  # type: ignore[arg-type]
+        overfit=share_below(splits["rank"].to_numpy(), 0.5),
         trials=trials,
         skipped=skipped,
         failed=(found.failed, None if found.why_failed is None else str(found.why_failed)),
@@ -165,7 +166,7 @@ def _run(ground: Ground, one: Asked) -> tuple[Trial, Floats, Ints]:
     settings = one.strategy.backtest(ground.settings)
     _, markets, rules, first = ground.markets(one.strategy, settings)
     made = simulate(markets, rules, first)
-    figures, marks = of_run(made, markets, rules)
+    figures, marks = of_run(made, markets, rules, ground.clock)
     returns = growth(made.equity, rules.cash)
     blocks = in_blocks(marks, rules.cash)
     trial = Trial(one.number, one.params, figures, rules.cash, *blocks)

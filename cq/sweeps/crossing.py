@@ -44,16 +44,18 @@ class Crossings:
 
     market: Market
     first: int
+    clock: Clock
     sums: Ints
     asked: list[tuple[Asked, Rules]]
     places: dict[int, int] = field(default_factory=dict)
     table: Any = None
 
     def __post_init__(self) -> None:
-        self.clock = Clock(self.market.ts[self.first :], self.asked[0][1].interval)
-        self.ends = self.first + self.clock.ends()
-        last = self.clock.ts[-1:]
-        self.growth = float(buy_and_hold([self.market], int(self.clock.ts[0]), last, 1.0)[0])
+        self.ts = self.market.ts[self.first :]
+        self.interval = self.asked[0][1].interval
+        self.ends = self.first + self.clock.counts(self.ts, self.interval)
+        held = buy_and_hold([self.market], int(self.ts[0]), self.ts[-1:], 1.0)
+        self.growth = float(held[0])
 
     def tables(self, pool: Executor) -> Iterator[list[tuple[Asked, Rules]]]:
         """The trials in parts whose means are held at once; those stand in `table` meanwhile."""
@@ -110,7 +112,9 @@ class Crossings:
         return [
             Trial(
                 one.number, one.params,
-                of_sums(found[i], self.clock, rules.cash, self.growth * rules.cash),
+                of_sums(
+                    found[i], self.ts, self.interval, rules.cash, self.growth * rules.cash
+                ),
                 rules.cash,
                 *in_blocks(worth[i], rules.cash),
             )
@@ -149,7 +153,7 @@ def crossings_of(ground: Ground, asked: Sequence[Asked]) -> tuple[Crossings | No
     sums = np.zeros(ts.size + 1, dtype=np.int64)
     np.cumsum(bars.select(fixed_point("close")).to_series().to_numpy(), out=sums[1:])
     market = Market(ground.symbols[0], ts, prices[1], prices[0], prices[0])
-    return Crossings(market, first, sums, mine), others
+    return Crossings(market, first, ground.clock, sums, mine), others
 
 
 def _rules(ground: Ground, one: Asked, settled: dict[str, Rules]) -> Rules | None:

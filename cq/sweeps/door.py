@@ -21,14 +21,14 @@ from cq.lake.lake import Moment
 from cq.lake.raw import FIGURES
 from cq.strategies import Strategy
 from cq.sweeps.alone import run_of
-from cq.sweeps.asked import asked_of
-from cq.sweeps.figures import BLOCKS, EACH, Failed, Invalid, Trial
+from cq.sweeps.asked import BARS, asked_of
+from cq.sweeps.figures import Failed, Invalid, Trial
 from cq.sweeps.ground import Ground, history
 from cq.sweeps.identity import Identities, frame_of_identities
 from cq.sweeps.luck import deflated, overfitting, ratios
 from cq.sweeps.result import Best, SweepResult, best_first, frame_of
 from cq.sweeps.runner import Ask, Outcome, Recipe, Runner
-from cq.sweeps.space import Axis, Point, axes_of, drawn
+from cq.sweeps.space import Axis, Point, axes_of, corners, drawn
 from cq.sweeps.space import grid as grid_of
 from cq.sweeps.unfinished import Unfinished
 from cq.utils.settings import Backtest
@@ -166,6 +166,7 @@ def swept(
     runner.begin()
     kept = kept or Unfinished()
     kept.begin(lambda: asked_of(setting, axes, _points(axes, how), how, runner))
+    runner.keep_time(axes, _bars(axes, how))
     before = sorted(kept.before, key=lambda one: one.number)
     outcomes = _outcomes(axes, runner, how, frozenset(kept.numbers), kept.keep)
     found = Collected()
@@ -187,6 +188,11 @@ def swept(
 def _points(axes: Sequence[Axis], how: How) -> Iterator[Point]:
     drawing = how.random is not None
     return (drawn(axes, how.random or 0, how.seed) if drawing else grid_of(axes))[1]
+
+
+def _bars(axes: Sequence[Axis], how: How) -> Iterator[Point]:
+    """Points that are run over all bars that any is; nobody knows what a sampler will propose."""
+    return _points(axes, how) if how.optuna is None else corners(axes, BARS)
 
 
 def count_of(axes: Sequence[Axis], how: How) -> int:
@@ -275,7 +281,8 @@ class Setting:
         given = Given(self.source, strategy, self.settings, self.period, self.tell, self.quote)
         for one in given.left_out:
             self.tell(f"warning: {one}")
-        return Ground(given.symbols, given.ordered.rows, self.period, self.settings)
+        interval = strategy.config.interval
+        return Ground(given.symbols, interval, given.ordered.rows, self.period, self.settings)
 
 
 def _result(
@@ -291,11 +298,11 @@ def _result(
     runs = None if setting.lake is None else setting.lake.runs
     identities = _identities(runner, setting.settings, found.params)
     tries = ratios(runs, identities, trials["sharpe"])
-    best, bars = [], 0
+    best = []
     for number in numbers:
         run = run_of(runner, tried[number])
         ts, cash, interval = run.made.ts, run.rules.cash, run.strategy.config.interval
-        bars, figures = ts.size, {name: rows[number][name] for name in FIGURES}
+        figures = {name: rows[number][name] for name in FIGURES}
         luck = deflated(ts, run.made.equity, cash, interval, tries)
         said = run.doubts() if number == numbers[0] else ()
         best.append(Best(number, tried[number], figures, luck, said))
@@ -307,7 +314,7 @@ def _result(
         trials=trials,
         best=tuple(best),
         sort=how.sort,
-        overfitting=overfitting(found.sums, found.squares, min(EACH, bars // BLOCKS)),
+        overfitting=overfitting(found.sums, found.squares, ground.clock.each),
         skipped=(found.skipped, _said(found.why_skipped)),
         failed=(found.failed, _said(found.why_failed)),
         config=config,

@@ -14,6 +14,7 @@ from cq.backtest.market import Market, Rules
 from cq.backtest.metrics import Metrics, annualized, bars_of, finite, metrics, sharpe_of, years_of
 from cq.lake.raw import FIGURES
 from cq.sweeps.kernel import SUMS
+from cq.utils.time import bar_end, interval_ns
 
 if TYPE_CHECKING:
     from cq.strategies import Strategy
@@ -69,40 +70,61 @@ class Asked:
 
 @dataclass(frozen=True)
 class Clock:
-    """The moments of a trial, and those of them at which its equity is kept."""
+    """The moments at which equity is kept: ends of bars, the same for all trials of a sweep.
 
-    ts: Ints
-    interval: str
+    They are as many of all closes, whichever trial's, apart from each other.
+    """
 
-    def ends(self) -> Ints:
-        """The bars, counted from 1, after which equity is kept: the ends of equal stretches."""
-        size = int(self.ts.size)
+    moments: Ints
+
+    @classmethod
+    def of(cls, closes: Ints) -> Clock:
+        """Those among the closes of all trials, each once and in order."""
+        size = int(closes.size)
         count = BLOCKS * min(EACH, size // BLOCKS) or 1
-        return np.arange(1, count + 1, dtype=np.int64) * size // count
+        return cls(closes[np.arange(1, count + 1, dtype=np.int64) * size // count - 1])
+
+    @property
+    def each(self) -> int:
+        """How many of them are in a stretch; none where there are too few bars for stretches."""
+        return int(self.moments.size) // BLOCKS
+
+    def counts(self, ts: Ints, interval: str) -> Ints:
+        """How many bars of a trial are closed by each; before its first one it holds cash."""
+        return np.searchsorted(bar_ends(ts, interval), self.moments, side="right")
 
 
-def of_run(made: Simulation, markets: Sequence[Market], rules: Rules) -> tuple[Metrics, Floats]:
+def bar_ends(ts: Ints, interval: str) -> Ints:
+    """When the bars that open then close."""
+    if interval.endswith("M"):
+        return np.array([bar_end(one, interval) for one in ts.tolist()], dtype=np.int64)
+    return ts + interval_ns(interval)
+
+
+def of_run(
+    made: Simulation, markets: Sequence[Market], rules: Rules, clock: Clock
+) -> tuple[Metrics, Floats]:
     """The figures of a run, and its equity at the kept moments."""
     held = float(buy_and_hold(markets, int(made.ts[0]), made.ts[-1:], rules.cash)[0])
     found = metrics(
         made.ts, made.equity, made.exposure, made.fills,
         cash=rules.cash, interval=rules.interval, held=held,
     )  # fmt: skip
-    kept = made.equity[Clock(made.ts, rules.interval).ends() - 1]
+    kept = np.append(rules.cash, made.equity)[clock.counts(made.ts, rules.interval)]
     return {name: finite(found[name]) for name in FIGURES}, kept
 
 
-def of_sums(sums: Floats, clock: Clock, cash: float, held: float) -> Metrics:
+def of_sums(sums: Floats, ts: Ints, interval: str, cash: float, held: float) -> Metrics:
     """The same from what the kernel added up."""
     row = dict(zip(SUMS, sums.tolist(), strict=True))
-    growth, size = row["last"] / cash - 1, clock.ts.size
+    growth, size = row["last"] / cash - 1, ts.size
     trips, wins, losses = int(row["trips"]), int(row["wins"]), int(row["losses"])
-    bars, years = bars_of(clock.ts, clock.interval), years_of(clock.ts, clock.interval)
+    bars, years = bars_of(ts, interval), years_of(ts, interval)
     found = {
         "total_return": growth,
         "buy_and_hold": held / cash - 1,
         "annualized_return": annualized(growth, years),
-        "sharpe": sharpe_of(row["returned"], row["squared"], bars, clock.interval),
+        "sharpe": sharpe_of(row["returned"], row["squared"], bars, interval),
         "max_dd": min(row["max_dd"], 0.0),
         "hit_rate": wins / trips if trips else None,
         "payoff": row["gained"] / wins / (row["lost"] / losses) if wins and losses else None,

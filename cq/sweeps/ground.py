@@ -34,8 +34,10 @@ from cq.lake import reading
 from cq.lake.evidence import check_bytes
 from cq.signals import with_targets
 from cq.strategies import Strategy
+from cq.sweeps.figures import Clock, bar_ends
 
 if TYPE_CHECKING:
+    from cq.backtest.intents import Ints
     from cq.backtest.market import Rules
     from cq.lake import Lake
     from cq.utils.settings import Backtest
@@ -56,12 +58,15 @@ class Ground:
     """
 
     symbols: tuple[str, ...]
+    interval: str
     bars: pl.DataFrame
     period: Period
     settings: Backtest
     lake: Lake | None = None
     older: int = 0
     """Bars before the period that were read, of each symbol."""
+    common: Clock | None = None
+    """When equity is kept, where trials over other bars are to be compared with these."""
 
     def __post_init__(self) -> None:
         self._cut: tuple[int, pl.DataFrame] | None = None
@@ -73,17 +78,20 @@ class Ground:
 
     def __getstate__(self) -> dict[str, Any]:
         return {
-            "symbols": self.symbols, "bars": self.bars, "period": self.period,
-            "settings": self.settings, "older": self.older, "whole": self.whole,
+            "symbols": self.symbols, "interval": self.interval, "bars": self.bars,
+            "period": self.period, "settings": self.settings, "older": self.older,
+            "common": self.common, "whole": self.whole,
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(  # type: ignore[misc]
             state["symbols"],
+            state["interval"],
             state["bars"],
             state["period"],
             state["settings"],
             older=state["older"],
+            common=state["common"],
         )
         self.whole = state["whole"]
 
@@ -106,16 +114,39 @@ class Ground:
             check_bytes(partial(_files, lake, symbols, strategy, bars["ts"]))
         if len(symbols) > 1 or not bars["ts"].is_sorted():
             bars = bars.sort("symbol", "ts")
-        return cls(symbols, bars.rechunk(), period, settings, lake, history)
+        return cls(
+            symbols, strategy.config.interval, bars.rechunk(), period, settings, lake, history
+        )
 
     def within(self, start: int, end: int) -> Ground:
         """The bars of a part of the period, as a run over it alone would read them."""
         bars = self.bars.filter(pl.col("ts") < end)
         part = Ground(
-            self.symbols, bars, Period(start, end), self.settings, self.lake, self.bars.height
+            self.symbols,
+            self.interval,
+            bars,
+            Period(start, end),
+            self.settings,
+            self.lake,
+            self.bars.height,
         )
         part.whole = self.lake is None
         return part
+
+    @property
+    def clock(self) -> Clock:
+        """When the equity of its trials is kept."""
+        if self.common is None:
+            self.common = Clock.of(self.closes())
+        return self.common
+
+    def closes(self) -> Ints:
+        """When the bars of the period close, those of several symbols at one moment once."""
+        ts, start = self.bars["ts"], self.period.start
+        inside = ts if start is None else ts.filter(ts >= start)
+        if len(self.symbols) > 1 or not inside.is_sorted():
+            inside = inside.unique().sort()
+        return bar_ends(inside.to_numpy(), self.interval)
 
     def serves(self, strategy: Strategy) -> bool:
         """Whether what a run of `strategy` looks back on was read."""

@@ -19,8 +19,9 @@ from cq.stats.overfitting import Overfitting, overfitting_of_blocks
 from cq.stats.sharpe import deflated_sharpe, probabilistic_sharpe
 from cq.sweeps.identity import KEY
 
-MANY: Final = 500
-"""Trials from which splits are made of eight stretches of time instead of sixteen."""
+SCORES: Final = 4_000_000
+"""Splits × trials that are looked at, at the most, if that leaves FEWEST splits; else these."""
+FEWEST: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,8 @@ def overfitting(sums: Sequence[Floats], squares: Sequence[Floats], each: int) ->
     """PBO of trials whose returns are known block by block; None of too few, or too short."""
     if len(sums) < 2 or each < 2 or any(one.size == 0 for one in sums):
         return None
-    all_sums, all_squares = np.array(sums).T, np.array(squares).T
-    if len(sums) > MANY:
-        all_sums, all_squares = (one[::2] + one[1::2] for one in (all_sums, all_squares))
-        each *= 2
-    return overfitting_of_blocks(all_sums, all_squares, each)
+    splits = max(FEWEST, SCORES // len(sums))
+    return overfitting_of_blocks(np.array(sums).T, np.array(squares).T, each, splits=splits)
 
 
 def as_json(found: Overfitting | None) -> dict[str, Any] | None:

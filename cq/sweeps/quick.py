@@ -37,11 +37,11 @@ def is_quick(markets: Sequence[Market], rules: Rules) -> bool:
     )
 
 
-def follow(market: Market, rules: Rules, start: int) -> tuple[Metrics, Floats]:
-    """The figures of a run of the market's targets, and its equity at the kept moments."""
+def follow(market: Market, rules: Rules, start: int, clock: Clock) -> tuple[Metrics, Floats]:
+    """The figures of a run of the market's targets, and its equity at the clock's moments."""
     first = int(np.searchsorted(market.ts, start))
-    clock = Clock(market.ts[first:], rules.interval)
-    found, ends = np.zeros(len(SUMS)), first + clock.ends()
+    ts = market.ts[first:]
+    found, ends = np.zeros(len(SUMS)), first + clock.counts(ts, rules.interval)
     kept = np.zeros(ends.size)
     code, room = compiled(), space(market.ts.size)
     assert code is not None
@@ -50,8 +50,8 @@ def follow(market: Market, rules: Rules, start: int) -> tuple[Metrics, Floats]:
         fixed(market.target), first, fixed(market.open), fixed(market.close), terms_of(rules),
         ends, *room[1:], found, kept,
     )  # fmt: skip
-    held = float(buy_and_hold([market], int(clock.ts[0]), clock.ts[-1:], rules.cash)[0])
-    return of_sums(found, clock, rules.cash, held), kept
+    held = float(buy_and_hold([market], int(ts[0]), ts[-1:], rules.cash)[0])
+    return of_sums(found, ts, rules.interval, rules.cash, held), kept
 
 
 def terms_of(rules: Rules) -> Floats:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cq.errors import CqError, Unreadable
 from cq.strategies import Strategy, variants, variants_of
-from cq.sweeps.asked import bars_key
+from cq.sweeps.asked import BARS, bars_key
 from cq.sweeps.bench import Bench
-from cq.sweeps.figures import Asked, Failed, Invalid, Trial
+from cq.sweeps.figures import Asked, Clock, Failed, Invalid, Trial
 from cq.sweeps.ground import Extent, Ground
-from cq.sweeps.space import Point
+from cq.sweeps.space import Axis, Point
 from cq.utils.garbage import nothing_collected
 from cq.utils.memory import keep_freed_memory
 
@@ -53,6 +56,8 @@ class Runner:
         self._make: Callable[[Mapping[str, Any]], Strategy] | None = None
         self._grounds: dict[Any, Ground] = {}
         self._extents: dict[Any, Extent] = {}
+        self._closes = np.zeros(0, dtype=np.int64)
+        self._clock: Clock | None = None
 
     def begin(self) -> None:
         """Read the strategy's file; StrategyError or NoSuchFile where no trial can come of it."""
@@ -70,9 +75,35 @@ class Runner:
         """The bars of a strategy."""
         key = bars_key(strategy)
         if key not in self._grounds or not self._grounds[key].serves(strategy):
-            self._grounds = {key: self.ground_of(strategy)}
-            self._extents[key] = Extent.of(self._grounds[key])
+            ground = self.ground_of(strategy)
+            if key not in self._extents:
+                self._closes = np.union1d(self._closes, ground.closes())
+            ground.common = self._clock
+            self._grounds = {key: ground}
+            self._extents[key] = Extent.of(ground)
         return self._grounds[key]
+
+    def keep_time(self, axes: Sequence[Axis], points: Iterable[Point]) -> None:
+        """Where the points are run over different bars, let equity be kept at the same moments.
+
+        Bars that were not looked at yet are read for it; those that cannot be read are passed over,
+        as their trials will say.
+        """
+        names = [one.name for one in axes if one.name in BARS]
+        known: set[str] = set()
+        for params in points if names else ():
+            said = repr([params[name] for name in names])
+            if said in known:
+                continue
+            with suppress(CqError):
+                strategy = self.made(params)
+                known.add(said)
+                if bars_key(strategy) not in self._extents:
+                    self.ground(strategy)
+        if names and self._closes.size:
+            self._clock = Clock.of(self._closes)
+            for ground in self._grounds.values():
+                ground.common = self._clock
 
     def extent(self, strategy: Strategy, history: int) -> Extent:
         """Which bars there are for a strategy that looks back on so many.

@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -138,6 +138,14 @@ def grid(axes: Sequence[Axis]) -> tuple[int, Iterator[Point]]:
     names = [one.name for one in axes]
     each = itertools.product(*(one.values for one in axes))
     return count, (dict(zip(names, values, strict=True)) for values in each)
+
+
+def corners(axes: Sequence[Axis], whole: Container[str]) -> Iterator[Point]:
+    """Each combination of all values of the axes in `whole`, and of the ends of the others."""
+    ends = (one.span or (one.values[0], one.values[-1]) for one in axes)
+    each = [one.values if one.name in whole else end for one, end in zip(axes, ends, strict=True)]
+    names = [one.name for one in axes]
+    return (dict(zip(names, values, strict=True)) for values in itertools.product(*each))
 
 
 def drawn(axes: Sequence[Axis], count: int, seed: int) -> tuple[int, Iterator[Point]]:

@@ -19,11 +19,12 @@ from cq.errors import CqError, UsageError
 from cq.lake import Lake
 from cq.lake.raw import FIGURES
 from cq.report.sweep_map import sweep_map
+from cq.stats import backtest_overfitting
 from cq.strategies import load
 from cq.sweeps import sweep
 from cq.sweeps.cpcv import cross_validate
 from cq.sweeps.door import How, Setting, recipe_of
-from cq.sweeps.figures import LAST, Clock, of_sums
+from cq.sweeps.figures import LAST, of_sums
 from cq.sweeps.folds import Groups
 from cq.sweeps.kernel import SUMS
 from cq.sweeps.runner import Runner
@@ -57,6 +58,8 @@ def assert_same(source, path, found, **more):
         assert {name: row[name] for name in FIGURES} == own, row
 
 
+NEVER = {"min_notional": 1e12}
+"""Settings by which nothing is ever traded."""
 GRIDS = {
     "crossings": (CROSS, {"fast": "3:9:3", "slow": [9, 20, 50], "sizing.fraction": [0.4, 1.0]}),
     "exponential": (CROSS + "average: ema\n", {"fast": [3, 5], "slow": [9, 20]}),
@@ -288,11 +291,10 @@ def test_more_cash_than_can_be_counted_is_refused_in_a_line(strategy):
 
 
 def test_figures_of_a_trial_that_are_no_numbers_are_none():
-    clock = Clock(np.arange(64) * HOUR, "1h")
     sums = np.ones(len(SUMS))
     sums[LAST["returned"]] = sums[LAST["fees"]] = math.inf
     sums[LAST["squared"]] = math.nan
-    found = of_sums(sums, clock, 1.0, 1.0)
+    found = of_sums(sums, np.arange(64) * HOUR, "1h", 1.0, 1.0)
     assert (found["sharpe"], found["fees"]) == (None, None)
     assert all(one is None or math.isfinite(one) for one in found.values())
 
@@ -300,6 +302,59 @@ def test_figures_of_a_trial_that_are_no_numbers_are_none():
 def test_there_are_only_the_metrics_of_a_trial_to_sort_by(strategy):
     with pytest.raises(UsageError, match="no metric 'sharp'"):
         sweep(market(100), strategy(), {"fast": [2, 3]}, sort="sharp")
+
+
+def ragged(late: int) -> pl.DataFrame:
+    """Two symbols, the second of which is listed so many bars later."""
+    second = market(700, "ETH-BRL", seed=2).with_columns(ts=pl.col("ts") + late * HOUR)
+    return pl.concat([market(700 + late, seed=5), second]).sort("symbol", "ts")
+
+
+@pytest.mark.parametrize("grid", [{"fast": [2, 3, 4]}, {"interval": ["1h", "2h"], "fast": [2, 3]}])
+def test_overfitting_is_told_of_the_same_time_for_trials_over_different_bars(
+    strategy, grid, tmp_path
+):
+    bars, path = Lake(tmp_path / "lake"), strategy()
+    bars.write("ohlcv", ragged(500).with_columns(interval=pl.lit("1h")), source="test", now_ns=1)
+    found = sweep(bars, path, {"symbols": ["BTC-BRL", "ETH-BRL"], **grid})
+    curves = []
+    for row in found.trials.rows(named=True):
+        said = [f"{name}={row[name]}" for name in found.params]
+        equity = cq.backtest(bars, load(path, said)).equity
+        length = HOUR * (2 if row.get("interval") == "2h" else 1)
+        curves.append(equity.select(pl.col("ts") + length, pl.col("equity")))
+    moments = pl.concat(curves).select("ts").unique().sort("ts")
+    each = min(64, moments.height // 16)
+    ends = np.arange(1, 16 * each + 1) * moments.height // (16 * each) - 1
+    kept = [
+        moments.join_asof(one, on="ts")["equity"].fill_null(100_000.0).to_numpy()[ends]
+        for one in curves
+    ]
+    worth = np.column_stack([np.append(100_000.0, one) for one in kept])
+    told = backtest_overfitting(worth[1:] / worth[:-1] - 1)
+    assert found.overfitting.probability == told.probability
+    assert np.sort(found.overfitting.logits) == pytest.approx(np.sort(told.logits))
+
+
+def test_overfitting_is_the_same_however_many_are_shown_in_whatever_order(strategy):
+    grid = {"symbols": ["BTC-BRL", "ETH-BRL"], "fast": [2, 3, 4]}
+    told = {
+        sweep(ragged(300), strategy(), grid, top=top, sort=sort).overfitting.probability
+        for top in (1, 6)
+        for sort in ("sharpe", "fees")
+    }
+    assert len(told) == 1
+
+
+def test_overfitting_of_trials_that_are_the_same_or_never_trade_is_one_half(strategy):
+    for grid, more in (({"backtest.allow_short": [True, False]}, {}), ({"fast": [3, 4]}, NEVER)):
+        assert sweep(market(400), strategy(), grid, **more).overfitting.probability == 0.5
+
+
+def test_overfitting_of_many_trials_is_told_of_sixteen_stretches(strategy):
+    found = sweep(market(300), strategy(), {"fast": "2:26", "slow": "30:50"})
+    assert found.trials.height == 525
+    assert found.overfitting.logits.size == 4_000_000 // 525 // 2 * 2
 
 
 def test_draws_are_repeated_by_their_seed_and_no_combination_comes_twice(strategy):

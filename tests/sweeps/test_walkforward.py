@@ -361,3 +361,10 @@ def test_groups_shorter_than_what_signals_look_back_on_are_refused(path):
         cross_validate(setting(market(300), path), AXES, How(), Groups(10, 2))
     with pytest.raises(UsageError, match="leave --sort out"):
         cross_validate(setting(market(300), path), AXES, How(sort="max_dd"), Groups(4, 2))
+
+
+def test_choices_between_trials_that_are_the_same_are_as_good_as_chance(path):
+    axes = axes_of({"backtest.allow_short": [True, False], "fast": [5]})
+    found = cross_validate(setting(market(500), path), axes, How(), Groups(4, 2))
+    assert found.splits["rank"].to_list() == [0.5] * 6
+    assert found.overfit == 0.5
