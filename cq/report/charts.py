@@ -109,7 +109,7 @@ def market_charts(result: BacktestResult, lake: Lake | None = None) -> list[Char
     start, end = int(ts[0]), int(ts[-1]) + length
     symbols = busiest(result.trades, result.symbols, SHOWN)
     found = [_market(result, one, start, end, lake, at) for at, one in enumerate(symbols)]
-    mine = result.trades.filter(pl.col("symbol") == symbols[0])
+    mine = _fills(result, symbols[0])
     if mine.height and (end - start) // length > CLOSE_UP:
         last = min(int(mine["ts"][-1]) + 12 * length, end)
         first = int(mine["ts"][-min(mine.height, NEWEST)]) - 12 * length
@@ -126,8 +126,7 @@ def _market(
     if shown.is_empty():
         return None
     inside = pl.col("ts").is_between(start, end, closed="left")
-    fills = result.trades.filter(inside, pl.col("symbol") == symbol)
-    where = marked(fills, shown)
+    where = marked(_fills(result, symbol).filter(inside), shown)
     ts = shown["ts"].to_numpy()
     width = int(np.diff(ts).min()) if ts.size > 1 else 1
     x = ts + width // 2
@@ -144,6 +143,12 @@ def _market(
     note += _length(width)
     return Chart(f"candles_{number + 1}", f"{symbol} with trades", [panel], None, note,
                  (float(start), float(end)))  # fmt: skip
+
+
+def _fills(result: BacktestResult, symbol: str) -> pl.DataFrame:
+    """The trades of a symbol, each within its bar: the end of one is the next one's opening."""
+    stamps = pl.col("ts") - pl.Series(result.at_close, dtype=pl.Int64)
+    return result.trades.with_columns(stamps).filter(pl.col("symbol") == symbol)
 
 
 def _length(width: int) -> str:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cq.backtest import BacktestResult
+from cq.backtest.days import growth
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -49,7 +50,10 @@ def rolling_sharpe(returns: Floats, window: int, per_year: float) -> Floats:
 
 
 def monthly(result: BacktestResult) -> pl.DataFrame:
-    """year, month, return: growth from the last close of one month to that of the next (UTC)."""
+    """year, month, return: growth from the last close of one month to that of the next (UTC).
+
+    A month before which nothing was left counts 0, as everywhere in the metrics.
+    """
     time = pl.from_epoch("ts", time_unit="ns")
     ends = (
         result.equity.lazy()
@@ -57,8 +61,8 @@ def monthly(result: BacktestResult) -> pl.DataFrame:
         .agg(pl.col("equity").last())
         .collect()
     )
-    before = pl.col("equity").shift(1, fill_value=result.cash)
-    return ends.select("year", "month", growth=pl.col("equity") / before - 1)
+    grown = growth(ends["equity"].to_numpy(), result.cash)
+    return ends.select("year", "month", growth=pl.Series(grown))
 
 
 def yearly(months: pl.DataFrame) -> dict[int, float]:

@@ -20,7 +20,6 @@ from cq.report.figures import figure
 from cq.report.symbols import shares
 
 HOUR = makers.HOUR
-RNG = np.random.default_rng(4)
 
 
 def bars(symbol, count=400):
@@ -30,7 +29,9 @@ def bars(symbol, count=400):
 
 def result(*symbols, count=400, **settings):
     both = pl.concat([bars(one, count) for one in symbols])
-    wanted = pl.Series(RNG.uniform(0, 1, both.height) > 0.7).cast(float) / len(symbols)
+    wanted = pl.Series(np.random.default_rng(4).uniform(0, 1, both.height) > 0.7).cast(float) / len(
+        symbols
+    )
     return cq.backtest(both.with_columns(target=wanted), min_notional=0, **settings)
 
 
@@ -157,3 +158,19 @@ def test_conventions_say_what_the_settings_say():
 )  # fmt: skip
 def test_the_length_of_a_candle_is_said_in_words(width, said):
     assert _length(width * 10**9) == said
+
+
+@pytest.mark.parametrize("fill", ["next_open", "next_close"])
+def test_each_trade_is_marked_on_the_candle_that_it_was_made_in(fill):
+    """Of hourly bars each with a candle of its own, the last one's as well."""
+    count = 60
+    rows = bars("A-B", count).with_columns(target=pl.int_range(pl.len()) % 2 * 1.0)
+    one = cq.backtest(rows, min_notional=0, fill=fill)
+    (chart,) = market_charts(one)
+    marks = {mark.kind: mark for mark in chart.panels[0].marks if mark.kind in ("up", "down")}
+    late = HOUR if fill == "next_close" else 0
+    for kind, side in (("up", "buy"), ("down", "sell")):
+        made = one.trades.filter(side=side)["ts"] - late
+        assert marks[kind].x.tolist() == (made + HOUR // 2).to_list()
+        assert marks[kind].label.endswith(f" {made.len()}×")
+    assert one.trades["ts"].max() - late == rows["ts"].max()

@@ -70,3 +70,10 @@ def test_the_rolling_sharpe_ratio_is_that_of_the_statistics():
     for one, other in zip(found, expected, strict=True):
         assert (np.isnan(one) and other is None) or one == pytest.approx(other)
     assert np.isnan(rolling_sharpe(returns, 99, 365.0)).all()
+
+
+def test_months_of_debts_are_no_gains():
+    ts = [0, 31 * DAY, 59 * DAY, 370 * DAY]
+    months = monthly(result(ts, [50, -100, -150, -75]))
+    assert months["growth"].to_list() == [-0.5, -3.0, 0.0, 0.0]
+    assert yearly(months) == {1970: pytest.approx(-2.0), 1971: 0.0}
