@@ -22,9 +22,12 @@ WICKS = [0.0, 0.0, 0.001, 0.02, 0.06]
 
 
 def bars_of(pick, symbol, size, fine):
-    """Hourly bars with wicks, gaps in time, volumes that may be nothing, and perhaps finer bars."""
+    """Hourly bars with wicks, gaps in time, volumes that may be nothing, and perhaps finer bars.
+
+    Prices are of a few ticks, of many, or below the first one.
+    """
     hours = [pick([1, 1, 1, 1, 3]) for _ in range(size)]
-    hour, price, found = pick(range(4)), pick([1.00713, 250.0331]), []
+    hour, price, found = pick(range(4)), pick([0.02613, 1.00713, 250.0331]), []
     for step in hours:
         hour += step
         pieces = []

@@ -137,9 +137,17 @@ class Engine:
         if tick is None:
             return price
         steps = price / tick
-        if abs(steps - round(steps)) <= 1e-6:
-            return max(round(steps), 1) * tick
-        return max(math.ceil(steps) if up else math.floor(steps), 1) * tick
+        near = round(steps)
+        if abs(steps - near) > 1e-6:
+            near = math.ceil(steps) if up else math.floor(steps)
+        return max(near, 1 if up else 0) * tick
+
+    def paid(self, buying, price):
+        """What a trader pays or gets for `price`; below one tick a sale gets it as it is."""
+        r = self.rules
+        if not buying and r.tick and price < r.tick * (1 - 1e-6):
+            return price
+        return self.on_tick(price, buying)
 
     def cut(self, qty):
         d = self.rules.decimals
@@ -164,9 +172,7 @@ class Engine:
         if r.impact:
             move += bar.impact * math.sqrt(qty)
         move = min(move, 0.99)
-        price = reference * (1 + move if buying else 1 - move)
-        if buying or not r.tick or price >= r.tick * (1 - 1e-6):  # docs/engine.md: below one tick
-            price = self.on_tick(price, buying)
+        price = self.paid(buying, reference * (1 + move if buying else 1 - move))
         if order.kind == "stop_limit":
             price = min(price, order.limit) if buying else max(price, order.limit)
         return price
@@ -192,6 +198,13 @@ class Engine:
             return value
         return price + direction * (value * price if kind == "share" else value)
 
+    def price_of(self, level, up):
+        """A level on the grid; None where there is none, or none above zero."""
+        if level is None:
+            return None
+        level = self.on_tick(level, up)
+        return level if level > 0 else None
+
     # -- trading
 
     def trade(self, bar, reference, equity, ts, resting=False, slips=True):
@@ -212,7 +225,10 @@ class Engine:
         buying = delta > 0
         taker, maker, minimum = self.fees(ts)
         rate = maker if resting else taker
-        price = self.slipped(buying, reference, abs(delta), bar, order) if slips else reference
+        if slips:
+            price = self.slipped(buying, reference, abs(delta), bar, order)
+        else:
+            price = self.paid(buying, reference)
         size = abs(delta)
         room = (r.max_gross * equity - self.others(s)) / reference
         if buying:
@@ -276,8 +292,8 @@ class Engine:
             said = order.said
             stop = self.away(r.stop, said.get("stop"), price, -long)
             take = self.away(r.take, said.get("take"), price, long)
-            p.stop = None if stop is None else self.on_tick(stop, long < 0)
-            p.take = None if take is None else self.on_tick(take, long > 0)
+            p.stop = self.price_of(stop, long < 0)
+            p.take = self.price_of(take, long > 0)
             p.trail = None
             if r.trail is not None:
                 value = said.get("trail") if r.trail[1] is None else r.trail[1]
@@ -315,11 +331,9 @@ class Engine:
         p = self.position[s]
         long, best, why = sign(p.qty), p.stop, "stop_loss"
         if p.trail is not None:
-            moving = self.away(p.trail, None, p.best, -long)
-            if moving is not None and moving > 0:
-                moving = self.on_tick(moving, long < 0)
-                if best is None or (moving - best) * long > 0:
-                    best, why = moving, "trailing_stop"
+            moving = self.price_of(self.away(p.trail, None, p.best, -long), long < 0)
+            if moving is not None and (best is None or (moving - best) * long > 0):
+                best, why = moving, "trailing_stop"
         return best, why
 
     def look(self, bar, prices, since, came):
@@ -464,15 +478,19 @@ class Engine:
         up, close = target > 0, order.said["close"]
         toward = 1 if up else -1
         if order.kind == "limit":
-            price = self.away(r.limit, order.said.get("limit"), close, -toward)
-            if price is None or (price <= 0 and not r.tick):
+            price = self.price_of(
+                self.away(r.limit, order.said.get("limit"), close, -toward), not up
+            )
+            if price is None:
                 return
-            order.limit = self.on_tick(price, not up)
+            order.limit = price
         elif order.kind != "market":
-            price = self.away(r.trigger, order.said.get("trigger"), close, toward)
-            if price is None or (price <= 0 and not r.tick):
+            price = self.price_of(
+                self.away(r.trigger, order.said.get("trigger"), close, toward), up
+            )
+            if price is None:
                 return
-            order.trigger = self.on_tick(price, up)
+            order.trigger = price
             limit = self.away(r.limit, order.said.get("limit"), order.trigger, toward)
             if limit is not None:
                 order.limit = self.on_tick(limit, not up)

@@ -18,31 +18,39 @@ DUST = 1e-9
 
 
 def to_tick(price: float, tick: float, up: int) -> float:
-    """`price` on the grid of `tick`, up or down; a hair beside a grid point is on it."""
+    """`price` on the grid of `tick`, up or down; a hair beside a grid point is on it.
+
+    What is rounded down from below the first point is 0, which no market reaches.
+    """
     if tick <= 0.0 or price != price:
         return price
     steps = price / tick
     near = math.floor(steps + 0.5)
     if abs(steps - near) > 1e-6:
         near = math.ceil(steps) if up else math.floor(steps)
-    return max(near, 1.0) * tick
+    return max(near, 1.0 if up else 0.0) * tick
+
+
+def on_grid(buying: int, price: float, tick: float) -> float:
+    """What is paid or got for `price`: rounded against the trader.
+
+    No grid point lies below the first: a sale there gets the price as it is, not one that is more.
+    """
+    if not buying and price < tick * (1 - 1e-6):
+        return price
+    return to_tick(price, tick, buying)
 
 
 def priced(
     buying: int, reference: float, qty: float, move: float, half: float, tick: float, impact: float
 ) -> float:
-    """The price paid: the reference moved against the trader, on the grid.
-
-    No grid point lies below the first: a sale there gets the price as it is, not one that is more.
-    """
+    """The price paid: the reference moved against the trader, on the grid."""
     against = max(move, half * tick / reference)
     if impact > 0.0:
         against += impact * math.sqrt(qty)
     against = min(against, 0.99)
     price = reference * (1 + against) if buying else reference * (1 - against)
-    if not buying and price < tick * (1 - 1e-6):
-        return price
-    return to_tick(price, tick, buying)
+    return on_grid(buying, price, tick)
 
 
 def fee_of(qty: float, price: float, rate: float, minimum: float) -> float:

@@ -12,6 +12,7 @@ from cq.backtest.arithmetic import (
     desired,
     fee_of,
     level,
+    on_grid,
     priced,
     tidied,
     to_tick,
@@ -70,9 +71,9 @@ def pull_up(one: Any, terms: Any) -> None:
     """Let the stop that counts follow the best price so far."""
     sign = 1.0 if one.held > 0.0 else -1.0
     moving = level(terms.trail, one.trail, one.peak, sign)
+    moving = to_tick(moving, terms.tick, 0 if sign > 0.0 else 1)
     if not moving > 0.0:
         return
-    moving = to_tick(moving, terms.tick, 0 if sign > 0.0 else 1)
     if one.floor != one.floor or (moving - one.floor) * sign > 0.0:
         one.floor = moving
 
@@ -126,10 +127,11 @@ def carry_out(
         if one.kind > MARKET and delta * one.target < 0.0:
             delta = 0.0  # at this price less is wanted than is held: an entry never reduces it
     buying = 1 if delta > 0.0 else 0
-    price = reference
     impact = w.impact[i] if terms.by_impact else 0.0
     if slips:
         price = slipped(buying, reference, abs(delta), impact, one, terms)
+    else:
+        price = on_grid(buying, reference, terms.tick)
     rate = w.dated[when * terms.each_rate + (1 if resting else 0)]
     grows = not whole and (delta >= 0.0 or -delta > one.held)
     others = others_of(s, w) if grows else 0.0  # only then does anybody ask

@@ -82,3 +82,22 @@ def test_what_volume_leaves_of_an_exit_goes_at_market_whatever_other_level_is_me
         (2, "sell", 4, 90 if why == "stop_loss" else 110, why),
         (4, "sell", 6, 100, why),
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "level"),
+    [(1.0, "stop"), (1.0, "trail"), (-1.0, "take")],
+)
+def test_a_level_below_the_first_grid_point_is_none(target, level):
+    bars = by_hand([(0.01, 0.01, 0.01, 0.01, 1, target)] * 4)
+    made = traded(bars, **{level: ("share", 0.5)}, tick=0.01, short=True)
+    assert [one[4] for one in made] == ["signal"]
+
+
+@pytest.mark.parametrize(
+    ("target", "opened", "got"), [(1.0, 111.337, 111.25), (-1.0, 88.663, 88.75)]
+)
+def test_a_target_that_a_bar_opens_beyond_gets_a_price_on_the_grid(target, opened, got):
+    bars = [(*FLAT, target), (*FLAT, target), (opened, opened, opened, opened, 1, target)]
+    made = traded(by_hand(bars), take=("share", 0.1), tick=0.25, short=True)
+    assert made[-1][3:] == (got, "take_profit")

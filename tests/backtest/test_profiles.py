@@ -168,3 +168,13 @@ def test_vectorbts_fills_are_late_by_so_many_bars_too(latency):
         (bar + latency, side, 100.0 + bar + latency)
         for bar, side in ((0, "buy"), (2, "sell"), (4, "buy"))
     ]
+
+
+@pytest.mark.parametrize("profile", ["vectorbt", "freqtrade"])
+def test_a_stop_without_slippage_gets_a_price_on_the_grid_all_the_same(profile):
+    price = np.array([100.0, 100.0, 87.337])
+    one = Market("A-B", np.arange(3, dtype=np.int64) * HOUR, price, price, np.ones(3), price, price)
+    orders = Orders(stop=Level("share", 0.1))
+    rules = as_in(profile, Rules(1_000.0, Costs(tick=0.25), "1h", orders=orders))
+    made = simulate([one], rules, 0, by="python")
+    assert [fill.price for fill in made.fills] == [100.0, 87.25]

@@ -34,3 +34,23 @@ def test_an_entry_for_more_that_a_finer_bar_fills_is_not_cancelled_by_a_stop_in_
         (2, "buy", 5.1, 98, "signal"),
         (2, "sell", 10.2, 88.2, "stop_loss"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "opened", "paid"),
+    [(0.5, (97.337, 99, 97, 98), 97.5), (-0.5, (103.337, 104, 103, 103), 103.25)],
+)
+def test_a_limit_that_a_bar_opens_beyond_pays_a_price_on_the_grid(target, opened, paid):
+    bars = by_hand([(100, 100, 100, 100, 1, target), (*opened, 1, None)])
+    made = traded(bars, entry="limit", limit=("share", 0.02), tick=0.25, short=True)
+    assert [one[3] for one in made] == [paid]
+
+
+@pytest.mark.parametrize(
+    ("target", "entry"), [(0.5, "limit"), (-0.5, "stop"), (-0.5, "stop_limit")]
+)
+def test_an_entry_below_the_first_grid_point_is_none(target, entry):
+    bars = by_hand([(0.01, 0.01, 0.01, 0.01, 1, target)] * 3)
+    half = ("share", 0.5)
+    made = traded(bars, entry=entry, limit=half, trigger=half, tick=0.01, short=True, expires=1)
+    assert made == []
