@@ -157,6 +157,18 @@ def by_little(seed, fine=False):
     return bars, replace(said, **plain, entry=entry, **levels)
 
 
+def of_little_worth(seed):
+    """Positions that a fall makes too small to be sold, though their time or another leg ends."""
+    bars, said = case(seed, size=30)
+    pick = random.Random(seed).choice
+    wishes = [None, None, 0.0, 0.055, 0.055, 0.07, -0.055]
+    for bar in bars:
+        bar.target = pick(wishes)
+    little = {"unit": "fraction", "cash": 1_000.7713, "min_notional": 50.0, "band": 0.0}
+    little |= {"max_gross": 1.0, "max_position": 1.0, "minimum": 0.0, "later": None}
+    return bars, replace(said, **little, max_bars=pick([0, 1, 2, 4]), entry="market")
+
+
 def at_prices(seed):
     """Stops and targets that are prices, now and then on the wrong side."""
     bars, said = case(seed, shorts=True)

@@ -86,6 +86,7 @@ class Position:
     best: float = 0.0
     bars: int = 0
     ending: bool = False  # a level was met, and volume has left some of it
+    over: str = ""  # why it was decided to close it early, until it is or another decision comes
 
 
 def sign(x):
@@ -298,7 +299,7 @@ class Engine:
             if r.trail is not None:
                 value = said.get("trail") if r.trail[1] is None else r.trail[1]
                 p.trail = (r.trail[0], value)
-            p.best, p.bars, p.ending = price, 0, False
+            p.best, p.bars, p.ending, p.over = price, 0, False, ""
 
     def group(self, bars, prices, at_end):
         due = [s for s in sorted(bars) if s in self.order and self.order[s].kind == "market"]
@@ -469,6 +470,8 @@ class Engine:
             return
         order = due[0]
         held, target = self.position[s].qty, order.target
+        if target != 0:
+            self.position[s].over = ""
         if s in self.order:
             del self.order[s]
         enters = target != 0 and held * target >= 0
@@ -514,6 +517,7 @@ class Engine:
             if qty or self.acted[s]:
                 self.forget(s, qty or self.acted[s])
             if qty:
+                self.position[s].over = "other_leg"
                 order = Order(0.0, "market", "other_leg", {"close": math.nan})
                 self.waiting[s].append((1 + self.rules.latency, order))
         return bool(fell)
@@ -524,7 +528,7 @@ class Engine:
         return qty and bars == self.rules.max_bars and not self.turns(s, qty, self.order.get(s))
 
     def decide(self, bar, fell):
-        s, r = bar.symbol, self.rules
+        s = bar.symbol
         p = self.position[s]
         cooling = self.cooling[s] > 0
         self.cooling[s] = max(self.cooling[s] - 1, 0)
@@ -532,10 +536,20 @@ class Engine:
             p.bars += 1
             if self.too_old(s, p.bars):
                 self.forget(s, p.qty)
+                p.over = "max_bars"
                 self.put(bar, 0.0, "max_bars")
                 return
-        want = bar.target
-        if want is None or fell:
+        not_sent = p.over and not self.turns(s, p.qty, self.order.get(s))
+        if not fell:
+            self.follow(bar, cooling, not_sent)
+        if not_sent and not self.turns(s, p.qty, self.order.get(s)):
+            self.put(bar, 0.0, p.over)
+
+    def follow(self, bar, cooling, leaving):
+        """Decide by the target; what is `leaving` in any case is not kept by it."""
+        s, r = bar.symbol, self.rules
+        p, want = self.position[s], bar.target
+        if want is None:
             return
         if r.unit == "fraction":
             want = max(-r.max_position, min(r.max_position, want))
@@ -545,6 +559,8 @@ class Engine:
             if sign(want) == self.barred[s]:
                 return
             self.barred[s] = 0
+        if leaving and want * p.qty >= 0:
+            return
         if cooling and p.qty == 0 and want != 0:
             return
         was = self.acted[s]

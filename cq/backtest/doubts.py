@@ -52,6 +52,7 @@ def doubts(
     beyond = _beyond(markets, rules) if rules.orders.entry == "market" else _at_once(made, rules)
     found += [f"{where}: {one}" for one in beyond]
     found += [f"{where}: {one}" for one in _untraded(markets, rules, made)]
+    found += [f"{where}: {one}" for one in _stuck(markets, rules, made)]
     return found
 
 
@@ -237,6 +238,19 @@ def _untraded(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iter
         f"nothing of {', '.join(idle)} was traded, though targets asked for it; an order has to "
         + ", ".join(what for what, asked in has.items() if asked)
     )
+
+
+def _stuck(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[str]:
+    """Positions that are worth less in the end than an order has to be."""
+    least = rules.costs.min_notional
+    for one in markets:
+        worth = abs(made.account.held(one.symbol)) * float(one.close[-1])
+        if 0 < worth < least:
+            yield (
+                f"what is held of {one.symbol} in the end is worth {worth:g}, less than "
+                f"min_notional {least:g}: no order can close it, be it asked for by a target or "
+                "by a stop"
+            )
 
 
 def _asks(market: Market, rules: Rules) -> bool:

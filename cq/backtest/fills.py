@@ -49,7 +49,7 @@ def execute(
 def begin_or_end(s: int, price: float, w: World) -> None:
     """Levels belong to a position: set by the fill that opens it, gone with the one that closes."""
     one, terms = w.book[s], w.terms[0]
-    one.age = one.ending = 0
+    one.age = one.ending = one.over = 0
     if not terms.from_fill:
         price = one.mark
     if one.held == 0.0:

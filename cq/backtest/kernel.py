@@ -69,7 +69,7 @@ def quiet(t: int, last: int, w: World) -> int:
     """Write down moments from `t` on at which nothing can happen to one market; where that ends."""
     one, terms, cash = w.book[0], w.terms[0], w.purse[0].cash
     due = w.ring[0].target
-    if one.fresh or one.left_now or one.cooling or one.kind != NONE or due == due:
+    if one.fresh or one.left_now or one.cooling or one.over or one.kind != NONE or due == due:
         return t
     held, begun = one.held, t
     guarded = held != 0.0 and (terms.stop or terms.take or terms.trail)
@@ -91,7 +91,7 @@ def all_quiet(t: int, last: int, w: World) -> int:
     terms, cash = w.terms[0], w.purse[0].cash
     for s in range(terms.symbols):
         one, due = w.book[s], w.ring[s].target
-        if one.fresh or one.left_now or one.cooling or one.kind != NONE or due == due:
+        if one.fresh or one.left_now or one.cooling or one.over or one.kind != NONE or due == due:
             return t
     guarded = terms.stop or terms.take or terms.trail
     while t < last:
@@ -208,6 +208,8 @@ def take_up(s: int, w: World) -> None:
     one.why = due.why
     one.fired = one.ending = 0
     one.waited = 0
+    if target != 0.0:
+        one.over = 0
     if target != 0.0 and one.held * target <= 0.0:  # levels are those that open a position
         one.its_stop = due.stop
         one.its_take = due.take
@@ -269,8 +271,8 @@ def at_close(t: int, w: World) -> int:
         if one.held != 0.0:
             net += one.held * one.mark
             gross += abs(one.held) * one.mark
-        waits = one.fresh or one.left_now or one.cooling or one.barred or terms.max_bars
-        waits = waits or w.act[i * terms.each_act] > 0.0
+        waits = one.fresh or one.left_now or one.cooling or one.barred or one.over
+        waits = waits or terms.max_bars or w.act[i * terms.each_act] > 0.0
         if waits or (target == target and target != one.acted):
             busy = 1
     write_down(t, w.purse[0].cash, net, gross, w)
@@ -308,24 +310,39 @@ def decide(t: int, w: World) -> None:
             one.age += 1
             if one.age == terms.max_bars and not turning(s, one.held, w):
                 bar_again(s, one.held, w)
+                one.over = BY_TIME
                 note(s, i, 0.0, BY_TIME, w)
                 continue
-        target = w.target[i]
-        if target != target or (left_now and terms.rests) or parted:
-            continue
-        if terms.unit == FRACTION:
-            target = max(min(target, terms.max_position), -terms.max_position)
-        if target < 0.0 and not terms.short:
-            target = 0.0
-        if one.barred != 0.0:
-            if target * one.barred > 0.0:
-                continue
-            one.barred = 0.0
-        waits = cooling and one.held == 0.0 and target != 0.0
-        now = target != 0.0 and w.act[i * terms.each_act] > 0.0
-        if not waits and (now or arises(target, one.acted, terms.band, terms.unit)):
-            one.acted = target
-            note(s, i, target, SIGNAL, w)
+        again = one.over if one.over and not turning(s, one.held, w) else 0
+        if not parted and not (left_now and terms.rests):
+            follow(s, i, cooling, again, w)
+        if again and not turning(s, one.held, w):  # its exit could not be sent so far
+            note(s, i, 0.0, again, w)
+
+
+def follow(s: int, i: int, cooling: bool, again: int, w: World) -> None:
+    """Decide what the target of this bar asks for, where that is anything new.
+
+    A position that is to be left in any case (`again`) is not kept by it.
+    """
+    one, terms, target = w.book[s], w.terms[0], w.target[i]
+    if target != target:
+        return
+    if terms.unit == FRACTION:
+        target = max(min(target, terms.max_position), -terms.max_position)
+    if target < 0.0 and not terms.short:
+        target = 0.0
+    if one.barred != 0.0:
+        if target * one.barred > 0.0:
+            return
+        one.barred = 0.0
+    if again and target * one.held >= 0.0:
+        return
+    waits = cooling and one.held == 0.0 and target != 0.0
+    now = target != 0.0 and w.act[i * terms.each_act] > 0.0
+    if not waits and (now or arises(target, one.acted, terms.band, terms.unit)):
+        one.acted = target
+        note(s, i, target, SIGNAL, w)
 
 
 def part(t: int, w: World) -> int:
@@ -356,6 +373,7 @@ def let_go(s: int, i: int, w: World) -> None:
     if side != 0.0:
         bar_again(s, side, w)
     if one.held != 0.0:
+        one.over = BY_OTHER
         note(s, i, 0.0, BY_OTHER, w)
 
 

@@ -72,10 +72,10 @@ BOOK: Final = [
     *((name, NUMBER) for name in ("target", "left", "limit", "trigger")),
     *((name, NUMBER) for name in ("its_stop", "its_take", "its_trail", "weight")),
     *((name, WHOLE) for name in ("cooling", "age", "fresh", "left_now", "gone", "slot")),
-    *((name, WHOLE) for name in ("ending", "kind", "fired", "waited", "why", "queue")),
+    *((name, WHOLE) for name in ("over", "ending", "kind", "fired", "waited", "why", "queue")),
 ]
 """What one moment leaves to the next: a record a symbol. First the position, then its levels, then
-the working order."""
+the working order. `over` is why a position was decided to be closed early, until it is."""
 DECISION: Final = [
     *((name, NUMBER) for name in ("target", "close", "limit", "trigger", "stop", "take", "trail")),
     ("why", WHOLE),

@@ -184,3 +184,16 @@ def test_a_strategy_that_is_warm_before_the_range_of_its_orders_waits_for_it(ord
         assert len(made.trades) == 2
     with pytest.raises(DataError, match="needs 66 bars of 1h before it can decide; the period has"):
         cq.backtest(falling[:3].drop("target"), path, **FREE)
+
+
+def test_a_position_too_small_for_an_order_in_the_end_is_said():
+    sunk = bars(100.0, 100.0, 10.0, 10.0).with_columns(target=pl.lit(0.2))
+    free = FREE | {"min_notional": 50}
+    made = cq.backtest(sunk, orders={"stop_loss": 0.1}, **free)
+    assert made.trades["side"].to_list() == ["buy", "sell"]  # it was worth enough where it was met
+    gapped = sunk.with_columns(open="close", high="close")
+    (said,) = cq.backtest(gapped, orders={"stop_loss": 0.1}, **free).config["warnings"]
+    assert said.startswith(
+        "targets: what is held of A-B in the end is worth 20, less than min_notional 50: no order"
+    )
+    assert cq.backtest(sunk, **(FREE | {"min_notional": 20})).config["warnings"] == []

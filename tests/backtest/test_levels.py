@@ -101,3 +101,49 @@ def test_a_target_that_a_bar_opens_beyond_gets_a_price_on_the_grid(target, opene
     bars = [(*FLAT, target), (*FLAT, target), (opened, opened, opened, opened, 1, target)]
     made = traded(by_hand(bars), take=("share", 0.1), tick=0.25, short=True)
     assert made[-1][3:] == (got, "take_profit")
+
+
+LITTLE = {"min_notional": 50.0}
+SUNK = (10, 10, 10, 10, 1)
+
+
+def test_an_age_that_could_not_end_a_position_ends_it_once_an_order_can_be_sent():
+    bars = [*[(*FLAT, 0.2)] * 2, *[(*SUNK, 0.2)] * 3, (*SUNK, 0.0), *[(*FLAT, 0.0)] * 2]
+    assert traded(by_hand(bars), max_bars=2, **LITTLE) == [
+        (1, "buy", 2, 100, "signal"),
+        (6, "sell", 2, 100, "max_bars"),
+    ]
+
+
+def test_a_position_whose_time_is_over_is_not_enlarged_by_a_target_that_comes_again():
+    bars = [*[(*FLAT, 0.2)] * 2, (*SUNK, 0.2), (*SUNK, 0.0), *[(*SUNK, 0.5)] * 2]
+    bars += [*[(*FLAT, 0.5)] * 4]
+    made = traded(by_hand(bars), max_bars=2, **LITTLE)
+    assert [(one[0], one[1], one[4]) for one in made] == [
+        (1, "buy", "signal"),
+        (6, "sell", "max_bars"),
+        (7, "buy", "signal"),
+        (9, "sell", "max_bars"),
+    ]
+
+
+def test_a_target_for_the_other_side_ends_what_its_time_could_not():
+    bars = [*[(*FLAT, 0.2)] * 2, *[(*SUNK, 0.2)] * 2, *[(*SUNK, -0.2)] * 2]
+    made = traded(by_hand(bars), max_bars=2, short=True, **LITTLE)
+    assert [(one[0], one[1], one[4]) for one in made] == [
+        (1, "buy", "signal"),
+        (5, "sell", "signal"),
+    ]
+
+
+def test_a_leg_that_could_not_follow_the_other_out_is_closed_once_an_order_can_be_sent():
+    fell = [(*FLAT, 0.5), (*FLAT, 0.5), *[(50, 50, 50, 50, 1, 0.5)] * 4]
+    other = [*[(*FLAT, 0.2)] * 2, (5, 5, 5, 5, 1, 0.2), (5, 5, 5, 5, 1, 0.0), *[(*FLAT, 0.0)] * 2]
+    bars = by_hand(fell) + by_hand(other, "C-D")
+    made = traded(bars, stop=("share", 0.4), together=True, **LITTLE)
+    assert [(one[0], one[1], one[4]) for one in made] == [
+        (1, "buy", "signal"),
+        (1, "buy", "signal"),
+        (2, "sell", "stop_loss"),
+        (4, "sell", "other_leg"),
+    ]

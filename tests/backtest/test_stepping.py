@@ -11,7 +11,16 @@ import pytest
 import reference_orders as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from order_cases import assert_agrees, at_prices, by_little, calm, case, markets_of, rules_of
+from order_cases import (
+    assert_agrees,
+    at_prices,
+    by_little,
+    calm,
+    case,
+    markets_of,
+    of_little_worth,
+    rules_of,
+)
 
 from cq.backtest import compiled, stepping
 from cq.backtest.account import Costs
@@ -59,6 +68,13 @@ def test_entries_for_a_little_more_are_those_of_the_slow_engine(seed):
 @given(SEEDS)
 def test_levels_that_are_prices_are_those_of_the_slow_engine(seed):
     bars, said = at_prices(seed)
+    assert_agrees(bars, said)
+
+
+@AGREES
+@given(SEEDS)
+def test_exits_that_are_too_small_to_be_sent_are_those_of_the_slow_engine(seed):
+    bars, said = of_little_worth(seed)
     assert_agrees(bars, said)
 
 
