@@ -18,11 +18,11 @@ from cq.backtest.events import count_decisions, visit_fills
 from cq.backtest.grid import impact_of
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.market import Market, Rules, last_closes
-from cq.backtest.stepping import Carried, loaded, step_through
+from cq.backtest.stepping import Carried, is_worth_it, loaded, step_through
 from cq.backtest.tape import Tape
 
-MANY: Final = 20_000
-"""Decisions from which the loop over bars is the faster one."""
+MANY: Final = 50_000
+"""Decisions from which it pays to load the loop over bars as machine code."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ def simulate(
     looping = rules.path_dependent or carried is not None or by not in ("auto", "events")
     if not looping and by == "auto":
         looping = loaded() is not None or (
-            len(markets) > 1 and count_decisions(markets, rules, start) > MANY
+            len(markets) > 1
+            and is_worth_it(len(markets) * ts.size)
+            and count_decisions(markets, rules, start) > MANY
         )
     if not looping:
         return Simulation(*visit_fills(markets, rules, start, ts))
