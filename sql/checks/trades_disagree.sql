@@ -1,46 +1,13 @@
--- One row per bar that differs from the bar that its trades make, where all of them are known.
+-- One row per bar that differs from the bar that its trades make, where all of them are known and here.
 -- severity: error
--- All trades of a bar are known where ranges of `coverage` that were asked for hold it whole.
+-- All trades of a bar are known where ranges of `coverage` that were asked for hold it whole, and none that came is gone.
 create or replace view trades_disagree as
-with ranges as (
-    select
-        exchange,
-        symbol,
-        start_ts,
-        end_ts,
-        max(end_ts) over (
-            partition by exchange, symbol
-            order by start_ts, end_ts
-            rows between unbounded preceding and 1 preceding
-        ) as end_before
-    from stg_coverage
-    where dataset = 'trades'
-),
-
-numbered as (
-    select
-        *,
-        sum((start_ts > coalesce(end_before, start_ts - 1))::bigint) over (
-            partition by exchange, symbol order by start_ts, end_ts rows unbounded preceding
-        ) as run
-    from ranges
-),
-
-known as (
-    select
-        exchange,
-        symbol,
-        min(start_ts) as start_ts,
-        max(end_ts) as end_ts
-    from numbered
-    group by exchange, symbol, run
-),
-
-bars as (
+with bars as (
     select bars.*
     from stg_ohlcv as bars
-    inner join known
-        on known.exchange = bars.exchange
+    inner join stg_known_trades as known
+        on known.is_whole
+        and known.exchange = bars.exchange
         and known.symbol = bars.symbol
         and bars.ts >= known.start_ts
         and bars.end_ts <= known.end_ts

@@ -10,6 +10,8 @@ from cq.lake import Lake
 from cq.lake.compaction import compact
 from cq.lake.datasets import COVERAGE, TRADES
 from cq.lake.origin import origin_of
+from cq.lake.quarantine import quarantine
+from cq.lake.verify import verify
 from cq.utils.time import MINUTE, SECOND, parse_time
 
 pytestmark = pytest.mark.usefixtures("nothing_lingers")
@@ -91,3 +93,34 @@ def test_only_what_is_asked_for_is_put_right(lake):
     assert spoilt(lake, ["C-D"]).is_empty()
     assert repair(lake, None, None, START + MINUTE, START + 2 * MINUTE, now_ns=NOW).corrected == 1
     assert volumes(lake) == [2.0, 3.0, 2.0]
+
+
+@pytest.mark.parametrize("how", ["deleted", "damaged"])
+def test_trades_that_are_gone_spoil_no_bar(tmp_path, how):
+    lake = Lake(tmp_path / "lake")
+    for trades, now_ns in ((TAPE[:4], 1), (TAPE[4:], 2)):
+        lake.write("trades", trades, source="x stream", now_ns=now_ns)
+    told = ("trades", "A-B", "x", None, START, START + 4 * MINUTE, 12, 2, "t")
+    rows = pl.DataFrame([told], schema=dict(COVERAGE.schema), orient="row")
+    lake.write("coverage", rows, source="x stream", now_ns=2)
+    lake.write("ohlcv", RIGHT, source="x stream", now_ns=2)
+    later = next(
+        part.path
+        for part in lake.layouts["trades"].files(lake.root)
+        if pl.read_parquet(part.path).height == 8
+    )
+    if how == "deleted":
+        later.unlink()
+    else:
+        later.write_bytes(later.read_bytes().replace(b"buy", b"bye"))
+        quarantine(lake, verify(lake).damaged, now_ns=3)
+    assert lake.sql("from trades_disagree").is_empty()
+    assert repair(lake, None, now_ns=NOW).corrected == 0
+    assert volumes(lake) == [3.0, 3.0, 3.0, 3.0]
+    lake.write("trades", TAPE[4:], source="x candles", now_ns=4)
+    lake.write("coverage", rows.with_columns(asked_ts=4), source="x candles", now_ns=4)
+    lake.replace(
+        "ohlcv", SPOILT[3:], source="x stream", now_ns=4, asked=(START, START + 4 * MINUTE)
+    )
+    assert repair(lake, None, now_ns=NOW).corrected == 1
+    assert volumes(lake) == [3.0, 3.0, 3.0, 3.0]

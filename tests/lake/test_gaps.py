@@ -16,7 +16,7 @@ from cq.errors import UsageError
 from cq.lake import Lake
 from cq.lake.datasets import COVERAGE, DATASETS, LOST, OHLCV, REJECTED, TRADES
 from cq.lake.resample import floor
-from cq.lake.views import macros, views
+from cq.lake.views import in_order, macros, views
 from cq.utils.time import HOUR, bar_end, parse_time
 
 START = parse_time("2024-03-04")  # a Monday
@@ -24,7 +24,7 @@ NOW = parse_time("2030-01-01")
 EXCHANGE = "mercadobitcoin"
 MONTHS = parse_time("2024-03-01")
 GRID = ("step_ns", "slot_of", "slot_from", "slot_ns")
-NEEDED = ("stg_coverage", "stg_lost", "stg_rejected", "stg_spells", "gaps")
+NEEDED = ("stg_coverage", "stg_lost", "stg_rejected", "stg_spells", "stg_known_trades", "gaps")
 
 
 @dataclass
@@ -85,7 +85,7 @@ def tables():
     for macro in macros(Path("/nonexistent")):
         if macro.name in GRID:
             connection.execute(macro.text)
-    for view in views(Path("/nonexistent")):
+    for view in in_order(views(Path("/nonexistent"))):
         if view.name in NEEDED:
             connection.execute(view.text)
     connection.execute("set variable now_ns = ?", [NOW])
