@@ -1,5 +1,6 @@
 -- One row per account and symbol that our fills have left it holding: how much, what it cost, what it is worth.
--- A sale leaves the average cost as it is; a position that was flat begins anew. Fees are not in the cost.
+-- A sale leaves the average cost as it is; a position that was flat, or below zero, begins anew. Fees are not in the cost.
+-- Fills of one instant come in the order of the numbers that their ids end in.
 create or replace view positions as
 with fills_in_order as (
     select
@@ -9,7 +10,7 @@ with fills_in_order as (
         price,
         fee,
         case when side = 'buy' then size else -size end::decimal(28, 12) as change,
-        row_number() over (partition by exchange, symbol order by ts, fill_id) as number
+        row_number() over (partition by exchange, symbol order by ts, length(fill_id), fill_id) as number
     from stg_fills
 ),
 
@@ -46,7 +47,7 @@ costs as (
         exchange,
         symbol,
         max(part) filter (where number = newest) * sum(
-            case when change > 0 then change::double * price / part else 0 end
+            case when change > 0 then least(change, size_after)::double * price / part else 0 end
         ) as cost,
         max(size_after) filter (where number = newest)::double as size
     from (select *, max(number) over (partition by exchange, symbol) as newest from kept)

@@ -418,3 +418,30 @@ def test_a_position_is_worth_what_its_own_exchange_says(tmp_path):
     assert found == {
         "here": 100.0, "there": 200.0, "follows": 100.0, "anything": 200.0, "nobody": 200.0,
     }  # fmt: skip
+
+
+def test_what_was_sold_before_it_was_bought_costs_nothing_above_zero(tmp_path):
+    lake = Lake(tmp_path / "lake")
+    rows = [
+        (ts, side, price, size, fill_id, account)
+        for account, *fills in (
+            ("crossed", (0, "sell", 100.0, 1.0, "1"), (1, "buy", 90.0, 2.0, "2")),
+            ("crossed_twice", (0, "buy", 50.0, 1.0, "1"), (1, "sell", 100.0, 3.0, "2"),
+             (2, "buy", 90.0, 3.0, "3"), (3, "buy", 120.0, 1.0, "4")),
+            ("at_once", (0, "buy", 100.0, 1.0, "99"), (0, "sell", 100.0, 0.5, "100")),
+            ("at_once_named", (0, "buy", 100.0, 1.0, "x-9"), (0, "sell", 100.0, 0.5, "x-10")),
+        )
+        for ts, side, price, size, fill_id in fills
+    ]  # fmt: skip
+    names = ["ts", "side", "price", "size", "fill_id", "exchange"]
+    fills = pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        fee=pl.lit(0.0), symbol=pl.lit("BTC-BRL")
+    )
+    lake.write("fills", fills, source="test", now_ns=1)
+    held = lake.sql("select account, size, average_cost from positions order by account").rows()
+    assert held == [
+        ("at_once", 0.5, 100.0),
+        ("at_once_named", 0.5, 100.0),
+        ("crossed", 1.0, 90.0),
+        ("crossed_twice", 2.0, 105.0),
+    ]
