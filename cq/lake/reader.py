@@ -95,11 +95,14 @@ def series_of(
             f"such as exchange={exchanges[0]} (for a command --exchange {exchanges[0]}, or "
             f"--set exchange={exchanges[0]} where it takes a strategy)"
         )
-    held = sorted({str(one[2]) for one in mine}, key=interval_ns)
-    fits = [one for one in held if one == interval or divides(one, interval)]
-    if not fits:
-        raise NoBars(symbol, f"at {interval} or a finer interval that divides it", ", ".join(held))
-    return Series(exchanges[0], symbol, interval if interval in held else fits[-1])
+    held = sorted({str(one[2]) for one in mine}, key=lambda one: (-interval_ns(one), one))
+    if interval in held:
+        return Series(exchanges[0], symbol, interval)
+    # of two names of one length, such as 1d and 24h, the first: what is read must not change
+    for coarsest in (one for one in held if divides(one, interval)):
+        return Series(exchanges[0], symbol, coarsest)
+    there = ", ".join(reversed(held))
+    raise NoBars(symbol, f"at {interval} or a finer interval that divides it", there)
 
 
 @dataclass(frozen=True)
@@ -275,7 +278,7 @@ class Bars:
         return now_ns - interval_ns(interval) + 1 if interval != "1M" else floor(now_ns, "1M")
 
     def _known_until(self, series: Series, interval: str) -> int:
-        """Up to where the stored bars are known: the newest one's end, or what coverage adds.
+        """Up to where the stored bars are known: the newest one's end, or that of its coverage.
 
         Where that ends a bar of `interval`, there is none after it that coverage could complete.
         """
@@ -286,7 +289,7 @@ class Bars:
         known = covered(
             self.root, self.layouts, OHLCV.name, series.exchange, series.symbol, series.interval
         )
-        return max(until, known[-1][1]) if known else until
+        return next((end for start, end in known if start <= until < end), until)
 
 
 def _named(names: Mapping[str, str], rows: pl.LazyFrame) -> pl.LazyFrame:

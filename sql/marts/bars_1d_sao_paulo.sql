@@ -71,4 +71,11 @@ select
     bounded.bars
 from bounded
 left join sources('1h') as source using (exchange, symbol)
-where bounded.end_ts <= greatest(bounded.known_until_ts, source.asked_until_ts);
+left join stg_covered as covered
+    on covered.dataset = 'ohlcv'
+    and covered.exchange = bounded.exchange
+    and covered.symbol = bounded.symbol
+    and covered.interval = source.interval
+    and covered.start_ts <= bounded.known_until_ts
+    and covered.end_ts > bounded.known_until_ts
+where bounded.end_ts <= greatest(bounded.known_until_ts, coalesce(covered.end_ts, 0));

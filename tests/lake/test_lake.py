@@ -13,7 +13,9 @@ from polars.testing import assert_frame_equal
 from cq.errors import DataError, EmptyDataset, NoBars, UnknownSymbol, UsageError
 from cq.lake import Lake
 from cq.lake.lake import moment
+from cq.lake.quarantine import quarantine
 from cq.lake.reader import COLUMNS
+from cq.lake.verify import verify
 from cq.utils.time import DAY, HOUR, MINUTE, interval_ns, parse_time
 
 SPEC = "{dataset}/{symbol}/{YYYY}/{MM}/{DD}/file-{HHmmss}.parquet"
@@ -155,6 +157,48 @@ def test_a_made_bucket_needs_its_end_to_be_known(lake, bars):
     lake.write("coverage", coverage, source="test", now_ns=1)
     assert times(lake, "BTC-BRL", "1d") == [JANUARY]
     assert times(lake, "BTC-BRL", "1d", now_ns=JANUARY + DAY - 1) == []
+
+
+def made(lake, interval):
+    """When made bars open, by both readers, which agree."""
+    told = lake.sql("select ts from ohlcv('BTC-BRL', $1) order by ts", [interval])["ts"].to_list()
+    assert times(lake, "BTC-BRL", interval) == told
+    return told
+
+
+@pytest.mark.parametrize("names", [("24h", "1d", "1w"), ("60m", "1h", "4h")])
+def test_of_two_names_of_one_length_the_first_makes_coarser_bars(tmp_path, bars, names):
+    *twins, wanted = names
+    for order in (twins, twins[::-1]):
+        lake = Lake(tmp_path / order[0])
+        for name in order:
+            rows = bars(14, interval=name).with_columns(volume=pl.lit(float(name == min(twins))))
+            put(lake, rows)
+        assert lake.bars("BTC-BRL", wanted).collect()["volume"].min() >= 1.0
+        told = lake.sql("select min(volume) as volume from ohlcv('BTC-BRL', $1)", [wanted])
+        assert told.item() >= 1.0
+
+
+@pytest.mark.parametrize("again", [96, 100])
+def test_a_made_bucket_whose_end_is_lost_is_not_complete(lake, bars, again):
+    lake.write("ohlcv", bars(70), source="test", now_ns=1)
+    lake.write("ohlcv", bars(26, since="2024-01-03T22:00"), source="test", now_ns=2)
+    asked = {"start_ts": JANUARY, "end_ts": JANUARY + again * HOUR, "rows": 96, "asked_ts": 3}
+    coverage = pl.DataFrame([asked]).with_columns(
+        dataset=pl.lit("ohlcv"),
+        symbol=pl.lit("BTC-BRL"),
+        exchange=pl.lit("mercadobitcoin"),
+        interval=pl.lit("1h"),
+    )
+    lake.write("coverage", coverage, source="test", now_ns=3)
+    assert made(lake, "1d") == [JANUARY + day * DAY for day in range(4)]
+    later = max(lake.files("BTC-BRL", "1h"), key=lambda path: pl.read_parquet(path)["ts"].max())
+    later.write_bytes(later.read_bytes()[:-50])
+    quarantine(lake, verify(lake).damaged, now_ns=4)
+    assert made(lake, "1d") == [JANUARY, JANUARY + DAY]
+    assert made(lake, "4h")[-1] == JANUARY + 64 * HOUR
+    lake.write("coverage", coverage.with_columns(asked_ts=5), source="test", now_ns=5)
+    assert made(lake, "1d") == [JANUARY + day * DAY for day in range(3)]
 
 
 def test_made_buckets_keep_to_the_range(lake, bars):

@@ -144,6 +144,41 @@ def test_a_question_may_put_names_together_or_ask_which_views_there_are(tmp_path
         Lake(tmp_path / "lake").sql("from bars_1hh")
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/Sao_Paulo", "Asia/Tokyo"])
+def test_ts_ns_takes_the_zone_of_a_moment_and_utc_where_it_has_none(zone):
+    connection = duckdb.connect()
+    connection.execute(f"set timezone = '{zone}'")
+    for macro in macros(Path("/nonexistent")):
+        if macro.name == "ts_ns":
+            connection.execute(macro.text)
+    midnight, hours = 1_704_067_200_000_000_000, 3_600_000_000_000
+    for moment, expected in (
+        ("'2024-01-01'", midnight),
+        ("'2024-01-01 00:00'", midnight),
+        ("'2024-01-01T00:00:00Z'", midnight),
+        ("date '2024-01-01'", midnight),
+        ("timestamp '2024-01-01'", midnight),
+        ("timestamp_ns '2024-01-01 00:00:00.123456789'", midnight + 123_456_789),
+        ("'2024-01-01T00:00:00-03:00'", midnight + 3 * hours),
+        ("'2024-01-01T00:00:00+0900'", midnight - 9 * hours),
+        ("'2024-01-01 00:00:00.123456789-03:00'", midnight + 3 * hours + 123_456_789),
+        ("'2024-01-01 00:00:00 America/Sao_Paulo'", midnight + 3 * hours),
+        ("timestamptz '2024-01-01 00:00:00-03'", midnight + 3 * hours),
+    ):
+        assert connection.execute(f"select ts_ns({moment})").fetchall() == [(expected,)]
+    assert connection.execute("select ts_ns(now()) - epoch_ns(now())").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("interval", "length"),
+    [("1m", 60), ("15m", 900), ("4h", 14400), ("1d", 86400), ("2w", 1209600), ("1M", None)]
+    + [(one, None) for one in ("1.5h", "2.4h", " 2h", "-1h", "0h", "01h", "1e3m", "h", "1H", "")],
+)
+def test_step_ns_is_the_length_of_an_interval_and_of_nothing_else(lake, interval, length):
+    told = lake.sql("select step_ns($1) as length", [interval]).item()
+    assert told == (length and length * 1_000_000_000)
+
+
 def test_a_severity_nobody_knows_is_named(tmp_path):
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks/x.sql").write_text("-- One row.\n-- severity: fatal\nselect 1")
