@@ -37,8 +37,13 @@ def kind_of(config: Mapping[str, Any]) -> str:
 
 
 def key_of(config: Mapping[str, Any]) -> str:
-    """What makes a trial one of its own: parameters, symbols, interval, and a user's own code."""
-    said = {name: value for name, value in config["strategy"].items() if name != "name"}
+    """What makes a trial one of its own: parameters, symbols, interval, and a user's own code.
+
+    Symbols are those that were traded, in their order (which may decide who gets the cash, or which
+    leg is which), however the strategy's file wrote them.
+    """
+    left_out = ("name", "symbols")
+    said = {name: value for name, value in config["strategy"].items() if name not in left_out}
     code = config.get("code", {}).get("python", "")
     text = json.dumps([said, config.get("symbols"), code], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import makers
+import numpy as np
 import polars as pl
 import pytest
 
+from cq.backtest.tried import tried as tried_in
 from cq.cli.main import run
 from cq.cli.stopping import Terminated
 from cq.ingest.backfill import backfill
@@ -288,10 +290,19 @@ def test_a_set_of_parameters_counts_once_in_backtests_and_sweeps(small, capsys):
     stopped = ("--set", "orders.stop_loss=0.02", "--set", "sizing.fraction=1")
     found = json_of(capsys, small, "backtest", file, "--no-report", *stopped)
     assert found["trials"] == 5
+    in_full = json_of(capsys, small, "backtest", file, "--no-report", "--set", "symbols=BTC-BRL")
+    assert in_full["trials"] == 5
+    twice = ("--grid", "symbols=BTC,BTC-BRL", "--grid", "fast=5")
+    assert json_of(capsys, small, "sweep", file, *twice)["best"][0]["tried"] == 5
     documented = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
     query = documented.split("```sql\n")[1].split("```")[0]
     (counted,) = json_of(capsys, small, "lake", "sql", query)
     assert (counted["kind"], counted["trials"]) == ("crossover", 5)
+    json_of(capsys, small, "walkforward", file, *walked)  # its folds have one moment in common
+    (counted,) = json_of(capsys, small, "lake", "sql", query)
+    newest = max((small / "runs").glob("*/config.json"))
+    ratios = tried_in(small / "runs", json.loads(newest.read_text()))
+    assert counted["variance"] == pytest.approx(np.var(list(ratios.values()), ddof=1) / 365)
 
 
 def test_a_users_own_strategy_counts_once_in_backtests_and_sweeps(small, capsys):
