@@ -28,7 +28,9 @@ def sweep_map(result: SweepResult) -> Figure:
     White is a pair that was not run. Of a metric with both signs zero is the middle of the colours.
     """
     down, across = result.params
-    table, rows, columns = _table(result.trials, column_of(down), column_of(across), result.sort)
+    names = column_of(down), column_of(across)
+    table, rows, columns = _table(result.trials, *names, result.sort)
+    best = result.trials.filter(trial=result.best[0].number).select(names).row(0)
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         made = Figure(figsize=(8.2, 5.6), layout="constrained")
         axes = made.subplots()
@@ -43,9 +45,10 @@ def sweep_map(result: SweepResult) -> Figure:
         axes.set_title(title, loc="left", fontweight="bold", fontsize=11.5)
         if table.size <= LEGIBLE:
             _numbers(axes, image, table)
-        best = result.best[0].params
-        place = columns.index(best[across]), rows.index(best[down])
-        axes.scatter(*place, s=260, facecolors="none", edgecolors=INK, linewidths=1.8)
+        axes.scatter(
+            columns.index(best[1]), rows.index(best[0]), s=260,
+            facecolors="none", edgecolors=INK, linewidths=1.8,
+        )  # fmt: skip
         made.colorbar(image, ax=axes, shrink=0.85)
     return made
 

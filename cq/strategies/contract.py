@@ -105,6 +105,14 @@ class StrategyConfig(PlainNumbers, ABC):
             raise ValueError(f"{twice[0]} stands there twice")
         return symbols
 
+    @field_validator("gate")
+    @classmethod
+    def _gate_is_found_from_anywhere(cls, gate: dict[str, Any] | None) -> dict[str, Any] | None:
+        """A saved gate is named in full, so that a run can be made again from another folder."""
+        if gate is None or not isinstance(gate.get("trained"), (str, Path)):
+            return gate
+        return gate | {"trained": str(Path(gate["trained"]).expanduser().resolve())}
+
     @field_validator("sizing", mode="before")
     @classmethod
     def _fraction_is_usual(cls, value: Any) -> Any:

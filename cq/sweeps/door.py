@@ -28,7 +28,7 @@ from cq.sweeps.identity import Identities, frame_of_identities
 from cq.sweeps.luck import deflated, overfitting, ratios
 from cq.sweeps.result import Best, SweepResult, best_first, frame_of
 from cq.sweeps.runner import Ask, Outcome, Recipe, Runner
-from cq.sweeps.space import Axis, Point, axes_of, corners, drawn
+from cq.sweeps.space import Axis, Point, axes_of, corners, drawn, refuse_twice
 from cq.sweeps.space import grid as grid_of
 from cq.sweeps.unfinished import Unfinished
 from cq.utils.settings import Backtest
@@ -111,18 +111,20 @@ def sweep(
     trial's figures are those of its own backtest, to the bit. Other keywords are settings of
     `backtest:`, as in `cq.backtest`.
     """
-    known = settings_of(settings)
+    known, axes = settings_of(settings), axes_of(grid)
+    said = [f"backtest.{one}" for one in texts_of(settings)]
+    refuse_twice(axes, said)
     if isinstance(strategy, Strategy):
         strategy = told(strategy, settings)
     else:
-        overrides = [*(f"backtest.{one}" for one in texts_of(settings)), *overrides]
+        overrides = [*said, *overrides]
     setting = Setting(
         source, recipe_of(strategy, overrides), known,
         Period.of(start, end),
         quote, say,
     )  # fmt: skip
     how = How(random, optuna, seed, sort, top, engine, workers)
-    return swept(setting, axes_of(grid), how, progress)
+    return swept(setting, axes, how, progress)
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ def swept(
     kept: Unfinished | None = None,
 ) -> SweepResult:
     """Run every combination that is asked for; what `kept` has of them already is not run again."""
+    refuse_twice(axes, setting.recipe.overrides)
     runner = Runner(setting.recipe, setting.ground, how.workers)
     runner.begin()
     kept = kept or Unfinished()

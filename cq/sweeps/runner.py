@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from cq.errors import CqError, Unreadable
+from cq.errors import CqError, Unreadable, UsageError
 from cq.strategies import Strategy, variants, variants_of
 from cq.sweeps.asked import BARS, bars_key
 from cq.sweeps.bench import Bench
@@ -20,6 +20,11 @@ from cq.sweeps.space import Axis, Point
 from cq.utils.garbage import nothing_collected
 from cq.utils.memory import keep_freed_memory
 
+TRAINING: Final = frozenset(
+    f"gate.{name}"
+    for name in ("model", "train_bars", "every_bars", "embargo_bars", "least_rows", "seed")
+)
+"""Parameters that only a training looks at."""
 Outcome = Trial | Failed | Invalid
 Ask = tuple[int, Point]
 
@@ -69,7 +74,14 @@ class Runner:
         if self._make is None:
             self.begin()
         assert self._make is not None
-        return self._make(params)
+        strategy = self._make(params)
+        gate = strategy.config.gate
+        if gate is not None and gate.get("trained") and (idle := TRAINING.intersection(params)):
+            raise UsageError(
+                f"{min(idle)} is tried, but gate.trained names a gate that is trained already; "
+                "take one of them"
+            )
+        return strategy
 
     def ground(self, strategy: Strategy) -> Ground:
         """The bars of a strategy."""

@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 import re
+import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -120,6 +121,18 @@ def axes_of(grid: Sequence[str] | Mapping[str, Any]) -> tuple[Axis, ...]:
     return found
 
 
+def refuse_twice(axes: Sequence[Axis], overrides: Sequence[str]) -> None:
+    """UsageError where `overrides` (`key=value`) say of all trials what an axis says of each."""
+    for text in overrides:
+        key = text.partition("=")[0].strip()
+        for one in axes:
+            if f"{key}.".startswith(f"{one.name}."):
+                raise UsageError(
+                    f"{key} is set for all trials, and --grid {one.name} tries values of it; take "
+                    "one of them"
+                )
+
+
 def _value(text: str) -> Any:
     """What YAML makes of a text; `1e-3` is a number, as people write it."""
     value = parse_scalar(text)
@@ -154,8 +167,18 @@ def drawn(axes: Sequence[Axis], count: int, seed: int) -> tuple[int, Iterator[Po
     if any(one.span for one in axes):
         return count, (_any(axes, chance) for _ in range(count))
     total = math.prod(len(one.values) for one in axes)
-    places = chance.sample(range(total), min(count, total))
+    places = _places(total, min(count, total), chance)
     return len(places), (_at(axes, place) for place in places)
+
+
+def _places(total: int, count: int, chance: random.Random) -> list[int]:
+    """So many numbers below `total`, none of them twice."""
+    if total <= sys.maxsize:
+        return chance.sample(range(total), count)
+    found: dict[int, None] = {}  # Python counts no range that is longer
+    while len(found) < count:
+        found[chance.randrange(total)] = None
+    return list(found)
 
 
 def _any(axes: Sequence[Axis], chance: random.Random) -> Point:

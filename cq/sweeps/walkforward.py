@@ -25,7 +25,7 @@ from cq.sweeps.identity import Identities, frame_of_identities
 from cq.sweeps.luck import Deflated, deflated
 from cq.sweeps.result import best_first, column_of, frame_of
 from cq.sweeps.runner import Runner
-from cq.sweeps.space import Axis, drawn, grid
+from cq.sweeps.space import Axis, drawn, grid, refuse_twice
 from cq.utils.time import interval_ns
 
 
@@ -258,6 +258,7 @@ def every(
     """Each combination that makes sense, with its strategy; how many do not, and why the first."""
     if how.optuna is not None or how.engine is not None:
         raise UsageError("walk-forward takes a grid or draws (--random)")
+    refuse_twice(axes, runner.recipe.overrides)
     drawing = how.random is not None
     _, points = drawn(axes, how.random or 0, how.seed) if drawing else grid(axes)
     found: list[Asked] = []

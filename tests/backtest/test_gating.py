@@ -237,6 +237,17 @@ def test_the_commands_run_it_and_show_its_frame(project, monkeypatch, capsys):
     look = ["--looks", "2", "--end", "2020-11-01"]
     assert run(["check", "lookahead", "plain.yaml", *look]) == 0
     trained = ["--set", "gate.trained=runs/one/gate.joblib"]
+    (project / "away").mkdir()
+    monkeypatch.chdir(project / "away")
+    there = ["--set", "gate.trained=../runs/one/gate.joblib", "--no-report", "--out", "../runs/two"]
+    assert run(["backtest", "../gated.yaml", *there]) == 0
+    assert run(["runs", "rerun", "two"]) == 0
+    monkeypatch.chdir(project)
+    assert run(["runs", "rerun", "two"]) == 0
+    tried = ["--grid", "gate.train_bars=100,300", *trained]
+    assert run(["sweep", "gated.yaml", *tried]) == 2
+    said = capsys.readouterr().err
+    assert "gate.train_bars is tried, but gate.trained names a gate that is trained" in said
     capsys.readouterr()
     assert run(["features", "gated.yaml", "--symbol", "BTC-USDT", "--tail", "3", *trained]) == 0
     assert "signal_before_gate" in capsys.readouterr().out

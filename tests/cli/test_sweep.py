@@ -316,6 +316,13 @@ def test_a_users_own_strategy_counts_once_in_backtests_and_sweeps(small, capsys)
     assert json_of(capsys, small, "backtest", str(file), *said)["trials"] == 3
 
 
+def test_a_map_over_numbers_and_words_has_its_best_whichever_it_is(small, capsys):
+    for values in ("100,auto", "auto,100"):
+        grid = ("--grid", f"backtest.warmup={values}", "--grid", "fast=5,10")
+        assert sweep(small, *grid, "--start", "2025-01-10") == 0
+        assert "heat_map.png" in capsys.readouterr().out
+
+
 def test_more_trials_make_the_same_result_less_sure(project, capsys):
     assert sweep(project, "--grid", "fast=5", "--grid", "slow=30", "--json") == 0
     few = json.loads(capsys.readouterr().out)["best"][0]
@@ -345,6 +352,7 @@ def test_more_trials_make_the_same_result_less_sure(project, capsys):
         (["--grid", "fast=1:2", "--start", "2031-01-01"], 3, "no bars"),
         (["--grid", "fast=1:2", "--end", ""], 2, "'' is not a date"),
         (["--grid", "fast=1:2", "--set", "symbols=XYZ"], 3, "XYZ"),
+        (["--grid", "fast=5,10", "--set", "fast=banana"], 2, "fast is set for all trials, and"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_folder(project, capsys, more, code, said):

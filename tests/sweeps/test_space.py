@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cq.errors import UsageError
-from cq.sweeps.space import Axis, axes_of, drawn, grid
+from cq.sweeps.space import Axis, axes_of, drawn, grid, refuse_twice
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,21 @@ def test_draws_are_combinations_of_the_grid_and_none_comes_twice(sizes, count, s
     some = [tuple(point.values()) for point in points]
     assert expected == len(some) == len(set(some)) == min(count, total)
     assert set(some) <= set(whole)
+
+
+def test_draws_from_a_grid_that_no_range_counts_are_combinations_of_it():
+    axes = [Axis(f"p{i}", tuple(range(520))) for i in range(7)]
+    count, points = drawn(axes, 50, seed=3)
+    some = [tuple(point.values()) for point in points]
+    assert count == len(set(some)) == 50
+    assert all(0 <= value < 520 for one in some for value in one)
+    assert some == [tuple(point.values()) for point in drawn(axes, 50, seed=3)[1]]
+
+
+@pytest.mark.parametrize(
+    ("axis", "said"), [("fast", "fast=7"), ("orders", "orders.stop_loss=1"), ("a.b", " a.b = 1")]
+)
+def test_what_an_axis_tries_is_not_set_for_all_trials_as_well(axis, said):
+    refuse_twice([Axis(axis, (1, 2))], ["slow=3", f"{axis}er=3"])
+    with pytest.raises(UsageError, match=f"is set for all trials, and --grid {axis} tries"):
+        refuse_twice([Axis(axis, (1, 2))], ["slow=3", said])

@@ -357,6 +357,12 @@ def test_overfitting_of_many_trials_is_told_of_sixteen_stretches(strategy):
     assert found.overfitting.logits.size == 4_000_000 // 525 // 2 * 2
 
 
+def test_what_the_grid_tries_is_not_set_for_all_trials(strategy):
+    for source in (strategy(), load(strategy())):
+        with pytest.raises(UsageError, match=r"backtest\.cash is set for all trials"):
+            sweep(market(100), source, {"backtest.cash": [1, 2]}, cash=5)
+
+
 def test_draws_are_repeated_by_their_seed_and_no_combination_comes_twice(strategy):
     grid = {"fast": "2:10", "slow": "11:40"}
     one, same, other = (
