@@ -26,7 +26,8 @@ def with_targets(bars: pl.LazyFrame, strategy: Strategy) -> pl.LazyFrame:
     if strategy.code is not None or strategy.config.orders.asked:
         _check_columns(sized, strategy)
     if acting(sized, strategy):
-        sized = sized.with_columns(act=pl.col("act").cast(pl.Boolean).fill_null(False))
+        said = pl.col("act").cast(pl.Float64).fill_nan(None)
+        sized = sized.with_columns(act=said.cast(pl.Boolean).fill_null(False))
     orders = strategy.config.orders
     made = sized.with_columns(
         signal=pl.col("signal").cast(pl.Int8),

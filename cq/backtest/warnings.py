@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SPENT: Final = 0.01
 """Part of the cash below which a run is over."""
+HAIR: Final = 1e-9
+"""Part of the cash that sums in another order differ by."""
 
 
 def missed(markets: Sequence[Market], made: Simulation, interval: str) -> list[str]:
@@ -79,7 +81,7 @@ def unheard(markets: Sequence[Market], made: Simulation) -> list[str]:
 
 def spent(made: Simulation, cash: float) -> list[str]:
     """That hardly anything was left from some bar on: ratios of what follows say little."""
-    if made.equity.min() <= 0:
+    if made.equity.min() < -cash * HAIR:
         ruin = iso(int(made.ts[int((made.equity <= 0).argmax())]))
         return [
             f"more than everything was lost by {ruin}: shorts can lose more than there is, and "

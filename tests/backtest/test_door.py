@@ -131,6 +131,14 @@ def test_that_shorts_lost_more_than_there_was_is_said():
     assert found.metrics["annualized_return"] == -1
 
 
+def test_a_fee_that_takes_all_that_is_left_is_no_loss_of_a_short():
+    rows = [(100, 100, 100, 100, 1, 1)] * 2 + [(100, 100, 100, 100, 1, 0)] * 3
+    found = cq.backtest(frame(rows), **(FREE | {"cash": 20, "fees": {"minimum": 10}}))
+    assert found.equity["equity"][-1] == 0
+    (said,) = found.config["warnings"]
+    assert "less than 1% of the cash is left from 1970-01-01T03:00:00Z on" in said
+
+
 def test_targets_over_the_cap_are_cut_and_said():
     result = cq.backtest(frame(STOPPED), max_position=0.5, **FREE)
     assert result.trades["qty"].to_list() == [5.0]
@@ -326,6 +334,8 @@ def test_a_frame_that_acts_is_traded_although_its_targets_stay():
     made = cq.backtest(frame(rows).with_columns(act=act), **FREE)
     assert held.trades["qty"].to_list() == [5.0]
     assert made.trades["qty"].to_list() == [5.0, 2.5]
+    unsaid = frame(rows).with_columns(act=pl.lit(math.nan))
+    assert cq.backtest(unsaid, **FREE).trades.equals(held.trades)
 
 
 @pytest.mark.parametrize(

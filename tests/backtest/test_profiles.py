@@ -178,3 +178,22 @@ def test_a_stop_without_slippage_gets_a_price_on_the_grid_all_the_same(profile):
     rules = as_in(profile, Rules(1_000.0, Costs(tick=0.25), "1h", orders=orders))
     made = simulate([one], rules, 0, by="python")
     assert [fill.price for fill in made.fills] == [100.0, 87.25]
+
+
+def spans(target, profile, **orders):
+    """How many bars each of the fills comes after the one before."""
+    price = np.arange(100.0, 100.0 + len(target))
+    ts = np.arange(price.size, dtype=np.int64) * HOUR
+    one = Market("A-B", ts, price, price, np.array(target))
+    rules = as_in(profile, Rules(1_000.0, Costs(), "1h", orders=Orders(**orders)))
+    made = simulate([one], rules, 0, by="python")
+    return (np.diff(made.fills.ts) // HOUR).tolist()
+
+
+@pytest.mark.parametrize("profile", [None, "vectorbt", "backtesting_py", "freqtrade"])
+@pytest.mark.parametrize("bars", [1, 2, 3])
+def test_a_position_lasts_so_many_bars_and_so_many_more_go_by_before_the_next(profile, bars):
+    assert spans([1.0] * 8, profile, max_bars=bars) == [bars]
+    again = [1.0, 0.0, *[1.0] * 7]
+    (held, usual), (_, pause) = (spans(again, profile, cooldown=n) for n in (0, bars))
+    assert (held, usual, pause) == (1, 1, 1 + bars)
