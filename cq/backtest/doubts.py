@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -241,7 +242,7 @@ def _untraded(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iter
 
 
 def _stuck(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[str]:
-    """Positions that are worth less in the end than an order has to be."""
+    """Positions that are worth less in the end than an order has to be, or were to be closed."""
     least = rules.costs.min_notional
     for one in markets:
         worth = abs(made.account.held(one.symbol)) * float(one.close[-1])
@@ -251,9 +252,26 @@ def _stuck(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterato
                 f"min_notional {least:g}: no order can close it, be it asked for by a target or "
                 "by a stop"
             )
+        elif worth and not _asked_last(one, rules):
+            yield (
+                f"{one.symbol} is still held in the end, though its target is zero: an order that "
+                "closes it could not be sent, or waits for volume"
+            )
 
 
 def _asks(market: Market, rules: Rules) -> bool:
     """Whether a target asks for a position, with bars left to fill it at."""
-    timely = market.target[: -1 - rules.latency]
+    timely = _timely(market, rules)
     return bool((timely > 0).any() or (rules.allow_short and (timely < 0).any()))
+
+
+def _asked_last(market: Market, rules: Rules) -> bool:
+    """Whether the last of those targets does; none says nothing against a position."""
+    newest = _timely(market, rules)[::-1]
+    last = newest[int(np.isnan(newest).argmin())] if newest.size else math.nan
+    return bool(last != 0 and (rules.allow_short or not last < 0))
+
+
+def _timely(market: Market, rules: Rules) -> Floats:
+    """Targets with bars left to fill them at."""
+    return market.target[: -1 - rules.latency]

@@ -197,3 +197,14 @@ def test_a_position_too_small_for_an_order_in_the_end_is_said():
         "targets: what is held of A-B in the end is worth 20, less than min_notional 50: no order"
     )
     assert cq.backtest(sunk, **(FREE | {"min_notional": 20})).config["warnings"] == []
+
+
+def test_a_position_that_stays_though_its_target_is_zero_is_said():
+    """Its sale was worth 20 and not sent: that counts as done, whatever the price becomes."""
+    asked = pl.Series([0.2, 0.2, 0.0, 0.0, 0.0])
+    stuck = bars(100.0, 100.0, 10.0, 10.0, 100.0).with_columns(open="close", target=asked)
+    (said,) = warnings(stuck, min_notional=50)
+    assert said.startswith("targets: A-B is still held in the end, though its target is zero")
+    assert warnings(stuck, min_notional=20) == []
+    late = stuck.with_columns(target=pl.Series([0.2, 0.2, 0.2, 0.2, 0.0]))
+    assert warnings(late, min_notional=50) == []  # no bar is left to sell it at
