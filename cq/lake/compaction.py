@@ -1,8 +1,9 @@
 """Many small files into few large ones: the same rows, sorted, while others read and write.
 
-Each folder is done for itself. Its small files are merged beside it without any lock; then, under
-the folder's lock, the result takes their place in one step (`cq.lake.swap`), if none of them has
-changed meanwhile. Files that cq did not write, and damaged ones, are left alone.
+Each folder is done for itself, and in it the files of each owner, since a file has one. Its small
+files are merged beside it without any lock; then, under the folder's lock, the result takes their
+place in one step (`cq.lake.swap`), if none of them has changed meanwhile. Files that cq did not
+write, and damaged ones, are left alone.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from cq.errors import CompactionFailed, LakeBusy
 from cq.lake import disk, locks, swap
 from cq.lake.damage import altered
 from cq.lake.datasets import DATASETS, dataset
+from cq.lake.footer import TORN
 from cq.lake.lake import Lake
 from cq.lake.layout import Layout, Leaf, is_ours
 from cq.lake.merging import Merge, Piece, fingerprint
 from cq.lake.origin import Origin, origin_of
+from cq.lake.spans import opened, spans
 from cq.lake.template import safe
 from cq.lake.workers import WORKERS
 
@@ -66,11 +69,18 @@ class _Task:
     leaf: Leaf
     found: dict[str, swap.Stamp]
     small: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    """Those of one owner together, two at least."""
+
+    @property
+    def merged(self) -> tuple[str, ...]:
+        """The files to merge."""
+        return tuple(name for group in self.groups for name in group)
 
     @property
     def size(self) -> int:
         """Bytes to merge."""
-        return sum(self.found[name].size for name in self.small)
+        return sum(self.found[name].size for name in self.merged)
 
 
 Progress = Callable[[Compacted, int, int], None]
@@ -133,23 +143,39 @@ def _tasks(
     for leaf in layout.leaves(lake.root):
         if not named or leaf.values.get("symbol") in {None, *named}:
             task = _task(layout, leaf, limits)
-            if len(task.small) > 1:
+            if task.groups:
                 yield task
 
 
 def _task(layout: Layout, leaf: Leaf, limits: tuple[int, int]) -> _Task:
     found = {name: one for name, one in swap.listing(leaf.path).items() if is_ours(name)}
     small = sorted(name for name, one in found.items() if one.size < limits[0])
-    return _Task(layout, leaf, found, tuple(small))
+    every: dict[Any, list[str]] = {}
+    for name in small if len(small) > 1 else ():
+        every.setdefault(_whose(layout, leaf.path / name), []).append(name)
+    groups = tuple(tuple(one) for one in every.values() if len(one) > 1)
+    return _Task(layout, leaf, found, tuple(small), groups)
+
+
+def _whose(layout: Layout, path: Path) -> Any:
+    """Whose rows a file holds, where its folder does not tell; a damaged one stays alone."""
+    contract = dataset(layout.dataset)
+    if contract.free_form or set(contract.owner) <= set(layout.fields):
+        return None
+    try:
+        with opened(path, contract.owner) as file:
+            return tuple(spans(file, contract.owner).items())
+    except TORN:
+        return path
 
 
 def _guessed(task: _Task, limits: tuple[int, int]) -> Compacted:
     """What a folder may look like afterwards, if its bytes stay as many."""
-    files = len(task.found) - len(task.small) + -(-task.size // limits[1])
+    files = len(task.found) - len(task.merged) + max(len(task.groups), -(-task.size // limits[1]))
     size = sum(one.size for one in task.found.values())
     rows = sum(
         piece.rows
-        for name in task.small
+        for name in task.merged
         for piece in Merge(dataset(task.layout.dataset)).pieces(task.leaf.path / name) or ()
     )
     return Compacted(
@@ -185,7 +211,7 @@ class _Folders:
             if done is not None:
                 return done
             task = _task(task.layout, task.leaf, self.limits)
-            if len(task.small) < 2:
+            if not task.groups:
                 return _left(task, "")
         return _left(task, "its files change all the time; run the same command again later")
 
@@ -195,17 +221,20 @@ class _Folders:
         if not swap.is_plain(folder):
             return _left(task, "a symbolic link leads to it, or a folder lies in it")
         pieces: dict[str, list[Piece]] = {}
+        wanted = set(task.merged)
         for name in task.small:
             if altered(folder / name):
                 damaged.append(name)
-            elif (found := merge.pieces(folder / name)) is not None:
+            elif name in wanted and (found := merge.pieces(folder / name)) is not None:
                 pieces[name] = found
         problem = f"{', '.join(damaged)}: not what its name says; left alone" if damaged else ""
-        if len(pieces) < 2:
+        whole = ({name: pieces[name] for name in one if name in pieces} for one in task.groups)
+        groups = [one for one in whole if len(one) > 1]
+        if not groups:
             return _left(task, problem)
         place = self.bench.place()
-        made = self._merged(merge, task, pieces, place)
-        inputs = {name: task.found[name] for name in pieces}
+        made = [file for one in groups for file in self._merged(merge, task, one, place)]
+        inputs = {name: task.found[name] for one in groups for name in one}
         lock = locks.of_folder(self.lake.root, task.layout, task.leaf.values)
         if not self._exchanged(place, folder, inputs, lock):
             self.bench.drop(place)

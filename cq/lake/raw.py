@@ -197,7 +197,10 @@ def _files_of(root: Path, name: str, layout: Layout) -> str:
     named = ", ".join(text(one) for one in OWNERS)
     low, high = (f"try_cast(stats_{end}_value as bigint)" for end in ("min", "max"))
     owners = ", ".join(
-        f"min(stats_min_value) filter (path_in_schema = {text(one)}) as {one}" for one in OWNERS
+        f"case when min(stats_min_value) filter (path_in_schema = {text(one)}) "
+        f"= max(stats_max_value) filter (path_in_schema = {text(one)}) "
+        f"then min(stats_min_value) filter (path_in_schema = {text(one)}) end as {one}"
+        for one in OWNERS
     )
     return (
         f"select {text(name)} as dataset, file_name as path, "
@@ -205,7 +208,7 @@ def _files_of(root: Path, name: str, layout: Layout) -> str:
         "any_value(num_rows) as rows, any_value(file_size_bytes) as bytes, "
         "min(first_ts) as first_ts, max(last_ts) as last_ts "
         f"from parquet_file_metadata({glob}) left join ("
-        "select file_name, path_in_schema, stats_min_value, "
+        "select file_name, path_in_schema, stats_min_value, stats_max_value, "
         f"case when path_in_schema = {time} then {low} end as first_ts, "
         f"case when path_in_schema = {time} then {high} end as last_ts "
         f"from parquet_metadata({glob}) where path_in_schema in ({named}, {time})"

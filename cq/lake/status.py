@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cq.errors import NoBars, UnknownSymbol, Unreadable
+from cq.errors import NoBars, Unreadable
 from cq.lake.damage import problem
 from cq.lake.datasets import DATASETS, Dataset, dataset
 from cq.lake.footer import TORN
@@ -22,6 +22,7 @@ from cq.lake.places import is_remote, relative
 from cq.lake.source import look
 from cq.lake.spans import opened, spans
 from cq.lake.template import OWNERS
+from cq.lake.windows import check_known, words_in
 from cq.utils.time import SECOND, bar_end, interval_ns
 
 STREAMS = ("ohlcv", "trades", "orderbook_l2")
@@ -30,14 +31,8 @@ STREAMS = ("ohlcv", "trades", "orderbook_l2")
 
 def check_symbols(lake: Lake, symbols: Sequence[str]) -> None:
     """UnknownSymbol where no dataset holds anything of one of them."""
-    if not symbols:
-        return
-    known: set[str] = set()
-    for name in lake.layouts:
-        known |= set(lake.stored(name)["symbol"].drop_nulls())
-    for symbol in symbols:
-        if symbol not in known:
-            raise UnknownSymbol(symbol, known, "`cq lake status` lists what there is")
+    if symbols:
+        check_known("symbol", symbols, words_in(lake, "symbol"))
 
 
 def check_interval(lake: Lake, interval: str | None) -> None:
@@ -155,7 +150,7 @@ def _time(contract: Dataset) -> str:
 
 
 def about(path: Path, contract: Dataset) -> FileStatus:
-    """What one file holds; each file has one owner.
+    """What one file holds; an owner's name that is not that of all its rows is None.
 
     Of a file of ours, whose rows are in order, the first and the last row group tell it.
     """
@@ -172,7 +167,8 @@ def about(path: Path, contract: Dataset) -> FileStatus:
     for name, ends in held.items():
         if not all(isinstance(one, int if name == time else str) for one in ends):
             raise Unreadable(path, f"its {name} is {ends[0]!r}")
-    exchange, symbol, interval = (held[one][0] if one in held else None for one in OWNERS)
+    words = (held.get(one, (None, None)) for one in OWNERS)
+    exchange, symbol, interval = (least if least == most else None for least, most in words)
     first, newest = held.get(time, (None, None))
     owner = exchange, symbol, interval
     return FileStatus(path, owner, first, newest, rows, path.stat().st_size, said)

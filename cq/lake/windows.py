@@ -5,12 +5,13 @@ What is in memory at once is a window: a year of bars, a month of trades, a day 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
+from cq.errors import UnknownSymbol
 from cq.lake.datasets import Dataset
 from cq.lake.fingerprint import Owner
 from cq.lake.layout import Part
@@ -35,6 +36,19 @@ def owners_in(lake: Lake, contract: Dataset) -> list[Owner]:
         return [Owner(**one) for one in layout.owners(lake.root)]
     rows = rows_of(lake.root, layout, contract).select(contract.owner).unique()
     return [Owner(**one) for one in rows.sort(contract.owner).collect().iter_rows(named=True)]
+
+
+def check_known(name: str, asked: Iterable[str], known: Collection[str]) -> None:
+    """UnknownSymbol where one of the symbols, intervals or exchanges asked for is not known."""
+    for one in asked:
+        if one not in known:
+            what = one if name == "symbol" else f"{name} {one}"
+            raise UnknownSymbol(what, known, "`cq lake status` lists what there is")
+
+
+def words_in(lake: Lake, name: str) -> set[str]:
+    """Every symbol, interval or exchange that some dataset holds rows of."""
+    return {word for one in lake.layouts for word in lake.stored(one)[name].drop_nulls().to_list()}
 
 
 def windows(lake: Lake, contract: Dataset, owner: Owner, start: int, end: int) -> list[Window]:

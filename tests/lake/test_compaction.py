@@ -25,6 +25,7 @@ from cq.lake.damage import altered
 from cq.lake.datasets import DATASETS, OHLCV
 from cq.lake.merging import Merge, in_order
 from cq.lake.origin import origin_of
+from cq.lake.status import status
 
 pytestmark = pytest.mark.usefixtures("nothing_lingers")
 
@@ -170,6 +171,37 @@ def test_a_folder_that_does_not_tell_its_symbol_is_merged_for_each(tmp_path):
     (one,) = compaction.compact(lake, ["ohlcv"], ["ETH-BRL"])
     assert (one.files_before, one.files_after) == (2, 1)
     assert_frame_equal(rows(lake), before)
+
+
+def test_a_folder_that_does_not_tell_its_exchange_keeps_a_file_for_each(tmp_path):
+    template = "ohlcv/{symbol}/{interval}/{YYYY}/file-{HHmmss}.parquet"
+    lake = Lake(tmp_path / "lake", partitions={"ohlcv": template})
+    for first in (0, 100):
+        for exchange in ("here", "there"):
+            some = bars(first, 50).with_columns(exchange=pl.lit(exchange))
+            lake.write("ohlcv", some, source="t", now_ns=1)
+    before, known = rows(lake), [(one.exchange, one.rows) for one in status(lake, 1)]
+    (one,) = compaction.compact(lake)
+    assert (one.files_before, one.files_after) == (4, 2)
+    assert_frame_equal(rows(lake), before)
+    assert [(one.exchange, one.rows) for one in status(lake, 1)] == known
+    told = lake.sql("select exchange, rows from files where dataset = 'ohlcv' order by all")
+    assert told.rows() == known
+    assert compaction.compact(lake) == []
+
+
+def test_a_file_of_several_exchanges_is_said_to_be_of_none(tmp_path):
+    template = "ohlcv/{symbol}/{interval}/{YYYY}/file-{HHmmss}.parquet"
+    lake = Lake(tmp_path / "lake", partitions={"ohlcv": template})
+    lake.write("ohlcv", bars(0, 50), source="t", now_ns=1)
+    (path,) = lake.files("BTC-BRL", "1h")
+    both = pl.concat([bars(0, 50), bars(0, 50).with_columns(exchange=pl.lit("there"))])
+    path.unlink()
+    parquet.place(parquet.encoded(both.sort("ts")), path.parent, "theirs.parquet")
+    (one,) = status(lake, 1)
+    assert (one.exchange, one.symbol, one.rows) == (None, "BTC-BRL", 100)
+    told = lake.sql("select exchange, symbol, rows from files where dataset = 'ohlcv'").rows()
+    assert told == [(None, "BTC-BRL", 100)]
 
 
 def test_a_damaged_file_is_left_alone_and_named(small):
