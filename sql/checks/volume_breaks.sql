@@ -32,7 +32,8 @@ neighbours as (
     select
         *,
         typical / lag(typical) over series as ratio,
-        lag(typical) over series as typical_before
+        lag(typical) over series as typical_before,
+        lag(week) over series as week_before
     from weeks
     window series as (partition by exchange, symbol, interval order by week)
 )
@@ -46,7 +47,8 @@ select
     printf('%.4g a bar after %.4g the week before: %.3g times', typical, typical_before, ratio) as detail
 from neighbours
 where
-    typical > 0 and typical_before > 0
+    week_before = week - 1
+    and typical > 0 and typical_before > 0
     and (
         ratio >= coalesce(getvariable('volume_break')::double, 20)
         or ratio <= 1 / coalesce(getvariable('volume_break')::double, 20)

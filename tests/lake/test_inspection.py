@@ -195,6 +195,18 @@ def test_a_week_in_another_unit_is_found(lake):
     assert found.examples[0]["time"] == "2024-01-15T00:00:00Z"
 
 
+def test_a_week_is_not_compared_with_one_that_is_not_the_one_before(lake):
+    rows = market(21, 5 * MINUTE, "5m", "BTC-BRL", 1)
+    later = pl.when(pl.col("ts") < JANUARY + 14 * DAY).then(0).otherwise(140 * DAY)
+    apart = spoiled(rows, "thousandfold", 14 * 288, 1).with_columns(pl.col("ts") + later)
+    slip_in(lake, apart)
+    assert lake.sql("from volume_breaks").is_empty()
+    assert (
+        run_checks(lake, now_ns=NOW + 365 * DAY, small=0, only=["volume_breaks"]).checks[0].rows
+        == 0
+    )
+
+
 @pytest.mark.parametrize(
     ("header", "problem"),
     [("suspect: nonsense > 1", "nonsense"), ("fact: x = no_such(ts)\n-- suspect: x", "no_such")],
