@@ -20,6 +20,7 @@ def _is_mb_candles(source: Source) -> bool:
     return (
         source.kind == "json"
         and isinstance(source.first_record, dict)
+        and source.head.lstrip().startswith("{")  # an array of objects is one row each
         and set("tohlcv") <= set(source.columns)
     )
 

@@ -23,6 +23,19 @@ def test_v4_candles_are_columns_of_strings(shared, reading):
     assert piece.rows["ts"].diff().to_list()[1] == HOUR
 
 
+def test_an_array_of_objects_with_the_names_of_candles_is_a_row_each(tmp_path, reading):
+    path = tmp_path / "candles.json"
+    hours = [1790503200, 1790506800]
+    path.write_text(
+        json.dumps([{"t": t, "o": "1", "h": "2", "l": "0.5", "c": "1.5", "v": "3"} for t in hours])
+    )
+    layout = recognised(opened(path), "ohlcv")
+    assert layout is not CANDLES
+    piece = reading(path, layout, symbol="BTC-BRL", exchange="x", interval="1h")
+    assert piece.rows["ts"].to_list() == [one * 10**9 for one in hours]
+    assert piece.rows.row(0)[1:6] == (1.0, 2.0, 0.5, 1.5, 3.0)
+
+
 def test_an_empty_reply_holds_no_bars(tmp_path, reading):
     path = tmp_path / "candles.json"
     path.write_text(json.dumps({name: [] for name in "tohlcv"}))
