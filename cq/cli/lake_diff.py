@@ -55,6 +55,7 @@ def diff(
 
     Try: cq lake diff runs/20260131T120000Z-crossover-1a2b3c lake
     """
+    from cq.lake.diff import check_names
     from cq.lake.evidence import Question
     from cq.lake.lake import moment
     from cq.lake.windows import FOREVER
@@ -67,7 +68,9 @@ def diff(
         start=moment(start, 0),
         end=moment(end, FOREVER),
     )
-    found = list(_differences(opened(a), opened(b), asked, datasets))
+    sides = opened(a), opened(b)
+    check_names(sides, asked)
+    found = list(_differences(*sides, asked, datasets))
     if as_json:
         print_json({"a": str(a), "b": str(b), "differences": [one.as_dict() for one in found]})
     else:
@@ -196,12 +199,9 @@ def fingerprint(
     Whatever files the rows lie in, the digests are the same; `cq lake diff` compares them later,
     e.g. `cq lake fingerprint BTC-BRL --interval 1h --out btc.json`.
     """
-    from cq.lake.status import check_symbols
-
     zone = app.settings.timezone
     start, end = period_of(since, until, zone, SINCE)
-    check_symbols(app.found_lake, symbols)
-    taken = app.lake.fingerprint(
+    taken = app.found_lake.fingerprint(
         view, where, symbols=symbols, interval=interval, exchange=exchange,
         start=start, end=end, by=by,
     )  # fmt: skip

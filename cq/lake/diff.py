@@ -6,7 +6,7 @@ Lakes are compared a window at a time, and only the days whose digests differ ro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ from cq.lake.datasets import Dataset, dataset
 from cq.lake.evidence import Question, blocks_of, counted, sources_of, take
 from cq.lake.fingerprint import NO_TIME, Block, File, Fingerprint, Owner
 from cq.lake.layout import Part, is_ours
-from cq.lake.windows import FOREVER, Window, rows_in, windows
+from cq.lake.windows import FOREVER, Window, check_known, rows_in, windows, words_in
 
 if TYPE_CHECKING:
     from cq.lake.lake import Lake
@@ -90,6 +90,22 @@ class DayDiff:
             "columns": dict(self.columns),
             "examples": [dict(one) for one in self.examples],
         }
+
+
+def check_names(sides: Iterable[Lake | Fingerprint], asked: Question) -> None:
+    """UnknownSymbol where neither side has a symbol, interval or exchange that is asked for."""
+    sides = list(sides)
+    for name, words in asked.wanted().items():
+        known = {word for side in sides for word in _words(side, name)}
+        check_known(name, words, known)
+
+
+def _words(side: Lake | Fingerprint, name: str) -> set[str]:
+    """Every symbol, interval or exchange that a lake or a fingerprint speaks of."""
+    if not isinstance(side, Fingerprint):
+        return words_in(side, name)
+    said = Question.of(side).wanted().get(name, [])
+    return {*said, *(word for one in side.blocks if (word := one._asdict()[name]) is not None)}
 
 
 def between_lakes(a: Lake, b: Lake, asked: Question, datasets: Sequence[str]) -> Iterator[DayDiff]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from cq.errors import Unreadable, UsageError
+from cq.errors import NoBars, Unreadable, UsageError
 from cq.lake.damage import altered, collected, digest
 from cq.lake.datasets import DATASETS, OHLCV, Dataset
 from cq.lake.fingerprint import PERIODS, Block, File, Fingerprint, Owner, cut, merged
@@ -19,7 +19,17 @@ from cq.lake.places import is_remote, readable, relative
 from cq.lake.resample import divides
 from cq.lake.rowhash import row_hashes
 from cq.lake.source import look
-from cq.lake.windows import FOREVER, Window, named, owners_in, rows_in, windows
+from cq.lake.windows import (
+    FOREVER,
+    Window,
+    check_known,
+    named,
+    owners_in,
+    rows_in,
+    windows,
+    words_in,
+)
+from cq.utils.time import interval_ns
 
 if TYPE_CHECKING:
     from cq.lake.lake import Lake
@@ -45,6 +55,8 @@ class Question:
     where: str | None = None
     since: Mapping[str, int] = field(default_factory=dict)
     """Symbol → its own start, where that is later."""
+    exchanges: Mapping[str, str] = field(default_factory=dict)
+    """Symbol → the exchange of its bars of `interval`, where no one exchange is named for all."""
 
     @property
     def filter(self) -> dict[str, Any]:
@@ -57,14 +69,19 @@ class Question:
             "end": None if self.end == FOREVER else self.end,
             "where": self.where,
             "since": dict(self.since),
+            "exchanges": dict(self.exchanges),
         }
         return {name: value for name, value in said.items() if value}
 
     @classmethod
     def of(cls, taken: Fingerprint) -> Question:
-        """The question that a fingerprint answers."""
+        """The question that a fingerprint answers, of the exchanges whose bars it names."""
         said = dict(taken.filter)
-        return cls(taken.view, tuple(said.pop("symbols", ())), **said)
+        asked = cls(taken.view, tuple(said.pop("symbols", ())), **said)
+        if asked.view != BARS or asked.interval is None or asked.exchange is not None:
+            return asked
+        told = {one.symbol: one.exchange for one in taken.blocks if one.symbol and one.exchange}
+        return replace(asked, exchanges={**told, **asked.exchanges})
 
     @property
     def dataset(self) -> Dataset | None:
@@ -115,6 +132,24 @@ class Source:
         needed = list(dict.fromkeys([*columns, *inside, contract.time])) if columns else None
         rows = rows_in(lake, contract, self.stored, window, columns=needed)
         return rows.filter(*(pl.col(name).is_in(asked.wanted()[name]) for name in inside))
+
+
+def check_names(lake: Lake, asked: Question) -> None:
+    """UnknownSymbol, or NoBars, where the lake has nothing of a name that is asked for.
+
+    Where rows say of themselves whose they are, as refused ones do, any name may be asked for.
+    """
+    contract = asked.dataset
+    if contract is not None and contract.free_form:
+        return
+    for name, words in asked.wanted().items():
+        has_it = contract is None or name in contract.schema
+        if has_it and (asked.view, name) != (BARS, "interval"):
+            check_known(name, words, words_in(lake, name))
+    if asked.view == BARS and asked.interval is not None and not sources_of(lake, asked, OHLCV):
+        held = sorted(words_in(lake, "interval"), key=lambda one: (interval_ns(one), one))
+        finer = f"at {asked.interval} or a finer interval that divides it"
+        raise NoBars("the lake", finer, ", ".join(held) or "none")
 
 
 def take(
@@ -178,7 +213,9 @@ def sources_of(lake: Lake, asked: Question, contract: Dataset) -> list[Source]:
         series = [
             one
             for symbol in asked.symbols or _serving(lake, asked.interval, asked.exchange)
-            for one in lake.series(symbol, asked.interval, asked.exchange)
+            for one in lake.series(
+                symbol, asked.interval, asked.exchanges.get(symbol, asked.exchange)
+            )
         ]
         stored = [Owner(one.exchange, one.symbol, one.interval) for one in series]
         return [Source(one._replace(interval=asked.interval), one) for one in stored]

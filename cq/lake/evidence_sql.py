@@ -15,8 +15,10 @@ from cq.errors import UsageError
 from cq.lake.answers import plain
 from cq.lake.datasets import DATASETS, Dataset
 from cq.lake.evidence import (
+    BARS,
     Question,
     blocks_of,
+    counted,
     described,
     paths_of,
     sources_of,
@@ -40,19 +42,20 @@ def answered(
     lake: Lake, asked: Question, by: str, columns: Sequence[str] | None
 ) -> tuple[tuple[str, ...], dict[Owner, tuple[Block, ...]]]:
     """The columns that count, and the blocks of the answer."""
-    view = f"raw.{asked.view}" if asked.view in DATASETS else asked.view
-    if asked.dataset is None:
-        lake.scan(view)
-    cursor = lake.views.cursor(f"{view} {asked.where}")
+    contract = asked.dataset
+    if contract is None:
+        lake.scan(asked.view)
+    source = _source(asked)
+    cursor = lake.views.cursor(f"{source} {asked.where}")
     try:
         with still(lake.root):
-            relation = cursor.sql(f"from {'.'.join(quoted(one) for one in view.split('.'))}")
-            held = relation.columns
-            query = _query(asked, view, held)
+            held = cursor.sql(f"from {source}").columns
+            query = _query(asked, source, held)
             check_question(query)
             relation = plain(cursor.sql(query))
             owners = [name for name in OWNERS if name in held]
-            names = tuple(columns or [name for name in held if name not in owners])
+            plainly = counted(contract) if contract else [one for one in held if one not in owners]
+            names = tuple(columns or plainly)
             found = together(
                 one
                 for batch in relation.to_arrow_reader(BATCH)
@@ -63,7 +66,15 @@ def answered(
     return names, found
 
 
-def _query(asked: Question, view: str, held: Sequence[str]) -> str:
+def _source(asked: Question) -> str:
+    """What is asked, in SQL: a view, or bars of an interval, made where they are not stored."""
+    if asked.view == BARS and asked.interval is not None:
+        step = text(asked.interval)
+        return f"(select * exclude (bars), {step} as interval from bars_at({step}))"
+    return f"raw.{quoted(asked.view)}" if asked.view in DATASETS else quoted(asked.view)
+
+
+def _query(asked: Question, source: str, held: Sequence[str]) -> str:
     """The question in SQL."""
     conditions = [f"({asked.where}\n)"] if asked.where else []
     for name, values in asked.wanted().items():
@@ -74,7 +85,10 @@ def _query(asked: Question, view: str, held: Sequence[str]) -> str:
         conditions.append(f"ts >= {asked.start}")
     if asked.end != FOREVER:
         conditions.append(f"ts < {asked.end}")
-    source = ".".join(quoted(one) for one in view.split("."))
+    conditions += [
+        f"(symbol <> {text(symbol)} or exchange = {text(exchange)})"
+        for symbol, exchange in asked.exchanges.items()
+    ]
     return f"select * from {source} where {' and '.join(conditions) or 'true'}"
 
 

@@ -228,6 +228,7 @@ class Lake:
         named = (symbols,) if isinstance(symbols, str) else tuple(symbols)
         since, until = moment(start, 0), moment(end, FOREVER)
         asked = evidence.Question(view, named, interval, exchange, since, until, where)
+        evidence.check_names(self, asked)
         return evidence.take(self, asked, by=by, columns=columns)
 
     @cached_property

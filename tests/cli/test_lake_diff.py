@@ -80,3 +80,16 @@ def test_a_symbol_of_two_exchanges_is_told_apart(project, capsys):
     assert run([*asked, "--exchange", "y", "--json"]) == 0
     (series,) = json.loads(capsys.readouterr().out)["series"]
     assert (series["exchange"], series["rows"]) == ("y", 24)
+
+
+@pytest.mark.parametrize("named", [["--symbol", "BTC-BR"], ["--interval", "4h"]])
+def test_a_name_that_neither_side_has_is_refused(project, capsys, named):
+    assert run(["lake", "fingerprint", "BTC-BRL", "--interval", "1h", "--out", "btc.json"]) == 0
+    for sides in (["lake", "other"], ["btc.json", "other"], ["btc.json", "btc.json"]):
+        assert run(["lake", "diff", *sides, *named]) == 3
+        assert f"{named[1]} here" in capsys.readouterr().err
+    Lake(project / "other").write(
+        "ohlcv", hourly(2).with_columns(symbol=pl.lit("BTC-BR"), interval=pl.lit("4h")),
+        source="test", now_ns=1,
+    )  # fmt: skip
+    assert run(["lake", "diff", "lake", "other", *named]) == 1

@@ -182,3 +182,16 @@ def test_once_a_file_is_gone_a_fingerprint_tells_blocks(tmp_path, hourly):
     assert day.within(Question(start=START + HOUR))
     assert not day.within(Question(start=START + DAY))
     assert not day.within(Question(symbols=("ETH-BRL",)))
+
+
+@pytest.mark.parametrize("where", [None, "volume >= 0"])
+@pytest.mark.parametrize("interval", ["1h", "4h"])
+def test_a_fingerprint_is_compared_with_the_exchange_that_it_names(
+    tmp_path, hourly, interval, where
+):
+    lake = Lake(tmp_path / "lake")
+    lake.write("ohlcv", hourly, source="test", now_ns=1)
+    taken = lake.fingerprint("bars", where, symbols="BTC-BRL", interval=interval)
+    other = hourly.with_columns(exchange=pl.lit("other"))
+    lake.write("ohlcv", other, source="test", now_ns=1)
+    assert list(since_then(taken, lake)) == []

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cq.errors import DataError, UnknownSymbol, Unreadable, UsageError
+from cq.errors import DataError, NoBars, UnknownSymbol, Unreadable, UsageError
 from cq.lake import Lake, parquet
 from cq.lake.evidence import Question, take
 from cq.lake.fingerprint import Fingerprint, Owner, load
@@ -239,3 +239,28 @@ def test_folders_that_do_not_name_the_owner_are_looked_into(tmp_path, hourly, ba
     assert flat.fingerprint().blocks == usual.fingerprint().blocks
     eth = Question(symbols=("ETH-BRL",))
     assert take(flat, eth).blocks == take(usual, eth).blocks
+
+
+def test_made_bars_that_hold_a_condition_are_those_that_bars_makes(tmp_path, hourly):
+    lake = written(tmp_path / "lake", hourly)
+    whole = lake.fingerprint("bars", symbols="BTC-BRL", interval="4h")
+    asked = lake.fingerprint("bars", "true", symbols="BTC-BRL", interval="4h")
+    assert (asked.blocks, asked.columns) == (whole.blocks, whole.columns)
+    made = lake.bars("BTC-BRL", "4h").filter(pl.col("close") > 150).collect()
+    fewer = lake.fingerprint("bars", "close > 150", symbols="BTC-BRL", interval="4h")
+    assert 0 < fewer.rows == made.height < whole.rows
+    stored = lake.fingerprint("bars", symbols="BTC-BRL")
+    assert lake.fingerprint("bars", "true", symbols="BTC-BRL").digest == stored.digest
+
+
+def test_what_the_lake_has_nothing_of_is_refused(tmp_path, hourly):
+    lake = written(tmp_path / "lake", hourly)
+    for view in ("bars", "ohlcv", "trades", "bars_1d"):
+        with pytest.raises(UnknownSymbol, match=r"did you mean BTC-BRL\?"):
+            lake.fingerprint(view, symbols="BTC-BR")
+        with pytest.raises(UnknownSymbol, match="no exchange nope here"):
+            lake.fingerprint(view, exchange="nope")
+    with pytest.raises(UnknownSymbol, match="no interval 4h here"):
+        lake.fingerprint("ohlcv", interval="4h")
+    with pytest.raises(NoBars, match="at 90m or a finer interval that divides it"):
+        lake.fingerprint("bars", interval="90m")
