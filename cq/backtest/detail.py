@@ -34,8 +34,8 @@ def with_detail(
     """Markets with their finer bars, and the fingerprint of those; None where there are none.
 
     Finer bars that do not begin and end at their bar's open and close, or do not reach its high and
-    low, are not all there: that bar is taken as it is. A market without finer bars in the lake is,
-    too, and `say` is told.
+    low, are not all there: that bar is taken as it is. So is a market of which no finer bars serve,
+    and `say` is told.
     """
     if interval_ns(interval) % interval_ns(detail) or interval_ns(interval) == interval_ns(detail):
         raise UsageError(
@@ -62,7 +62,13 @@ def with_detail(
             found.append(one)
             continue
         parts.append(Part.alone(one.symbol, bars))
-        found.append(replace(one, fine=_fine(one, ends, bars)))
+        fine = _fine(one, ends, bars)
+        if not (fine.begin < fine.end).any():
+            say(
+                f"{one.symbol}: its {detail} bars make none of its own up (open, high, low and "
+                "close): the worse order of events is taken"
+            )
+        found.append(replace(one, fine=fine))
     if not parts:
         return found, None
     first = min(int(part.rows.item(0, "ts")) for part in parts)

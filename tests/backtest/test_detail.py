@@ -58,7 +58,13 @@ def test_a_stop_is_left_at_the_open_that_gaps_through_it_though_its_finer_bar_is
 def test_an_entry_pays_the_open_that_gaps_through_it_though_its_finer_bar_is_missing(tmp_path):
     quarters = {1: (104, 110, 104, 109), 3: (109, 121, 109, 110)}
     orders, hours = "{entry: stop, offset: 0.05}", [FLAT, (120, 121, 104, 110)]
-    assert traded(tmp_path, orders, hours, quarters, detail_interval="15m") == [("buy", 120.0)]
+    said = []
+    found = traded(tmp_path, orders, hours, quarters, detail_interval="15m", say=said.append)
+    assert found == [("buy", 120.0)]
+    assert said == [
+        "warning: A-BRL: its 15m bars make none of its own up (open, high, low and close): the "
+        "worse order of events is taken"
+    ]
 
 
 def test_finer_bars_that_end_before_their_bar_does_are_not_taken(tmp_path):
