@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Final, Literal
 
 import numpy as np
@@ -19,7 +20,10 @@ from cq.backtest.grid import impact_of
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.market import Market, Rules, last_closes
 from cq.backtest.stepping import Carried, is_worth_it, loaded, step_through
+from cq.backtest.steps import SHORTER, least_and_most
 from cq.backtest.tape import Tape
+from cq.errors import DataError
+from cq.utils.time import interval_ns, iso
 
 MANY: Final = 50_000
 """Decisions from which it pays to load the loop over bars as machine code."""
@@ -52,12 +56,14 @@ def simulate(
 ) -> Simulation:
     """Trade the targets of bars that open from `start` on; earlier rows are history only.
 
+    DataError where bars of two symbols overlap without opening at the same moment.
     `carried` goes on where another run over earlier bars of the same symbols ended; UsageError
     where it is of others, or of bars that are not earlier. `by` chooses the execution: all give
     the same, at different speeds.
     """
     markets = sorted(markets, key=lambda one: one.symbol)
     ts = moments_of(markets, start)
+    _check_overlaps(markets, ts, rules.interval)
     looping = rules.path_dependent or carried is not None or by not in ("auto", "events")
     if not looping and by == "auto":
         looping = loaded() is not None or (
@@ -74,6 +80,30 @@ def simulate(
         made.fills, made.carried.account, ts, made.equity, made.cash, made.exposure,
         made.carried, made.carried.borrowed,
     )  # fmt: skip
+
+
+def _check_overlaps(markets: Sequence[Market], ts: Ints, interval: str) -> None:
+    """DataError where a bar of one symbol opens within that of another.
+
+    All that opens at one moment is over before the next: its close would be known too early.
+    """
+    apart = SHORTER * interval_ns(interval)
+    if len(markets) < 2 or ts is markets[0].ts or least_and_most(ts)[0] >= apart:
+        return
+    near = np.flatnonzero(np.diff(ts) < apart)
+    early, late = (np.array([np.isin(ts[near + k], one.ts) for one in markets]) for k in (0, 1))
+    several = np.flatnonzero((early | late).sum(axis=0) > 1)  # a symbol's own bars are left to it
+    if not several.size:
+        return
+    at = several[0]
+    pairs = product(*(np.flatnonzero(found[:, at]).tolist() for found in (early, late)))
+    one, other = next((markets[a].symbol, markets[b].symbol) for a, b in pairs if a != b)
+    first, then = (iso(int(ts[near[at] + k])) for k in (0, 1))
+    raise DataError(
+        f"a bar of {one} opens at {first} and one of {other} at {then}, within it; bars of "
+        f"{interval} of all symbols have to open at the same moments: make both of finer bars, or "
+        "trade each on its own"
+    )
 
 
 def _with_impact(market: Market, rules: Rules) -> Market:

@@ -14,6 +14,7 @@ from cq.backtest.bars import ALL, Period, needed, parts_of, read_by, warm
 from cq.backtest.columns import is_sound
 from cq.backtest.data import with_prices
 from cq.backtest.frames import Ordered, Part
+from cq.backtest.steps import SHORTER
 from cq.errors import DataError, UsageError
 from cq.lake import Lake
 from cq.lake.evidence import blocks_of
@@ -29,9 +30,6 @@ KINDS: Final = {"ts": pl.Int64, "symbol": pl.String, **dict.fromkeys(NUMBERS, pl
 UNITS: Final = {DAY: "d", HOUR: "h", MINUTE: "m"}
 TICKS: Final = {"ms": 1_000_000, "us": 1_000}
 """Nanoseconds in what datetimes are counted in."""
-SHORTER: Final = 0.9
-"""Bars that lie this much closer than their interval are not of that interval; months are 28 days
-to 31."""
 
 
 def tidied(

@@ -11,6 +11,9 @@ import numpy as np
 BLOCK: Final = 65_536
 MANY: Final = 16 * BLOCK
 """Numbers of which another column may be made."""
+SHORTER: Final = 0.9
+"""Bars that lie this much closer than their interval are not of that interval; months are 28 days
+to 31."""
 
 
 def least_and_most(ts: Any) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cq.backtest.account import Costs
 from cq.backtest.engine import buy_and_hold, simulate
 from cq.backtest.market import Market, Rules
+from cq.errors import DataError
 
 HOUR = makers.HOUR
 
@@ -136,6 +137,25 @@ def test_markets_share_one_purse_and_sells_pay_for_buys():
         (2, "A-B", "sell", 1_000.0),
         (2, "C-D", "buy", 400.0),
     ]
+
+
+@pytest.mark.parametrize("hours", [[0.5, 1.5, 2.5], [0.01, 1.01], [-0.125], [0, 1, 2.25]])
+@pytest.mark.parametrize("by", ["events", "python"])
+def test_bars_of_two_symbols_that_overlap_are_refused(hours, by):
+    """The close of one, or what its stop brings in, would be there before it is known."""
+    one = hand([1.0] * 3, [1.0] * 3, [1.0] * 3)
+    flat = [1.0] * len(hours)
+    other = hand(flat, flat, flat, "C-D", hours=hours)
+    with pytest.raises(DataError, match=r"A-B opens at 19.*C-D at 19|C-D opens at 19.*A-B at 19"):
+        simulate([one, other], rules(), -HOUR, by=by)
+
+
+@pytest.mark.parametrize("hours", [[0, 1, 2.95, 4], [0.0, 1, 7.5, 8.5]])
+def test_bars_that_do_not_overlap_need_no_common_grid(hours):
+    """Days of a place with summer time have 23 hours to 25."""
+    one = hand([1.0] * 3, [1.0] * 3, [0.5] * 3)
+    other = hand([1.0] * 4, [1.0] * 4, [0.5] * 4, "C-D", hours=hours)
+    assert len(simulate([one, other], rules(), 0).fills) == 2
 
 
 def test_a_market_that_starts_late_joins_when_it_is_there():
