@@ -291,25 +291,41 @@ def parts_of(
 def _own_targets(bars: pl.DataFrame, strategy: Strategy) -> pl.DataFrame:
     """The lake's bars beside what a user's own strategy decides: prices are never its own."""
     key = ["symbol", "ts"]
+    there = [name for name in ALL if name in bars.columns]
     made = ["signal", "target", *strategy.config.orders.columns()]
     plan = with_targets(bars.lazy(), strategy)
     if acting(plan, strategy):
         made.append("act")
-    decided = collected(plan.select(*key, *made), strategy)
+    own = set(plan.collect_schema().names()) & set(there) - {"ts"}
+    seen = sorted(own) if strategy.looks_at_prices else []
+    decided = collected(plan.select(*key, *seen, *made), strategy)
     check_rows(decided, bars, strategy)
-    there = [name for name in ALL if name in bars.columns]
     return bars.select("symbol", *there).sort(key).hstack(decided.sort(key).select(made))
 
 
 def check_rows(decided: pl.DataFrame, bars: pl.DataFrame, strategy: Strategy) -> None:
-    """StrategyError where a user's own strategy leaves bars out, or makes more of them."""
+    """StrategyError where a user's own strategy leaves bars out, or makes more of them; or has
+    other prices than theirs where something of its file is measured on those."""
     key = ["symbol", "ts"]
-    if not decided.select(key).sort(key).equals(bars.select(key).sort(key)):
+    both = set(decided.columns) & set(bars.columns) & set(ALL) - {"ts"}
+    prices = sorted(both) if strategy.looks_at_prices else []
+    made, given = (one.select(*key, *prices).sort(key) for one in (decided, bars))
+    if not made.select(key).equals(given.select(key)):
         raise StrategyError(
             str(strategy.code),
             f"its frame has {decided.height} rows for {bars.height} bars, or other ones; "
             "keep every bar, once",
         )
+    for name in prices:
+        if not made[name].equals(given[name]):
+            other = made[name].ne_missing(given[name]).arg_true()
+            symbol, ts, found = made.select(*key, name).row(other[0])
+            raise StrategyError(
+                str(strategy.code),
+                f"its frame has {found:g} for the {name} of {symbol} at {iso(ts)}, where the bar "
+                f"has {given[name][other[0]]:g}, and sizing, orders or liquidity of its file look "
+                "at such; keep the bars' own, and call yours otherwise",
+            )
 
 
 def check_period(

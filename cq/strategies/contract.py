@@ -275,6 +275,13 @@ class Strategy:
         own = self.code is not None or config.reads_all or config.liquidity is not None
         return own or bool(config.features) or bool(config.orders.columns())
 
+    @property
+    def looks_at_prices(self) -> bool:
+        """Whether sizes, ranges or liquidity of its file are measured on its frame."""
+        config = self.config
+        by_prices = self.size_positions is by_sizing and config.sizing.each is None
+        return by_prices or bool(config.orders.ranges) or config.liquidity is not None
+
     def _own_warmup(self) -> int:
         if self.code is None:
             return self.config.warmup

@@ -401,3 +401,32 @@ def test_months_in_another_zone_are_months_too():
     bars = makers.hourly("A-B", [100.0] * 6).with_columns(ts, target=pl.lit(1.0))
     found = cq.backtest(bars, **FREE)
     assert found.interval == "1M"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "sizing: {kind: volatility_target, window: 5}",
+        "orders: {stop_loss: {atr: 1, window: 2}}",
+        "liquidity: {min_turnover: 1, window: 2}",
+    ],
+)
+def test_a_frame_of_ones_own_with_other_prices_is_refused_where_they_are_looked_at(asked, tmp_path):
+    """Sizes and stops were measured on what was left in the columns, a logarithm here."""
+    helper = OWN.replace("pl.Int8))", "pl.Int8), close=pl.col('close').log())")
+    (tmp_path / "own.py").write_text(helper)
+    (tmp_path / "own.yaml").write_text(f"python: own.py\nsymbols: [A-B]\ninterval: 1h\n{asked}\n")
+    said = r"own\.py: its frame has 4\.60517 for the close of A-B at 1970-01-01T00:00:00Z, where"
+    with pytest.raises(StrategyError, match=said):
+        cq.backtest(WALK, tmp_path / "own.yaml", **FREE)
+    (tmp_path / "own.py").write_text(OWN)
+    assert cq.backtest(WALK, tmp_path / "own.yaml", **FREE).trades.height > 1
+
+
+def test_elsewhere_a_frame_of_ones_own_may_have_what_it_likes_in_their_place(tmp_path):
+    for name, code in (("own", OWN), ("other", OWN.replace("pl.Int8))", "pl.Int8), close=1.0)"))):
+        (tmp_path / f"{name}.py").write_text(code)
+        (tmp_path / f"{name}.yaml").write_text(f"python: {name}.py\nsymbols: A-B\ninterval: 1h\n")
+    one, other = (cq.backtest(WALK, tmp_path / f"{name}.yaml", **FREE) for name in ("own", "other"))
+    assert one.trades.equals(other.trades)
+    assert one.equity.equals(other.equity)
