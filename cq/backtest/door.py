@@ -80,7 +80,9 @@ def backtest(
             "as in cq.strategies.load(path, ['orders.stop_loss=0.1'])"
         )
     said = settings_of(settings)
-    if strategy is not None:
+    if strategy is None:
+        _refuse_unread(settings, said)
+    else:
         strategy = told(strategy, settings)
     if isinstance(source, Lake):
         if strategy is None:
@@ -115,7 +117,7 @@ def _strategy(said: Strategy | StrategyConfig | str | Path | None) -> Strategy |
     )
 
 
-def settings_of(settings: dict[str, Any]) -> Backtest:
+def settings_of(settings: Mapping[str, Any]) -> Backtest:
     """The shipped settings with what a caller says otherwise; UsageError where it errs."""
     merged = dict(_shipped())
     for key, value in settings.items():
@@ -133,9 +135,17 @@ def settings_of(settings: dict[str, Any]) -> Backtest:
 def told(strategy: Strategy, settings: Mapping[str, Any]) -> Strategy:
     """The strategy with a caller's settings in the place of those that its file says otherwise."""
     if not strategy.config.backtest or not settings:
+        _refuse_unread(settings, settings_of(settings))
         return strategy
     values = {f"backtest.{path}": value for path, value in _leaves(settings)}
     return variants_of(strategy, "cq.backtest(…)")(values)
+
+
+def _refuse_unread(said: Mapping[str, Any], known: Backtest) -> None:
+    """UsageError where a caller says of slippage what its kind does not look at."""
+    slippage = _plain(said.get("slippage", {}))
+    if unread := known.slippage.unread(slippage):
+        raise UsageError(f"backtest.slippage.{unread[0]}: {unread[1]}")
 
 
 def texts_of(settings: Mapping[str, Any]) -> list[str]:

@@ -220,11 +220,14 @@ def _at_once(made: Simulation, rules: Rules) -> Iterator[str]:
 
 def _untraded(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterator[str]:
     """Symbols of which something was wanted and nothing traded."""
-    idle = [
-        one.symbol
-        for one in markets
-        if not made.fills.rows_of(one.symbol).size and _asks(one, rules)
-    ]
+    untraded = [one for one in markets if not made.fills.rows_of(one.symbol).size]
+    idle = [one.symbol for one in untraded if _asks(one, rules, rules.latency)]
+    late = [one.symbol for one in untraded if one.symbol not in idle and _asks(one, rules, 0)]
+    if late:
+        yield (
+            f"nothing of {', '.join(late)} was traded, though targets asked for it: with "
+            f"latency_bars {rules.latency} no bar was left to fill it at"
+        )
     if not idle:
         return
     costs = rules.costs
@@ -259,19 +262,19 @@ def _stuck(markets: Sequence[Market], rules: Rules, made: Simulation) -> Iterato
             )
 
 
-def _asks(market: Market, rules: Rules) -> bool:
-    """Whether a target asks for a position, with bars left to fill it at."""
-    timely = _timely(market, rules)
+def _asks(market: Market, rules: Rules, latency: int) -> bool:
+    """Whether a target asks for a position, with bars left to fill it at so many bars late."""
+    timely = _timely(market, latency)
     return bool((timely > 0).any() or (rules.allow_short and (timely < 0).any()))
 
 
 def _asked_last(market: Market, rules: Rules) -> bool:
     """Whether the last of those targets does; none says nothing against a position."""
-    newest = _timely(market, rules)[::-1]
+    newest = _timely(market, rules.latency)[::-1]
     last = newest[int(np.isnan(newest).argmin())] if newest.size else math.nan
     return bool(last != 0 and (rules.allow_short or not last < 0))
 
 
-def _timely(market: Market, rules: Rules) -> Floats:
-    """Targets with bars left to fill them at."""
-    return market.target[: -1 - rules.latency]
+def _timely(market: Market, latency: int) -> Floats:
+    """Targets with bars left to fill them at so many bars late."""
+    return market.target[: -1 - latency]

@@ -308,11 +308,17 @@ class Strategy:
             return settings
         merged = _merged(settings.model_dump(), self.config.backtest)
         try:
-            return type(settings).model_validate(merged)
+            found = type(settings).model_validate(merged)
         except ValidationError as error:
             from cq.strategies.problems import one_line
 
             raise one_line(error, self.where, merged, type(settings), ("backtest",)) from None
+        if unread := found.slippage.unread(self.config.backtest.get("slippage", ())):
+            keys = ("backtest", "slippage", unread[0])
+            place, dotted = self.where(keys), ".".join(keys)
+            named = place.endswith(f" {dotted}")
+            raise StrategyError(place, unread[1] if named else f"{dotted}: {unread[1]}")
+        return found
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

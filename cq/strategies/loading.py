@@ -39,6 +39,8 @@ KINDS: dict[str, Kind] = {
 
 SIZING: Final = ("sizing", "kind")
 """Where the kind of sizing is said."""
+SLIPPAGE: Final = ("backtest", "slippage", "kind")
+"""And that of slippage."""
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Strategy:
@@ -153,17 +155,29 @@ def _put(value: dict[str, Any], said: Sequence[tuple[Keys, Any]]) -> list[Keys]:
     """Put what was said into the nested values; the paths, in the order in which they were said.
 
     None of the values is changed where others may hold it. Another kind of sizing lets go of the
-    parameters of the one before, never of those that are said beside it.
+    parameters of the one before, another kind of slippage of those that it does not look at; never
+    of those that are said beside it.
     """
-    for keys, one in sorted(said, key=lambda pair: pair[0] != SIZING):
+    for keys, one in sorted(said, key=lambda pair: pair[0] not in (SIZING, SLIPPAGE)):
         inner = value
         for part in keys[:-1]:
             inner[part] = dict(inner[part]) if isinstance(inner.get(part), dict) else {}
             inner = inner[part]
         if keys == SIZING and inner.get("kind", FixedFraction().kind) != one:
             inner.clear()
+        if keys == SLIPPAGE:
+            _let_go(inner, one)
         inner[keys[-1]] = one
     return [keys for keys, _ in said]
+
+
+def _let_go(slippage: dict[str, Any], kind: Any) -> None:
+    """Take away what another kind looks at and this one does not."""
+    from cq.utils.settings import LOOKED_AT  # few say a kind
+
+    for name in {name for names in LOOKED_AT.values() for name in names} & set(slippage):
+        if kind in LOOKED_AT and name not in LOOKED_AT[kind]:
+            del slippage[name]
 
 
 def _kind(value: dict[str, Any], path: Path, where: Any) -> tuple[Kind, Path | None]:

@@ -69,6 +69,7 @@ def load(
     own = project / "configs" / "default.yaml"
     if own.is_file() and not own.samefile(layers[0].path):
         layers.append(read_yaml(own, project))
+    shown = len(layers)
     local = config_file or project / "configs" / "local.yaml"
     if config_file is not None or local.is_file():
         layers.append(read_yaml(local, project))
@@ -79,8 +80,28 @@ def load(
                 "secrets come from the environment only: set CQ_CREDENTIALS__CLIENT_ID "
                 "and CQ_CREDENTIALS__CLIENT_SECRET",
             )
-    layers += [_environment(os.environ), *map(_command_line, overrides)]
-    return _checked(project, layers)
+    said = [_environment(os.environ), *map(_command_line, overrides)]
+    loaded, said = _checked(project, layers + said), layers[shown:] + said
+    _refuse_unread(loaded.settings, said)
+    return loaded
+
+
+def _refuse_unread(settings: Settings, layers: Sequence[Document]) -> None:
+    """ConfigError where a user says of slippage what its kind does not look at.
+
+    configs/default.yaml lists all there is; what is said below another kind is of that.
+    """
+    above: Keys = ("backtest", "slippage")
+    said: dict[str, Document] = {}
+    for layer in layers:
+        named = [keys[-1] for keys, _ in layer.leaves() if keys[:-1] == above]
+        said = ({} if "kind" in named else said) | dict.fromkeys(named, layer)
+    if unread := settings.backtest.slippage.unread(said):
+        keys, problem = (*above, unread[0]), unread[1]
+        where, dotted = said[unread[0]].where(keys), ".".join(keys)
+        raise ConfigError(
+            where, problem if where.endswith(f" {dotted}") else f"{dotted}: {problem}"
+        )
 
 
 def defaults(project: Path) -> Settings:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -19,7 +20,7 @@ from pydantic import (
 
 from cq.errors import UsageError
 from cq.utils.models import PlainNumbers
-from cq.utils.time import parse_time
+from cq.utils.time import interval_ns, parse_time
 
 DATASETS = (
     *("ohlcv", "trades", "orderbook_l2", "orders", "fills"),
@@ -226,6 +227,15 @@ class Fees(_Frozen):
         return dated
 
 
+LOOKED_AT: Final = {
+    "fixed_bps": ("bps",),
+    "half_spread": ("spread_bps", "spread_ticks"),
+    "participation": ("bps", "participation"),
+    "square_root": ("bps", "participation", "impact", "window"),
+}
+"""What each kind of slippage looks at."""
+
+
 class Slippage(_Frozen):
     """How far a fill is from the bar's price, and how much of a bar's volume is to be had."""
 
@@ -241,6 +251,22 @@ class Slippage(_Frozen):
     def by_volume(self) -> bool:
         """Whether a bar's volume limits what is filled there."""
         return self.kind in ("participation", "square_root")
+
+    def unread(self, said: Collection[str]) -> tuple[str, str] | None:
+        """One of the keys that were said which this kind does not look at, and the problem.
+
+        Who lists every key, as configs/default.yaml does, asks for none of them.
+        """
+        if set(said) >= set(LOOKED_AT["square_root"] + LOOKED_AT["half_spread"]):
+            return None
+        for name in said:
+            kinds = [kind for kind, keys in LOOKED_AT.items() if name in keys]
+            if kinds and self.kind not in kinds:
+                return name, (
+                    f"slippage of the kind {self.kind} does not look at it; expected "
+                    f"{', '.join(LOOKED_AT[self.kind])}, or kind: {' or '.join(kinds)}"
+                )
+        return None
 
 
 class Caps(_Frozen):
@@ -289,6 +315,22 @@ class Backtest(Caps):
         if self.slippage.kind == "half_spread" and self.slippage.spread_ticks and not self.tick:
             raise ValueError("slippage.spread_ticks needs `tick`, the step of a price")
         return self
+
+    @model_validator(mode="after")
+    def _shorts_are_borrowed(self) -> Backtest:
+        if self.borrow_rate and not self.allow_short:
+            raise ValueError("borrow_rate: nothing is borrowed without allow_short")
+        return self
+
+    @field_validator("detail_interval")
+    @classmethod
+    def _known_interval(cls, interval: str | None) -> str | None:
+        if interval is not None:
+            try:
+                interval_ns(interval)
+            except UsageError as error:
+                raise ValueError(f"detail_interval: {error}") from None
+        return interval
 
 
 class Live(Caps):

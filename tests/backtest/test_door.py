@@ -23,6 +23,7 @@ from cq.lake.quality_reports import write_report
 from cq.project import create
 from cq.strategies import KINDS, Strategy, StrategyConfig, load
 from cq.utils.config import defaults
+from cq.utils.resources import resource_root
 
 PROJECT = Path(__file__).parents[2]
 FREE = {"fees": {"taker": 0, "maker": 0}, "slippage": {"bps": 0}, "min_notional": 0, "cash": 1_000}
@@ -378,3 +379,39 @@ def test_a_stop_of_one_leg_closes_both():
         (2, "A-B", "sell", 5.0, 90.0, "stop_loss"),
         (3, "C-D", "buy", 5.0, 100.0, "other_leg"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        (
+            {"slippage": {"participation": 0.1}},
+            "slippage of the kind fixed_bps does n",
+        ),
+        ({"slippage": {"spread_ticks": 5}, "tick": 1}, r"expected bps, or kind: half_spread$"),
+        (
+            {"slippage": {"kind": "half_spread", "bps": 5}},
+            "slippage of the kind half_spread doe",
+        ),
+        ({"borrow_rate": 0.5}, "borrow_rate: nothing is borrowed without allow_short"),
+        ({"detail_interval": "banana"}, "detail_interval: 'banana' is not an interval; expected a"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(said, problem):
+    bars = makers.hourly("A-B", [100.0] * 4).with_columns(target=1.0)
+    with pytest.raises(UsageError, match=problem):
+        cq.backtest(bars, **said)
+    strategy = KINDS["crossover"].config(symbols="A-B", interval="1h", fast=1, slow=2)
+    with pytest.raises(UsageError, match=problem):
+        cq.backtest(bars, strategy, **said)
+    with pytest.raises(UsageError, match=problem):
+        cq.sweep(
+            bars, Strategy(strategy, KINDS["crossover"].generate_signals), {"slow": [2]}, **said
+        )
+
+
+def test_settings_that_are_handed_over_as_a_whole_are_none_of_them_asked_for():
+    bars = makers.hourly("A-B", [100.0] * 4).with_columns(target=1.0)
+    whole = defaults(resource_root()).backtest
+    one = cq.backtest(bars, slippage=whole.slippage)
+    assert one.trades.equals(cq.backtest(bars, **whole.model_dump()).trades)

@@ -104,6 +104,12 @@ def test_what_was_wanted_and_never_traded_is_said_with_what_an_order_needs(setti
     assert needs in said
 
 
+def test_a_latency_that_leaves_no_bar_to_fill_at_is_said():
+    (said,) = warnings(FLAT, latency_bars=50)
+    assert "nothing of A-B was traded, though targets asked for it: with latency_bars 50" in said
+    assert warnings(FLAT, latency_bars=2) == []
+
+
 def test_a_target_at_the_last_bar_alone_asks_for_nothing_yet():
     assert warnings(FLAT.with_columns(target=pl.Series([0.0, 0.0, 0.0, 1.0]))) == []
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from cq.strategies import (
 )
 from cq.strategies.orders import Atr
 from cq.utils.config import defaults
+from cq.utils.resources import resource_root
 
 PROJECT = Path(__file__).parents[2]
 SHIPPED = sorted((PROJECT / "configs" / "strategies").glob("*.yaml"))
@@ -84,11 +86,29 @@ def test_the_kind_of_sizing_that_is_in_force_keeps_its_parameters(file):
 
 @pytest.mark.parametrize("kind", ["fixed_bps", "participation", "square_root"])
 @pytest.mark.parametrize("first", [True, False])
-def test_another_kind_of_slippage_keeps_what_all_of_them_know(file, kind, first):
+def test_another_kind_of_slippage_keeps_what_it_looks_at(file, kind, first):
     file.write_text(GOOD + "backtest: {slippage: {participation: 0.2, bps: 30}}\n")
     said = [f"backtest.slippage.kind={kind}", "backtest.slippage.bps=50"]
     slippage = load(file, said if first else said[::-1]).config.backtest["slippage"]
-    assert slippage == {"kind": kind, "bps": 50, "participation": 0.2}
+    limited = {} if kind == "fixed_bps" else {"participation": 0.2}
+    assert slippage == {"kind": kind, "bps": 50, **limited}
+
+
+@pytest.mark.parametrize(
+    ("slippage", "sets", "said"),
+    [
+        ("{participation: 0.2}", [], "mine.yaml:9: backtest.slippage.participation: slippage of"),
+        ("{}", ["backtest.slippage.impact=2"], "--set backtest.slippage.impact: slippage of the"),
+        ("{kind: half_spread, bps: 5}", [], "expected spread_bps, spread_ticks, or kind: fixed_bp"),
+    ],
+)
+def test_what_slippage_of_another_kind_looks_at_is_refused(file, slippage, sets, said):
+    file.write_text(GOOD + f"backtest: {{slippage: {slippage}}}\n")
+    settings = defaults(resource_root()).backtest
+    with pytest.raises(StrategyError, match=re.escape(said)):
+        load(file, sets).backtest(settings)
+    other = load(file, [*sets, "backtest.slippage.kind=square_root"])
+    assert other.backtest(settings).slippage.kind == "square_root"
 
 
 @pytest.mark.parametrize(

@@ -358,3 +358,28 @@ def value_of(settings, keys):
     for key in keys:
         settings = getattr(settings, key, None) if not isinstance(settings, dict) else None
     return settings
+
+
+@pytest.mark.parametrize(
+    ("text", "sets", "said"),
+    [
+        ("participation: 0.2", [], "configs/local.yaml:3: backtest.slippage.participation: slip"),
+        ("participation: 0.2", [], "expected bps, or kind: participation or square_root"),
+        ("kind: half_spread", ["bps=5"], "--set backtest.slippage.bps: slippage of the kind half"),
+        ("{kind: participation, impact: 2}", [], "backtest.slippage.impact: slippage of the kind"),
+    ],
+)
+def test_what_slippage_of_another_kind_looks_at_is_refused(project, text, sets, said):
+    local(project, f"backtest:\n  slippage:\n    {text}\n")
+    sets = [f"backtest.slippage.{one}" for one in sets]
+    assert said in refusal(project, overrides=sets)
+    above = [*sets, "backtest.slippage.kind=square_root"]
+    assert load(project, overrides=above).settings.backtest.slippage.kind == "square_root"
+
+
+def test_what_the_default_file_lists_is_asked_for_by_nobody(project):
+    kind = ["backtest.slippage.kind=half_spread"]
+    assert load(project, overrides=kind).settings.backtest.slippage.kind == "half_spread"
+    path = project / "configs" / "default.yaml"
+    path.write_text(path.read_text().replace("participation: 0.1", "participation: 0.2"))
+    assert load(project, overrides=kind).settings.backtest.slippage.participation == 0.2
