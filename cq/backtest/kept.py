@@ -48,7 +48,24 @@ class Kept:
     @classmethod
     def of(cls, folder: Path) -> Kept:
         """The run in a folder; DataError where it is none, or cannot be read."""
-        return cls(folder, *(_read(folder, name) for name in ("config", "metrics", "run")))
+        config, metrics, said = (_read(folder, name) for name in ("config", "metrics", "run"))
+        _check(config, folder / "config.json")
+        return cls(folder, config, metrics, said)
+
+
+def _check(config: Mapping[str, Any], path: Path) -> None:
+    """DataError where a configuration is not of the form that runs write."""
+    data = config.get("data") or {}
+    wrong = [
+        f"{name}: found {config.get(name)!r:.40}, expected an object"
+        for name in ("strategy", "backtest", "code", "data", "period")
+        if not isinstance(config.get(name), Mapping) and (name in config or name == "strategy")
+    ] or [f"data: no {name}" for name in ("rows", "first", "last") if data and name not in data]
+    if wrong:
+        raise DataError(
+            f"{path} is no configuration of a run ({wrong[0]}); take the folder away, and run it "
+            "again"
+        )
 
 
 def _read(folder: Path, name: str) -> dict[str, Any]:

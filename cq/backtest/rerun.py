@@ -36,7 +36,7 @@ RESULTS: Final = FILES[:3]
 class Rerun:
     """What is the same, and what is not; (then, now) pairs where there are two sides.
 
-    `results`: file → same bytes, same values, or other ones. `data`: what differs, series by
+    `results`: file → same bytes, same values, other ones, or none. `data`: what differs, series by
     month, in rows then and now. `files`: those of the lake that are gone, changed or new, where
     the data differ; `moved` says that rows lie in other files, which changes nothing. `said_now`
     is what the strategy's file and the settings would have a new run do otherwise.
@@ -55,7 +55,7 @@ class Rerun:
     @property
     def same(self) -> bool:
         """Whether results and data are proven to be the same."""
-        return not self.data and all(one != "differs" for one in self.results.values())
+        return not self.data and set(self.results.values()) <= {"same", "same values"}
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -130,7 +130,7 @@ def _said_now(kept: Kept, project: Path, settings: Backtest) -> dict[str, list[A
 
 def _held(then: Path, now: Path) -> str:
     if not then.is_file():
-        return "differs"
+        return "missing"
     if then.read_bytes() == now.read_bytes():
         return "same"
     if then.suffix == ".parquet":  # another version of Polars may write other bytes

@@ -239,10 +239,15 @@ def rerun(app: App, run: str, *, as_json: bool) -> None:
 
 
 def _what(found: Rerun) -> str:
+    if gone := [name for name, verdict in found.results.items() if verdict == "missing"]:
+        return f"its folder has no {', '.join(gone)} any more"
     kinds = ("data", "code", "configuration")
     changed = [kind for kind in kinds if getattr(found, kind)]
     if not changed:
-        return "neither data, code nor configuration changed; is it another machine or version?"
+        return (
+            "neither data, code nor configuration changed; is it another machine or version, or "
+            "were its files edited?"
+        )
     paths = [path for some in found.files.values() for path in some]
     where = f" in {', '.join(paths[:3])}" if paths else ""
     return f"{', '.join(changed)} changed{where}"
@@ -254,6 +259,9 @@ def _say(found: Rerun) -> None:
     click.echo(f"{'data':<15} {'differ' if found.data else 'same rows'}"
                f"{' in other files' if found.moved else ''}")  # fmt: skip
     for one in found.data:
+        if "rows_a" not in one:
+            click.echo(f"  {one['dataset']} {one['problem']}: what was read then is not known")
+            continue
         owner = " ".join(
             str(one[key]) for key in ("exchange", "symbol", "interval") if one.get(key)
         )

@@ -154,8 +154,9 @@ def _of_indicator(one: Indicator[..., Any]) -> Feature:
 
 @feature(warmup=lambda bars: bars + 1)
 def log_return(values: pl.Expr, bars: int = 1) -> pl.Expr:
-    """ln of the price over that of `bars` bars before."""
-    return (values / values.shift(whole(bars, "bars"))).log()
+    """ln of the price over that of `bars` bars before; null where one is not above 0."""
+    above = pl.when(values > 0).then(values)
+    return (above / above.shift(whole(bars, "bars"))).log()
 
 
 @feature(warmup=lambda bars: bars + 1)

@@ -58,11 +58,17 @@ def beta(values: Column, market: Column, window: int = 30) -> pl.Expr:
     """How much a price moves for 1 % of the market: the slope of its returns on the market's.
 
     cov(r, m) / var(m) over `window` simple returns. 0 where the market does not move; null for
-    `window` bars, and while a null is in sight. Source: TA-Lib BETA, which takes the market first.
+    `window` bars, and while a null, or a return on a price of 0, is in sight. Source: TA-Lib BETA,
+    which takes the market first.
     """
     whole(window, least=2)
-    theirs, ours = (share(one / one.shift(1) - 1) for one in (column(market), column(values)))
+    theirs, ours = (share(_returns(column(one))) for one in (market, values))
     return quotient(products(theirs, ours, window), share(squares(theirs, window)), 0.0)
+
+
+def _returns(x: pl.Expr) -> pl.Expr:
+    before = x.shift(1)
+    return x / pl.when(before != 0).then(before) - 1
 
 
 @indicator("statistics", "oscillator", lambda window: window)
@@ -99,9 +105,10 @@ def hurst(values: Column, window: int = 100) -> pl.Expr:
 
     The slope of ln(stddev of the log change over a lag) on ln(lag), for lags of 1, 2, 4, 8 and 16
     bars, each over the last `window` changes. Noisy: of little use below a hundred bars. Null for
-    window + 15 bars, while a null is in sight, and where the price did not move.
+    window + 15 bars, while a null or a price of 0 is in sight, and where the price did not move.
     """
-    x = column(values).log()
+    x = column(values)
+    x = pl.when(x > 0).then(x).log()
     places = [math.log(lag) for lag in _LAGS]
     middle = sum(places) / len(places)
     spread = sum((place - middle) ** 2 for place in places)

@@ -24,9 +24,13 @@ _SQUARE_DECIMALS = 15
 
 @indicator("volatility", "ratio", lambda: 2)
 def log_returns(close: Column) -> pl.Expr:
-    """ln(close / the close before); null for the first bar."""
+    """ln(close / the close before); null for the first bar.
+
+    Null, too, where one of the two is not above 0.
+    """
     x = column(close)
-    return (x / x.shift(1)).log()
+    above = pl.when(x > 0).then(x)
+    return (above / above.shift(1)).log()
 
 
 @indicator("volatility", "ratio", lambda window: window + 1, (0.0, None))

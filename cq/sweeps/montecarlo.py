@@ -122,7 +122,13 @@ def trip_returns(kept: Kept) -> Floats:
     """What each closed round trip made, as a share of equity when it began; 0 where none was left
     to begin with."""
     curve = _curve(kept)
-    rows = _table(kept, "trades.csv").select("ts", "symbol", "side", "qty", "price", "fee")
+    rows = _table(kept, "trades.csv")
+    if rows.height != kept.metrics.get("trades", rows.height):
+        raise DataError(
+            f"{kept.folder / 'trades.csv'} has {rows.height:,} trades, and metrics.json says "
+            f"{kept.metrics['trades']:,}; run `cq backtest` again"
+        )
+    rows = rows.select("ts", "symbol", "side", "qty", "price", "fee")
     trips = round_trips([Fill(**row, slippage=0.0) for row in rows.iter_rows(named=True)])
     if len(trips) < 2:
         found = counted(len(trips), "closed round trip", "closed round trips")

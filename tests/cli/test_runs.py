@@ -370,3 +370,40 @@ def test_a_session_on_paper_and_a_frame_are_not_run_again(project, capsys):
     code, _, err = went(capsys, "runs", "rerun", name)
     assert (code, err.count("\n")) == (3, 1)
     assert "only a backtest can be run again" in err
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("{}", "strategy: found None, expected an object"),
+        ('{"strategy": 5, "data": {}}', "strategy: found 5, expected an object"),
+        ('{"strategy": {}, "backtest": []}', "backtest: found [], expected an object"),
+        ('{"strategy": {}, "data": {"first": 1}}', "data: no rows"),
+    ],
+)
+def test_a_configuration_that_is_none_is_one_line_everywhere(project, capsys, config, said):
+    name = backtest(capsys)
+    (project / "runs" / name / "config.json").write_text(config)
+    for command in (("runs", "show"), ("runs", "rerun"), ("montecarlo",)):
+        code, out, err = went(capsys, *command, name)
+        assert (code, out, err.count("\n")) == (3, "", 1)
+        assert f"is no configuration of a run ({said})" in err
+
+
+def test_files_of_a_run_that_are_gone_or_cut_are_named(project, capsys):
+    name = backtest(capsys)
+    folder = project / "runs" / name
+    trades = (folder / "trades.csv").read_text()
+    (folder / "trades.csv").write_text("".join(trades.splitlines(keepends=True)[:1]))
+    code, _, err = went(capsys, "montecarlo", name, "--samples", "10", "--starts", "1")
+    assert (code, err.count("\n")) == (3, 1)
+    assert "trades.csv has 0 trades, and metrics.json says" in err
+    (folder / "trades.csv").unlink()
+    code, out, err = went(capsys, "runs", "rerun", name)
+    assert code == 1
+    assert "its folder has no trades.csv any more" in err
+    (folder / "trades.csv").write_text(trades)
+    (folder / "data.json").unlink()
+    code, out, err = went(capsys, "runs", "rerun", name)
+    assert code == 1
+    assert "  data.json (absent): what was read then is not known" in out

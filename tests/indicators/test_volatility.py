@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import talib
 
-from cq.indicators import log_returns, realised_volatility
+from cq.indicators import beta, ewma_volatility, hurst, log_returns, realised_volatility
 from cq.utils.time import bars_per_year
 
 
@@ -37,6 +37,24 @@ def test_volatility_is_talibs_with_its_divisor(walk):
     theirs = talib.STDDEV(returns, 48) * math.sqrt(48 / 47)
     ours = pl.DataFrame({"c": walk}).select(realised_volatility("c", 48, 1.0))["c"].to_numpy()
     np.testing.assert_allclose(ours[48:], theirs[47:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("zeros", [[300], [300, 301]])
+def test_of_a_price_of_0_there_is_no_return_and_what_follows_has_its_numbers_again(walk, zeros):
+    with_zeros = np.where(np.isin(np.arange(walk.size), zeros), 0.0, walk)
+    indicators = {
+        "returns": log_returns("c"), "ewma": ewma_volatility("c"),
+        "realised": realised_volatility("c", 24), "hurst": hurst("c", 50),
+        "beta": beta("c", "m", 30), "of_zeros": beta("m", "c", 30),
+    }  # fmt: skip
+    frame = pl.DataFrame({"c": walk, "m": walk[::-1] ** 0.5})
+    whole = frame.select(**indicators)
+    found = frame.with_columns(c=with_zeros).select(**indicators)
+    for name in indicators:
+        assert found[name].is_finite().all(), name  # nulls are passed over
+        assert found[name][:300].equals(whole[name][:300]), name
+        assert found[name].tail(600).null_count() == 0, name
+    assert found["returns"].null_count() == 1 + len(zeros) + 1
 
 
 def test_a_flat_market_has_no_volatility():

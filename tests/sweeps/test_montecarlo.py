@@ -95,6 +95,13 @@ def test_what_looks_back_on_nothing_is_run_from_other_dates_too(made, tmp_path):
     assert found.returns.tolist() == [one.metrics["total_return"] for one in own]
 
 
+def keep_trades(folder, trades):
+    """Let these be all trades of the run in a folder."""
+    trades.write_csv(folder / "trades.csv")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"trades": trades.height}))
+
+
 def test_a_history_that_lost_everything_stays_lost(made, tmp_path):
     """Three shorts of 100,000 each: one gains a tenth, the others lose half as much again."""
     project, lake, kept, _ = made
@@ -103,9 +110,7 @@ def test_a_history_that_lost_everything_stays_lost(made, tmp_path):
     curve.write_parquet(ruined / "equity.parquet")
     sides, prices = ["sell", "buy"] * 3, [100.0, 90.0, 100.0, 250.0, 100.0, 250.0]
     trades = pl.DataFrame({"ts": range(1, 7), "side": sides, "price": prices})
-    trades.with_columns(symbol=pl.lit("BTC-BRL"), qty=1_000.0, fee=0.0).write_csv(
-        ruined / "trades.csv"
-    )
+    keep_trades(ruined, trades.with_columns(symbol=pl.lit("BTC-BRL"), qty=1_000.0, fee=0.0))
     (found,) = monte_carlo(lake, Kept.of(ruined), project, methods=["trades"])
     ends = {round(1.1**3 - 1, 6), *(round(-0.5 * 1.1**won - 1, 6) for won in range(3))}
     assert set(found.returns.round(6).tolist()) == ends
@@ -122,9 +127,9 @@ def test_a_trip_that_began_with_nothing_left_is_no_move(made, tmp_path):
 
 def test_a_run_without_round_trips_is_told_by_the_other_methods(made, tmp_path):
     project, lake, kept, _ = made
-    held = Kept.of(shutil.copytree(kept.folder, tmp_path / "held"))
-    trades = pl.read_csv(held.folder / "trades.csv")
-    trades.head(1).write_csv(held.folder / "trades.csv")
+    folder = shutil.copytree(kept.folder, tmp_path / "held")
+    keep_trades(folder, pl.read_csv(folder / "trades.csv").head(1))
+    held = Kept.of(folder)
     said: list[str] = []
     found = monte_carlo(lake, held, project, samples=20, starts=2, say=said.append)
     assert [one.method for one in found] == ["blocks", "starts"]
