@@ -38,8 +38,9 @@ Progress = Callable[[Ingested], None]
 class Newest:
     """What a poll brought: the reports, and the opening (ts, open) of bars still in progress.
 
-    `clock_ns` is the exchange's clock by which bars are closed or in progress. `failed` says why
-    a symbol's bars are not all here: neither its newest one nor the one in progress is known.
+    `clock_ns` is the time by which bars are closed or in progress: the exchange's clock, as far as
+    the local one or its own bars bear it out. `failed` says why a symbol's bars are not all here:
+    neither its newest one nor the one in progress is known.
     """
 
     reports: Sequence[Ingested]
@@ -104,14 +105,16 @@ def newest(
     that fails keeps nothing from the others, and what it was answered before lands all the same.
 
     `now_ns` is the local clock's. Where it is late, that is known with the first answer at the
-    latest: what has closed in between is then asked for as well.
+    latest: what has closed in between is then asked for as well. Where the exchange's clock says
+    more than the local one, a bar has closed once one of its own bars has opened behind it.
     """
     native(interval, market.intervals, market.name)
     reach_ns = max(now_ns, market.time_ns(now_ns))
     found = _asked(market, lake, symbols, interval, now_ns, reach_ns, bars, page_bars)
-    if settled(found.clock_ns, interval) <= settled(reach_ns, interval):
+    later_ns = market.time_ns(now_ns)
+    if settled(later_ns, interval) <= settled(reach_ns, interval):
         return found
-    return _asked(market, lake, symbols, interval, now_ns, found.clock_ns, bars, page_bars)
+    return _asked(market, lake, symbols, interval, now_ns, later_ns, bars, page_bars)
 
 
 def _asked(
@@ -139,7 +142,7 @@ def _asked(
             except ExchangeError as error:
                 failed[fill.report.symbol] = error
     finally:
-        clock_ns = market.time_ns(now_ns)
+        clock_ns = min(market.time_ns(now_ns), max([now_ns, *_opened(held)]))
         failed = _land_all(held, clock_ns) | failed
     for fill, ranges in asked:
         fill.leave_out_the_young(ranges, clock_ns)
@@ -149,6 +152,11 @@ def _asked(
         if (found := one.forming) is not None and one.report.symbol not in failed
     }
     return Newest([fill.report for fill in fills], forming, clock_ns, failed)
+
+
+def _opened(held: Sequence[tuple[_Fill, Reply]]) -> Iterator[int]:
+    """When bars opened that the exchange sent: it was no earlier then."""
+    return (int(reply.rows["ts"].max()) for _, reply in held if reply.rows.height)  # type: ignore[arg-type]
 
 
 def _land_all(

@@ -462,9 +462,22 @@ def test_what_closed_while_the_local_clock_is_late_comes_all_the_same(lake, btc,
     btc.clock = lambda: NOW
     market = Lagging(btc.market(), 0, -late * HOUR)
     said = newest(market, lake, ["BTC-BRL"], "1h", NOW - late * HOUR, bars=24)
-    assert (said.clock_ns, max(stored(lake))) == (NOW, START + 99 * HOUR)
     forming = START + 100 * HOUR
+    assert (said.clock_ns, max(stored(lake))) == (forming, START + 99 * HOUR)
     assert said.forming == {"BTC-BRL": (forming, float(btc.markets[BTC][forming][0]))}
+
+
+@pytest.mark.parametrize("ahead", [90 * SECOND, 2 * HOUR])
+def test_a_clock_of_the_exchange_that_is_ahead_lets_no_bar_be_over_before_its_end(lake, btc, ahead):
+    now = START + 101 * HOUR - MINUTE
+    btc.clock = lambda: now
+    said = newest(Lagging(btc.market(), -ahead), lake, ["BTC-BRL"], "1h", now, bars=24)
+    assert said.clock_ns == now
+    assert said.forming == {
+        "BTC-BRL": (START + 100 * HOUR, float(btc.markets[BTC][START + 100 * HOUR][0]))
+    }
+    assert max(stored(lake)) == START + 99 * HOUR
+    assert known(lake)[-1][1] == START + 100 * HOUR
 
 
 def test_polling_through_the_hours_brings_every_bar_once(lake, btc):
