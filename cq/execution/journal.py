@@ -216,8 +216,8 @@ class Journal:
     def record_step(self, ts: int, closes: Mapping[str, float], equity: float, cash: float) -> None:
         """Keep that the bars at `ts` are done, and what the account was worth at their close.
 
-        Of bars that come after newer ones of other symbols the worth is not kept: the account is
-        another by now, and what was told of that moment stays.
+        Of bars that come after those of other symbols, of that time or newer, the worth is not
+        kept: the account may be another by now, and what was told of that moment stays.
         """
         self._db.executemany(
             "insert into steps values (?, ?, ?) on conflict do update set"
@@ -225,8 +225,8 @@ class Journal:
             [(symbol, ts, close) for symbol, close in closes.items()],
         )
         self._db.execute(
-            "insert or replace into equity select ?, ?, ?"
-            " where not exists (select 1 from equity where ts > ?)",
+            "insert into equity select ?, ?, ?"
+            " where not exists (select 1 from equity where ts >= ?)",
             (ts, equity, cash, ts),
         )
 

@@ -479,6 +479,22 @@ def test_a_market_that_answers_again_leaves_the_curve_of_the_others_as_it_was(
     assert place.rows("select * from equity order by ts")[:-1] == before
 
 
+def test_a_bar_that_comes_after_that_of_another_market_leaves_the_worth_of_their_time_as_told(
+    place: Place,
+) -> None:
+    place.exchange.bars = BOOM_AND_BUST
+    with place.poller() as poller:
+        place.look(poller, FIRST_LOOK)
+        for hour in range(1, 12):
+            place.exchange.gone = {"ETH-BRL": GONE[0]}
+            place.look(poller, FIRST_LOOK + hour * HOUR)
+            told = place.rows("select * from equity order by ts")
+            place.exchange.gone = {}
+            place.look(poller, FIRST_LOOK + hour * HOUR)
+            assert place.rows("select * from equity order by ts") == told
+    assert place.rows("select count(*) from fills") != [(0,)]
+
+
 def test_markets_that_are_compared_wait_for_each_other(place: Place) -> None:
     place.text = TEXT + "features: {place: {use: rank, of: close}}\n"
     with place.poller() as poller:
