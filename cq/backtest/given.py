@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final
 
 import polars as pl
@@ -103,10 +104,16 @@ def floats(column: pl.Series) -> pl.Series:
 
 
 def interval_of(bars: Ordered) -> str:
-    """The shortest step between two bars of a symbol; 1M where all bars are months apart."""
+    """The shortest step between two bars of a symbol; 1M where all bars are months apart.
+
+    Days and months of a place with summer time are an hour shorter or longer now and then.
+    """
     shortest = bars.shortest_step
-    if 28 * DAY <= shortest <= 31 * DAY and _on_one_day_of_the_month(bars.rows["ts"]):
+    if 28 * DAY <= shortest + HOUR <= 31 * DAY + 2 * HOUR and _are_months(bars.rows["ts"]):
         return "1M"
+    days = -(-shortest // DAY)
+    if 0 < days * DAY - shortest <= HOUR and _are_days(bars, days):
+        return f"{days}d"
     for length, unit in UNITS.items():
         if shortest and shortest % length == 0:
             return f"{shortest // length}{unit}"
@@ -117,10 +124,22 @@ def interval_of(bars: Ordered) -> str:
     )
 
 
-def _on_one_day_of_the_month(ts: pl.Series) -> bool:
-    """Whether all moments share their day of the month and their time of day."""
-    moments = ts.cast(pl.Datetime("ns"))
-    return moments.dt.day().n_unique() == moments.dt.time().n_unique() == 1
+def _are_months(ts: pl.Series) -> bool:
+    """Whether all moments share their day of the month, or are of last ones, and, to an hour, their
+    time of day; in whatever zone."""
+    for shift in (0, DAY // 2, DAY, DAY + DAY // 2):
+        moments = ts + shift
+        time: Any = moments % DAY
+        if moments.cast(pl.Datetime("ns")).dt.day().n_unique() == 1:
+            return bool(time.max() - time.min() <= HOUR)
+    return False
+
+
+def _are_days(bars: Ordered, days: int) -> bool:
+    """Whether bars lie whole numbers of so many days apart, to an hour; most of them exactly."""
+    steps = [bars.rows["ts"][a:b].diff().drop_nulls() for a, b in pairwise(bars.edges)]
+    off = (pl.concat(steps) + HOUR) % (days * DAY)
+    return bool((off <= 2 * HOUR).all()) and int((off == HOUR).sum()) * 2 >= off.len()
 
 
 def named_in(names: Sequence[str], strategy: Strategy, quote: str) -> tuple[list[str], list[str]]:

@@ -19,6 +19,7 @@ YEAR: Final = 365 * DAY
 
 _UNITS: Final = {"m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _MONTH: Final = "1M"
+_DAY: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,12 +42,20 @@ def interval_ns(interval: str) -> int:
 
 
 def bar_end(ts: int, interval: str) -> int:
-    """The instant at which the bar that opens at `ts` closes."""
+    """The instant at which the bar that opens at `ts` closes.
+
+    A month's lies a month later at the same time of day, on a last day where it opens on one.
+    """
     if interval != _MONTH:
         return ts + interval_ns(interval)
     opened = from_ns(ts)
-    year, month = divmod(opened.year * 12 + opened.month, 12)
-    return to_ns(datetime(year, month + 1, 1, tzinfo=UTC))
+    if (opened + _DAY).day == 1:
+        opened += _DAY
+    first = opened.replace(day=1)
+    following = (first + 32 * _DAY).replace(day=1)
+    last = (following + 32 * _DAY).replace(day=1) - _DAY
+    lasted = min(following + (opened - first), last) - opened
+    return ts + lasted // timedelta(microseconds=1) * MICROSECOND
 
 
 def bars_per_year(interval: str) -> float:

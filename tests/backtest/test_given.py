@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import makers
 import polars as pl
@@ -387,6 +388,8 @@ def test_signals_that_become_targets_in_the_engine_trade_to_the_bit_as_targets_d
         ([date(2023, 2, 1), date(2023, 3, 1), date(2023, 3, 29)], "28d"),
         ([date(2024, 1, 1), date(2024, 4, 1), date(2024, 7, 1)], "91d"),
         ([date(2024, 1, 1), date(2024, 2, 1), date(2024, 2, 2)], "1d"),
+        ([date(2023, 1, 31), date(2023, 2, 28), date(2023, 3, 31), date(2023, 4, 30)], "1M"),
+        ([date(2023, 1, 31), date(2023, 2, 28), date(2023, 3, 30), date(2023, 4, 30)], "28d"),
     ],
 )
 def test_bars_that_are_calendar_months_apart_are_months(days, interval):
@@ -430,3 +433,39 @@ def test_elsewhere_a_frame_of_ones_own_may_have_what_it_likes_in_their_place(tmp
     one, other = (cq.backtest(WALK, tmp_path / f"{name}.yaml", **FREE) for name in ("own", "other"))
     assert one.trades.equals(other.trades)
     assert one.equity.equals(other.equity)
+
+
+def places(zone, dates):
+    """Bars that open at midnight of the place."""
+    ts = [datetime.combine(one, datetime.min.time(), ZoneInfo(zone)) for one in dates]
+    ts = pl.Series("ts", [one.astimezone(UTC) for one in ts])
+    return makers.hourly("A-B", [100.0] * len(dates)).with_columns(ts, target=pl.lit(1.0))
+
+
+@pytest.mark.parametrize("zone", ["America/Sao_Paulo", "Europe/London", "Europe/Berlin", "UTC"])
+@pytest.mark.parametrize(("every", "interval"), [(1, "1d"), (7, "7d")])
+def test_days_of_a_place_with_summer_time_are_days(zone, every, interval):
+    """One of them has 23 hours."""
+    dates = [date(2018, 6, 1) + timedelta(days=every * k) for k in range(300)]
+    bars = places(zone, dates)
+    found = cq.backtest(bars, fill="next_close", **FREE)
+    assert found.interval == interval
+    end = bars["ts"].cast(pl.Datetime("ns")).to_physical()[1] + every * 24 * makers.HOUR
+    assert found.trades["ts"][0] == end
+
+
+@pytest.mark.parametrize(
+    "zone", ["America/Sao_Paulo", "Europe/London", "Europe/Berlin", "Asia/Tokyo", "UTC"]
+)
+def test_months_of_a_place_with_summer_time_are_months(zone):
+    bars = places(zone, [date(2018 + k // 12, k % 12 + 1, 1) for k in range(30)])
+    found = cq.backtest(bars, fill="next_close", **FREE)
+    assert found.interval == "1M"
+    ends = bars["ts"].cast(pl.Datetime("ns")).to_physical()
+    assert abs(found.trades["ts"][0] - ends[2]) <= makers.HOUR
+
+
+def test_bars_of_23_hours_are_of_23_hours():
+    ts = [k * 23 * makers.HOUR for k in range(50) if k % 9]
+    bars = makers.hourly("A-B", [100.0] * len(ts)).with_columns(ts=pl.Series(ts), target=1.0)
+    assert cq.backtest(bars, **FREE).interval == "23h"
