@@ -108,6 +108,7 @@ def impact_of(close: Floats, volume: Floats, coefficient: float, window: int) ->
     Both are of the `window` bars before; 0 until there are two returns, and while nothing was
     traded in all of them.
     """
+    window = max(2, min(window, close.size))  # more than there are is all of them
     returns = pl.Series(close).log().diff()
     deviation = returns.rolling_std(window, min_samples=2).shift(1).fill_null(0.0).to_numpy()
     usual = _usual(volume, window)

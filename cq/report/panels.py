@@ -35,6 +35,10 @@ class Mark:
     more: tuple[Any, ...] = ()
 
 
+LEAST, MOST = 1e-307, 1e307
+"""What a logarithmic axis reaches to at the most: beyond, powers of ten are no floats."""
+
+
 @dataclass(frozen=True)
 class Panel:
     """One pair of axes; `height` is beside the chart's others, `form` writes what lies on y."""
@@ -55,7 +59,8 @@ class Panel:
         found = np.concatenate([one[np.isfinite(one)] for one in values])
         low, high = (float(found.min()), float(found.max())) if found.size else (0.0, 1.0)
         if self.log:
-            return low / (high / low) ** 0.04, high * (high / low) ** 0.04
+            room = high**0.04 / low**0.04
+            return max(low / room, LEAST), min(high * room, MOST)
         room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
         if low == high:
             return low - room, high + room

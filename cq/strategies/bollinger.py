@@ -10,6 +10,7 @@ from pydantic import Field
 from cq.indicators import CLOSE, bollinger, in_time_order
 from cq.strategies.contract import Kind, StrategyConfig
 from cq.strategies.holding import fresh, held, looked_back
+from cq.utils.models import MANY_BARS
 
 _TIE = 1e-12
 """Closer to a band than this fraction of the price is on it: in a flat market nothing is beyond."""
@@ -32,7 +33,10 @@ class BollingerConfig(StrategyConfig):
         "middle", description="sold at a close that reaches the mean, or the other band"
     )
     max_bars: int = Field(
-        240, gt=1, description="a position is given up after so many bars; see docs/strategies.md"
+        240,
+        gt=1,
+        le=MANY_BARS,
+        description="a position is given up after so many bars; see docs/strategies.md",
     )
     shorts: bool = Field(
         False, description="the same from the upper band; traded where backtest.allow_short is on"

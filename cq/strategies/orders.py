@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from cq.indicators import atr, in_time_order
-from cq.utils.models import PlainNumbers
+from cq.utils.models import MANY_BARS, PlainNumbers
 
 FORGOTTEN: Final = 22
 """Wilder's mean has forgotten its start (to 1e-9) after this many times its window."""
@@ -69,7 +69,10 @@ class OrdersConfig(_Part):
         0.0, ge=0, lt=1, description="stop_limit: how far beyond its trigger the limit lies"
     )
     expires_bars: int = Field(
-        0, ge=0, description="an entry that waited so many bars is cancelled; 0 = never"
+        0,
+        ge=0,
+        le=MANY_BARS,
+        description="an entry that waited so many bars is cancelled; 0 = never",
     )
     stop_loss: Share | Atr | Column | None = Field(
         None, description="below the entry; a fraction, {atr, window} or {column: a price}"
@@ -81,10 +84,13 @@ class OrdersConfig(_Part):
         None, description="below the best price since the entry; a fraction or {atr, window}"
     )
     max_bars: int = Field(
-        0, ge=0, description="a position is closed after so many closes; 0 = never"
+        0, ge=0, le=MANY_BARS, description="a position is closed after so many closes; 0 = never"
     )
     cooldown_bars: int = Field(
-        0, ge=0, description="after a position closed, no entry is decided at so many closes"
+        0,
+        ge=0,
+        le=MANY_BARS,
+        description="after a position closed, no entry is decided at so many closes",
     )
     reentry: Literal["signal", "now"] = Field(
         "signal",

@@ -12,6 +12,7 @@ from cq.indicators import CLOSE
 from cq.indicators.windows import mean_of, products, squares
 from cq.strategies.contract import Kind, StrategyConfig
 from cq.strategies.holding import fresh, held, looked_back
+from cq.utils.models import MANY_BARS
 
 _FLAT = 1e-12
 """A residual whose variance is below this share of the price's own is rounding, not a spread."""
@@ -37,7 +38,7 @@ class PairsConfig(StrategyConfig):
     half_lives: float = Field(
         3.0, gt=0, description="given up after so many half-lives, as measured at the entry"
     )
-    max_bars: int = Field(240, gt=1, description="the most bars a position lasts")
+    max_bars: int = Field(240, gt=1, le=MANY_BARS, description="the most bars a position lasts")
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cq.indicators import CLOSE, in_time_order, realised_volatility
 from cq.indicators.windows import mean_of, squares
-from cq.utils.models import numbers_of
+from cq.utils.models import MANY_BARS, numbers_of
 from cq.utils.time import bars_per_year
 
 _CALMEST: Final = 1e-4
@@ -114,7 +114,7 @@ class VolatilityTarget(_Sizing):
     annual_volatility: float = Field(
         0.4, gt=0, description="standard deviation wanted of the position's yearly return"
     )
-    window: int = Field(168, ge=2, description="bars whose returns are measured")
+    window: int = Field(168, ge=2, le=MANY_BARS, description="bars whose returns are measured")
     max_fraction: float = Field(1.0, gt=0, le=1, description="most of equity, a symbol")
     min_fraction: float = Field(
         0.0, ge=0, le=1, description="least of equity where there is a signal, however wild"
@@ -167,7 +167,7 @@ class KellyFraction(_Sizing):
 
     kind: Literal["kelly"] = "kelly"
     share: float = Field(0.5, gt=0, le=1, description="of Kelly's fraction; a half is usual")
-    window: int = Field(720, ge=2, description="bars whose returns are measured")
+    window: int = Field(720, ge=2, le=MANY_BARS, description="bars whose returns are measured")
     max_fraction: float = Field(1.0, gt=0, le=1, description="most of equity, a symbol")
     rebalance: float = Field(
         0.1, ge=0, lt=1, description="trade again once the target moved by more than this"
@@ -207,7 +207,7 @@ class InverseVolatility(_Sizing):
 
     kind: Literal["inverse_volatility"] = "inverse_volatility"
     fraction: float = Field(1.0, gt=0, le=1, description="of equity, all symbols together")
-    window: int = Field(168, ge=2, description="bars whose returns are measured")
+    window: int = Field(168, ge=2, le=MANY_BARS, description="bars whose returns are measured")
     rebalance: float = Field(
         0.1, ge=0, lt=1, description="trade again once the target moved by more than this"
     )

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 NUMBERS: Final = {int, float}
+MANY_BARS: Final = 1_000_000_000
+"""A number of bars is no larger: years of seconds have fewer."""
 
 
 class PlainNumbers(BaseModel):

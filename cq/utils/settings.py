@@ -19,9 +19,11 @@ from pydantic import (
 )
 
 from cq.errors import UsageError
-from cq.utils.models import PlainNumbers
+from cq.utils.models import MANY_BARS, PlainNumbers
 from cq.utils.time import interval_ns, parse_time
 
+MUCH = 1e15
+"""A sum of money is no larger: cents of more are no longer counted."""
 DATASETS = (
     *("ohlcv", "trades", "orderbook_l2", "orders", "fills"),
     *("coverage", "rejected", "lost"),
@@ -195,7 +197,9 @@ class FeesSince(_Frozen):
     since: str = Field(description="first day, UTC, such as 2025-01-31")
     taker: float = Field(ge=0, lt=1)
     maker: float = Field(ge=0, lt=1)
-    minimum: float | None = Field(None, ge=0, description="null: that of the fees before any day")
+    minimum: float | None = Field(
+        None, ge=0, le=MUCH, description="null: that of the fees before any day"
+    )
 
     @field_validator("since", mode="before")
     @classmethod
@@ -215,7 +219,7 @@ class Fees(_Frozen):
 
     taker: float = Field(ge=0, lt=1)
     maker: float = Field(ge=0, lt=1)
-    minimum: float = Field(ge=0)
+    minimum: float = Field(ge=0, le=MUCH)
     dated: tuple[FeesSince, ...] = ()
 
     @field_validator("dated")
@@ -245,7 +249,7 @@ class Slippage(_Frozen):
     spread_ticks: float = Field(0.0, ge=0)
     participation: float = Field(0.1, gt=0, le=1)
     impact: float = Field(1.0, ge=0)
-    window: int = Field(24, ge=2)
+    window: int = Field(24, ge=2, le=MANY_BARS)
 
     @property
     def by_volume(self) -> bool:
@@ -288,7 +292,7 @@ class Caps(_Frozen):
 class Backtest(Caps):
     """How a simulated account trades."""
 
-    cash: float = Field(gt=0, le=1e15)
+    cash: float = Field(gt=0, le=MUCH)
     fill: Literal["next_open", "next_close"]
     fees: Fees
     slippage: Slippage

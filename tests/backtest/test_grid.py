@@ -42,6 +42,12 @@ def test_impact_is_deviation_by_the_root_of_the_usual_volume(rows, coefficient, 
     )
 
 
+def test_a_window_of_more_bars_than_there_are_is_all_of_them():
+    close, volume = np.array([1.0, 2.0, 3.0, 5.0]), np.array([3.0, 1.0, 2.0, 4.0])
+    few, many = (impact_of(close, volume, 1.0, window) for window in (4, 10**9))
+    assert few.tobytes() == many.tobytes()
+
+
 def test_a_worked_case():
     close, volume = np.array([100.0, 110.0, 99.0, 99.0]), np.array([2.0, 4.0, 3.0, 9.0])
     up, down = math.log(1.1), math.log(0.9)

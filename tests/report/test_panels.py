@@ -103,3 +103,11 @@ def test_what_is_flat_or_empty_can_be_drawn():
         text = drawing(chart, WIDE)
         assert "nan" not in text
         assert "&lt;&amp;" in text
+
+
+def test_a_logarithmic_axis_ends_where_floats_do():
+    mark = Mark("line", np.arange(2.0), np.array([1e-300, 1e300]), "#000")
+    panel = Panel("x", [mark], money, log=True)
+    low, high = panel.reach
+    assert 0 < low < 1e-300 < 1e300 < high < math.inf
+    assert all(low <= one <= high for one in panel.ticks)

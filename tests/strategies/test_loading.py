@@ -112,6 +112,20 @@ def test_what_slippage_of_another_kind_looks_at_is_refused(file, slippage, sets,
 
 
 @pytest.mark.parametrize(
+    "key",
+    [
+        *("orders.max_bars", "orders.cooldown_bars", "sizing.window", "backtest.slippage.window"),
+        "backtest.fees.minimum",
+    ],
+)
+def test_absurd_numbers_are_refused_in_a_line(file, key):
+    kinds = ["sizing.kind=volatility_target", "backtest.slippage.kind=square_root"]
+    said = f"--set {key}: found {10**23}, which should be less than or equal to 1000000000"
+    with pytest.raises(StrategyError, match=re.escape(said)):
+        load(file, [*kinds, f"{key}={10**23}"]).backtest(defaults(resource_root()).backtest)
+
+
+@pytest.mark.parametrize(
     ("override", "said"),
     [
         ("sizing.kind=units", "mine.yaml:6: sizing.units: is missing"),
