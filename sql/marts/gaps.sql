@@ -169,7 +169,7 @@ refused as materialized (
         series.exchange,
         series.symbol,
         series.interval,
-        slot_of(refused.ts, series.step_ns, series.phase_ns) as slot
+        slot_of_bar(refused.ts, series.step_ns, series.phase_ns) as slot
     from stg_rejected as refused
     inner join series using (exchange, symbol, interval)
     where refused.dataset = 'ohlcv' and refused.ts is not null

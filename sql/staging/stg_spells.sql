@@ -112,7 +112,7 @@ placed as (
         interval,
         step_ns,
         phase_ns,
-        slot_of(ts, step_ns, phase_ns) as slot
+        slot_of_bar(ts, step_ns, phase_ns) as slot
     from single
     inner join series using (exchange, symbol, interval)
 ),

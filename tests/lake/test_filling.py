@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -89,6 +91,24 @@ def test_as_many_are_filled_as_gaps_tells_missing(tmp_path_factory, bars, interv
         assert found.filter(~pl.col("filled"))["ts"].to_list() == ts
 
     holds()
+
+
+@pytest.mark.parametrize("months", [(6, 15), (11, 9)])
+@pytest.mark.parametrize("lost", [None, dt.date(2017, 1, 15), dt.date(2017, 7, 15)])
+def test_days_of_a_zone_with_summer_time_are_days_throughout(lake, bars, months, lost):
+    first, length = months
+    begun = dt.date(2016, first, 1)
+    days = [begun + dt.timedelta(one) for one in range(length * 30)]
+    days = [one for one in days if one != lost]
+    ts = [parse_time(one.isoformat(), "America/Sao_Paulo") for one in days]
+    assert {one % DAY for one in ts} == {2 * HOUR, 3 * HOUR}
+    rows = bars(len(ts), interval="1d").with_columns(ts=pl.Series(ts))
+    lake.write("ohlcv", rows, source="test", now_ns=1)
+    filled = lake.bars("BTC-BRL", "1d", fill="forward").filter("filled").collect()
+    missing = lake.gaps()
+    assert missing["bars"].sum() == filled.height == (lost is not None)
+    assert missing["ts"].to_list() == filled["ts"].to_list()
+    assert [one.date() for one in missing["time"]] == ([] if lost is None else [lost])
 
 
 def test_two_bars_of_one_bucket_both_stay():

@@ -23,7 +23,7 @@ START = parse_time("2024-03-04")  # a Monday
 NOW = parse_time("2030-01-01")
 EXCHANGE = "mercadobitcoin"
 MONTHS = parse_time("2024-03-01")
-GRID = ("step_ns", "slot_of", "slot_from", "slot_ns")
+GRID = ("step_ns", "slot_of", "slot_of_bar", "slot_from", "slot_ns")
 NEEDED = ("stg_coverage", "stg_lost", "stg_rejected", "stg_spells", "stg_known_trades", "gaps")
 
 
