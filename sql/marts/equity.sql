@@ -8,4 +8,5 @@ select
     exposure,
     equity / max(equity) over (partition by run order by ts) - 1 as drawdown,
     run
-from raw.equity;
+from raw.equity
+where run in (select run from stg_runs);

@@ -2,6 +2,5 @@
 create or replace view run_files as
 select
     run,
-    unnest(try_cast(try_cast(content as json) -> '$.data.files' as varchar[])) as file
-from raw.runs
-where raw.runs.file = 'config.json';
+    unnest(try_cast(config -> '$.data.files' as varchar[])) as file
+from stg_runs;

@@ -6,7 +6,7 @@ with lines as (
         unnest(string_split(replace(content, chr(13), ''), chr(10))[2:]) as line,
         generate_subscripts(string_split(content, chr(10))[2:], 1) as number
     from raw.runs
-    where file = 'trades.csv'
+    where file = 'trades.csv' and run in (select run from stg_runs)
 ),
 
 cells as (

@@ -1,16 +1,5 @@
 -- One row per run of a strategy, a backtest, a session on paper or a trial of a sweep: what it was, what it read and how it did.
 create or replace view runs as
-with folders as (
-    select
-        run,
-        try_cast(max(content) filter (where file = 'config.json') as json) as config,
-        try_cast(coalesce(max(content) filter (where file = 'metrics.json'), '{}') as json) as figures,
-        try_cast(coalesce(max(content) filter (where file = 'run.json'), '{}') as json) as said
-    from raw.runs
-    where file in ('config.json', 'metrics.json', 'run.json')
-    group by run
-)
-
 select
     run,
     try_cast(said ->> 'started' as timestamp) as started,
@@ -39,9 +28,7 @@ select
     try_cast(said ->> 'trials' as bigint) as trials,
     try_cast(said ->> 'dsr' as double) as dsr,
     json(config)::varchar as config
-from folders
--- a run that was left half written is passed over; `cq runs list` names it
-where json_type(config) = 'OBJECT' and json_type(figures) = 'OBJECT' and json_type(said) = 'OBJECT'
+from stg_runs
 union all by name
 select
     run || '/' || trial as run,

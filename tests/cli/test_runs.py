@@ -172,8 +172,10 @@ def test_a_run_that_was_left_half_written_is_passed_over_and_named(project, caps
     assert (code, [row["run"] for row in json.loads(out)]) == (0, [whole])
     assert err.count("\n") == 1
     assert str(project / "runs" / half / file) in err
-    for view in ("runs", "run_files", "run_trades", "positions"):
-        assert went(capsys, "lake", "sql", f"select count(*) from {view}")[0] == 0
+    assert went(capsys, "lake", "sql", "select count(*) from positions")[0] == 0
+    for view in ("runs", "run_files", "run_trades", "equity"):
+        asked = f"select distinct run from {view}"
+        assert json.loads(went(capsys, "lake", "sql", "--json", asked)[1]) == [{"run": whole}]
 
 
 def test_trials_that_cannot_be_read_are_named(project, capsys):
