@@ -206,6 +206,7 @@ def _paper(app: App, setup: Setup, *, once: bool, as_json: bool) -> None:
             Heeding(market, told),
             exclusions=settings.exclusions,
             page_bars=ingestion.page_bars,
+            stop=told.is_set,
         ) as poller,
     ):
         journal = poller.trader.journal

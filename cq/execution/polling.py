@@ -17,8 +17,9 @@ from cq.execution.loop import Look, Stepped, Trader, Wish
 from cq.execution.replay import moments
 from cq.execution.session import described, opened
 from cq.execution.start import Setup
+from cq.execution.stopping import Stopped
 from cq.execution.windows import Windows
-from cq.ingest.backfill import newest
+from cq.ingest import backfill
 from cq.lake import collected
 from cq.lake.resample import closing
 from cq.strategies import Strategy, with_quote
@@ -67,8 +68,10 @@ class Poller:
         market: MarketData,
         *,
         page_bars: int = 1000,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.trader = make_trader(self._look)
+        self._stop = stop
         self.strategy, self.symbols = strategy, sorted(symbols)
         self.lake, self.market, self.page_bars = lake, market, page_bars
         self._length = interval_ns(strategy.config.interval)
@@ -92,7 +95,7 @@ class Poller:
         if not self._due(now_ns):
             return Polled(now_ns, stale=self.trader.watch(self.symbols, now_ns))
         interval = self.strategy.config.interval
-        found = newest(
+        found = backfill.newest(
             self.market,
             self.lake,
             self.symbols,
@@ -183,6 +186,7 @@ class Poller:
 
         Only a symbol's newest bar is decided on; bars that passed unseen fill what waited for
         them. A symbol that was never seen begins at its newest bar: the past is not traded.
+        Stopped when told to stop between two steps: the next look goes on with the rest.
         """
         last, seen = windows.newest(), self.trader.seen
         fresh = {
@@ -201,10 +205,13 @@ class Poller:
                 )
         if not fresh:
             return []
-        return [
-            self.trader.step(ts, bars, now_ns, [one for one in bars if last[one] == ts])
-            for ts, bars in moments(pl.concat(fresh.values()))
-        ]
+        steps = []
+        for ts, here in moments(pl.concat(fresh.values())):
+            if self._stop():
+                raise Stopped
+            newest = [one for one in here if last[one] == ts]
+            steps.append(self.trader.step(ts, here, now_ns, newest))
+        return steps
 
 
 def settling_s(now_ns: int, interval: str) -> float:
@@ -250,9 +257,17 @@ def run(
 
 @contextmanager
 def polling(
-    setup: Setup, market: MarketData, *, exclusions: tuple[str, ...] = (), page_bars: int = 1000
+    setup: Setup,
+    market: MarketData,
+    *,
+    exclusions: tuple[str, ...] = (),
+    page_bars: int = 1000,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Poller]:
-    """A poller of `market` for the strategy's symbols, on the journal of the settings."""
+    """A poller of `market` for the strategy's symbols, on the journal of the settings.
+
+    `stop` is asked between steps.
+    """
     strategy = setup.strategy
     if strategy.config.exchange not in (None, market.name):
         raise UsageError(
@@ -275,4 +290,5 @@ def polling(
             setup.lake,
             market,
             page_bars=page_bars,
+            stop=stop,
         )

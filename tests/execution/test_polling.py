@@ -582,6 +582,31 @@ def test_told_to_stop_it_leaves_the_exchange_and_keeps_its_journal(place: Place)
     assert place.rows("select count(*) from equity") == [(1,)]
 
 
+def test_told_to_stop_it_leaves_the_rest_of_what_it_catches_up_with_to_the_next_look(
+    place: Place, tmp_path: Path
+) -> None:
+    made = []
+    for name, stops in (("whole", False), ("stopped", True)):
+        one = replace(place, root=tmp_path / name, exchange=Exchange(TWO))
+        one.root.mkdir()
+        with one.poller() as poller:
+            one.look(poller, FIRST_LOOK)
+        if stops:
+            answers = iter([False, False, False, True])
+            with (
+                polling(
+                    one.setup(), one.exchange, stop=lambda answers=answers: next(answers)
+                ) as poller,
+                pytest.raises(Stopped),
+            ):
+                one.look(poller, FIRST_LOOK + 9 * HOUR)
+            assert one.rows("select count(*) from equity") == [(4,)]
+        with one.poller() as poller:
+            one.look(poller, FIRST_LOOK + 9 * HOUR)
+        made.append([one.rows(f"select * from {table}") for table in ("equity", "steps")])
+    assert made[0] == made[1]
+
+
 def test_what_no_other_try_mends_ends_it(place: Place) -> None:
     with place.poller() as poller:
         place.exchange.fails = [Refused("/candles", 400, "X", "no") for _ in range(2)]
