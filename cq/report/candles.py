@@ -28,19 +28,26 @@ def candles(
     """
     bars = _bars(result, symbol, start, end, lake)
     length = interval_ns(result.interval)
-    wide = -(-(end - start) // length // most) or 1
-    bucket = start + (pl.col("ts") - start) // (wide * length) * (wide * length)
+    width = bars_each(result.interval, start, end, most) * length
+    place = (pl.col("ts") - start + length // 2) // width  # a month begins near a multiple only
     return (
-        bars.group_by(bucket.alias("ts"))
+        bars.group_by(place.alias("place"))
         .agg(
+            pl.col("ts").min(),
             pl.col("open").sort_by("ts").first(),
             pl.col("high").max(),
             pl.col("low").min(),
             pl.col("close").sort_by("ts").last(),
         )
+        .drop("place")
         .sort("ts")
         .collect()
     )
+
+
+def bars_each(interval: str, start: int, end: int, most: int) -> int:
+    """How many bars a candle gathers, for at most `most` of them."""
+    return max(1, -(-(end - start) // (interval_ns(interval) * most)))
 
 
 def _bars(

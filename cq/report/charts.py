@@ -12,7 +12,7 @@ from cq.backtest import BacktestResult
 from cq.backtest.days import Days, equal_weight, growth
 from cq.backtest.metrics import drawdown
 from cq.backtest.rounds import Trip
-from cq.report.candles import busiest, candles, marked
+from cq.report.candles import bars_each, busiest, candles, marked
 from cq.report.curves import Floats, averaged, rolling_sharpe, thinned
 from cq.report.panels import (
     EQUAL,
@@ -30,13 +30,16 @@ from cq.report.panels import (
     plain,
     share,
 )
-from cq.utils.time import DAY, HOUR, MINUTE, SECOND, iso
+from cq.utils.names import counted
+from cq.utils.time import DAY, HOUR, MINUTE, SECOND, bar_end, interval_ns, iso
 
 if TYPE_CHECKING:
     from cq.lake import Lake
 
 WINDOW: Final = 90
 """Days of the rolling Sharpe ratio; a third of a run that has fewer than thrice as many."""
+LEAST: Final = 5
+"""Days, or longer bars, that it is told of."""
 CANDLES: Final = 150
 CLOSE_UP: Final = 120
 SHOWN: Final = 3
@@ -56,11 +59,13 @@ def account(result: BacktestResult) -> Chart:
     panels.append(
         Panel("Invested", [Mark("area", when, invested, OURS)], share, 0.4, least=(0.0, 1.0))
     )
-    return Chart("equity", "Equity, drawdown, Sharpe ratio, exposure", panels, span=_span(ts))
+    return Chart("equity", "Equity, drawdown, Sharpe ratio, exposure", panels, span=_span(result))
 
 
-def _span(ts: Floats) -> tuple[float, float]:
-    return float(ts[0]), float(ts[-1]) if ts.size > 1 else float(ts[0]) + 1
+def _span(result: BacktestResult) -> tuple[float, float]:
+    """When the first bar opens and the last one closes."""
+    ts = result.equity["ts"]
+    return float(ts[0]), float(bar_end(int(ts[-1]), result.interval))
 
 
 def _equity(result: BacktestResult, days: Days) -> Panel:
@@ -85,28 +90,36 @@ def _falls(result: BacktestResult) -> Panel:
     fall = drawdown(result.equity["equity"].to_numpy(), result.cash)
     rows = thinned(fall)
     return Panel(
-        "Drawdown", [Mark("area", ts[rows], fall[rows], LOSS, width=0.8)], share, 0.6, least=(0.0,)
+        "Drawdown",
+        [Mark("area", ts[rows], fall[rows], LOSS, width=0.8)],
+        share,
+        0.6,
+        least=(-0.01, 0.0),
     )
 
 
 def _sharpe(result: BacktestResult, days: Days) -> list[Panel]:
     equity = result.equity["equity"].to_numpy()[days.rows]
-    window = min(WINDOW, equity.size // 3)
-    if window < 5:
+    window = min(max(round(WINDOW / days.length), LEAST), equity.size // 3)
+    if window < LEAST:
         return []
     ratios = rolling_sharpe(growth(equity, result.cash), window, days.per_year)
     x, y = finite(days.ts, ratios)
     rows = thinned(y) if y.size else np.arange(0)
     marks = [Mark("rule", (), (0.0,), QUIET), Mark("line", x[rows], y[rows], INK, width=1.0)]
-    length = f"{window * days.length:g} days"
+    length = _bars_or_days(window, result, days)
     return [Panel(f"Sharpe ratio of {length}", marks, plain, 0.6, least=(0.0,))]
+
+
+def _bars_or_days(count: int, result: BacktestResult, days: Days) -> str:
+    """So many days; where bars are longer, so many bars."""
+    return f"{count:,} days" if days.length == 1 else f"{count:,} bars of {result.interval}"
 
 
 def market_charts(result: BacktestResult, lake: Lake | None = None) -> list[Chart]:
     """Candles of the symbols most traded, with what was bought and sold; one of them close up."""
-    ts = result.equity["ts"].to_numpy()
-    length = int(np.diff(ts).min()) if ts.size > 1 else 1
-    start, end = int(ts[0]), int(ts[-1]) + length
+    length = interval_ns(result.interval)
+    start, end = (int(one) for one in _span(result))
     symbols = busiest(result.trades, result.symbols, SHOWN)
     found = [_market(result, one, start, end, lake, at) for at, one in enumerate(symbols)]
     mine = _fills(result, symbols[0])
@@ -127,9 +140,9 @@ def _market(
         return None
     inside = pl.col("ts").is_between(start, end, closed="left")
     where = marked(_fills(result, symbol).filter(inside), shown)
-    ts = shown["ts"].to_numpy()
-    width = int(np.diff(ts).min()) if ts.size > 1 else 1
-    x = ts + width // 2
+    each = bars_each(result.interval, start, end, CANDLES)
+    width = each * interval_ns(result.interval)
+    x = shown["ts"].to_numpy() + width // 2
     prices = tuple(shown[name].to_numpy() for name in ("open", "high", "low", "close"))
     marks = [Mark("candles", x, prices[3], INK, more=prices)]
     for side, kind, edge, color in (("buy", "up", "low", GAIN), ("sell", "down", "high", LOSS)):
@@ -140,7 +153,7 @@ def _market(
     low, high = float(prices[2].min()), float(prices[1].max())
     panel = Panel(symbol, marks, _price, 1.3, log=low > 0 and high / low > 4)
     note = f"{iso(start)[:16].replace('T', ' ')} to {iso(end)[:16].replace('T', ' ')}, a candle is "
-    note += _length(width)
+    note += _length(width) if result.interval != "1M" else counted(each, "month", "months")
     return Chart(f"candles_{number + 1}", f"{symbol} with trades", [panel], None, note,
                  (float(start), float(end)))  # fmt: skip
 
@@ -158,8 +171,10 @@ def _length(width: int) -> str:
     return f"{width / SECOND:.3g} seconds"
 
 
-def _price(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+def _price(value: float, digits: int = 3) -> str:
+    if abs(value) >= 1_000:
+        return f"{value:,.{digits - 3}f}"
+    return f"{value:.{digits + 1}g}"
 
 
 def spread_charts(result: BacktestResult, trips: list[Trip]) -> list[Chart]:
@@ -175,10 +190,9 @@ def spread_charts(result: BacktestResult, trips: list[Trip]) -> list[Chart]:
     if returns.size >= 20:
         risk = result.metrics["var_95"]
         rules = {} if risk is None else {"value at risk": float(risk)}
-        kind = "days" if days.length == 1 else f"{days.length:g} days each"
         moved = returns[returns != 0]
         if moved.size:
-            title = f"Returns of {moved.size:,} {kind} that moved"
+            title = f"Returns of {_bars_or_days(moved.size, result, days)} that moved"
             found.append(_histogram("days", title, moved, rules))
     return found
 

@@ -60,7 +60,7 @@ def _draw(axes: Any, panel: Panel) -> None:
     if panel.log:
         axes.set_yscale("log")
     axes.set_ylim(*panel.reach)
-    axes.set_yticks(panel.ticks, [panel.form(one) for one in panel.ticks])
+    axes.set_yticks(panel.ticks, panel.labels)
     axes.yaxis.minorticks_off()
     axes.tick_params(length=0, pad=6)
     axes.set_title(panel.title, loc="left", fontweight="bold", fontsize=11.5)
@@ -77,7 +77,8 @@ def _mark(axes: Any, mark: Mark) -> None:
     x, name = np.asarray(mark.x, dtype=float), mark.label or None
     match mark.kind:
         case "line":
-            axes.plot(x, mark.y, color=mark.color, linewidth=mark.width, label=name)
+            dot = "o" if x.size == 1 else None
+            axes.plot(x, mark.y, color=mark.color, linewidth=mark.width, label=name, marker=dot)
         case "area":
             axes.fill_between(x, mark.y, 0, color=mark.color, alpha=0.28, linewidth=0)
             axes.plot(x, mark.y, color=mark.color, linewidth=mark.width)

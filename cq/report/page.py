@@ -20,6 +20,7 @@ from cq.report.curves import monthly, yearly
 from cq.report.panels import Chart
 from cq.report.svg import drawings
 from cq.report.symbols import shares
+from cq.utils.names import counted
 from cq.utils.time import bar_end, iso
 
 SHOWN_TRADES = 12
@@ -113,8 +114,9 @@ def _header(result: BacktestResult) -> str:
     ts = result.equity["ts"]
     symbols = escape(", ".join(result.symbols))
     until = iso(bar_end(ts[-1], result.interval))
+    bars = counted(ts.len(), "bar", "bars")
     return (
-        f"<header><h1>{escape(result.name)}</h1><p>{symbols} · {result.equity.height:,} bars of "
+        f"<header><h1>{escape(result.name)}</h1><p>{symbols} · {bars} of "
         f"{escape(result.interval)} · {iso(ts[0])[:10]} to {until[:10]}</p></header>"
     )
 

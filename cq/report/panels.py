@@ -17,6 +17,9 @@ INK, QUIET, LINE = "#0f172a", "#64748b", "#e2e8f0"
 OURS, HOLD, EQUAL = "#2563eb", "#94a3b8", "#d97706"
 GAIN, LOSS, RISING, FALLING = "#16a34a", "#dc2626", "#b6c2d2", "#64748b"
 
+DIGITS: Final = 3
+MOST_DIGITS: Final = 9
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -45,7 +48,7 @@ class Panel:
 
     title: str
     marks: Sequence[Mark]
-    form: Callable[[float], str]
+    form: Callable[[float, int], str]
     height: float = 1.0
     log: bool = False
     least: tuple[float, ...] = ()
@@ -74,6 +77,11 @@ class Panel:
         low, high = self.reach
         return decades(low, high) if self.log else steps(low, high, 3 if self.height < 1 else 5)
 
+    @property
+    def labels(self) -> list[str]:
+        """What stands beside the ticks, with as many digits as tell them apart."""
+        return told_apart(self.form, self.ticks)
+
 
 def _heights(mark: Mark) -> tuple[Any, ...]:
     """What has to be within reach; of candles wicks only as far as they leave room for bodies."""
@@ -91,7 +99,7 @@ class Chart:
     name: str
     title: str
     panels: Sequence[Panel]
-    form: Callable[[float], str] | None = None
+    form: Callable[[float, int], str] | None = None
     note: str = ""
     span: tuple[float, float] = field(default=(0.0, 1.0))
 
@@ -99,7 +107,8 @@ class Chart:
         """Where labels stand below the chart, and what they say."""
         if self.form is None:
             return dates(int(self.span[0]), int(self.span[1]), most)
-        return [(one, self.form(one)) for one in steps(*self.span, most)]
+        found = steps(*self.span, most)
+        return list(zip(found, told_apart(self.form, found), strict=True))
 
 
 def steps(low: float, high: float, most: int) -> list[float]:
@@ -178,22 +187,31 @@ def _labelled(moments: Sequence[datetime], form: str) -> list[tuple[float, str]]
     return found
 
 
-def money(value: float) -> str:
+def told_apart(form: Callable[[float, int], str], values: Sequence[float]) -> list[str]:
+    """Values as texts, with more digits where two of them would look the same."""
+    for digits in range(DIGITS, MOST_DIGITS):
+        found = [form(one, digits) for one in values]
+        if len(set(found)) == len(found):
+            return found
+    return [form(one, MOST_DIGITS) for one in values]
+
+
+def money(value: float, digits: int = DIGITS) -> str:
     """An amount short enough for an axis: 950, 12k, 3.5M."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size * (1 - 1e-9):
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.3g}"
+            return f"{value / size:.{digits}g}{unit}"
+    return f"{value:.{digits}g}"
 
 
-def share(value: float) -> str:
+def share(value: float, digits: int = DIGITS) -> str:
     """A fraction as a percentage without superfluous digits."""
-    return f"{value * 100:.4g} %".replace("-0 %", "0 %")
+    return f"{value * 100:.{digits + 1}g} %".replace("-0 %", "0 %")
 
 
-def plain(value: float) -> str:
+def plain(value: float, digits: int = DIGITS) -> str:
     """A number of few digits."""
-    return f"{value:.3g}"
+    return f"{value:.{digits}g}"
 
 
 def finite(x: Any, y: Floats) -> tuple[Any, Floats]:

@@ -52,7 +52,7 @@ def drawings(chart: Chart) -> str:
 
 def drawing(chart: Chart, shape: Shape) -> str:
     """The chart as one `<svg>`."""
-    labels = [panel.form(one) for panel in chart.panels for one in panel.ticks]
+    labels = [one for panel in chart.panels for one in panel.labels]
     left = max((len(one) for one in labels), default=1) * LETTER + 10
     right, top, body = shape.width - 12.0, 0.0, []
     for panel in chart.panels:
@@ -107,12 +107,12 @@ def _head(panel: Panel, legend: Sequence[Mark], frame: Frame, top: float, shape:
 
 
 def _panel(panel: Panel, frame: Frame) -> Iterable[str]:
-    for one in panel.ticks:
+    for one, label in zip(panel.ticks, panel.labels, strict=True):
         y = float(frame.y(one))
         yield f'<path d="M{frame.left:.0f} {y:.1f}H{frame.right:.0f}" stroke="{LINE}"/>'
         yield (
             f'<text x="{frame.left - 6:.0f}" y="{y + 4:.1f}" text-anchor="end" '
-            f'fill="{QUIET}">{escape(panel.form(one))}</text>'
+            f'fill="{QUIET}">{escape(label)}</text>'
         )
     for mark in panel.marks:
         yield from DRAWN[mark.kind](mark, frame)
@@ -137,11 +137,17 @@ def _points(mark: Mark, frame: Frame) -> str:
     return "L".join(f"{x:.1f} {y:.1f}" for x, y in zip(xs, ys, strict=True))
 
 
+def _width(mark: Mark) -> float:
+    """Of a line, or of the dot that a single point is."""
+    return mark.width if len(mark.x) > 1 else 3 * mark.width
+
+
 def _line(mark: Mark, frame: Frame) -> Iterable[str]:
     if len(mark.x):
         yield (
-            f'<path d="M{_points(mark, frame)}" fill="none" stroke="{mark.color}" '
-            f'stroke-width="{mark.width}" stroke-linejoin="round"/>'
+            f'<path d="M{_points(mark, frame)}{"h0" * (len(mark.x) == 1)}" fill="none" '
+            f'stroke="{mark.color}" stroke-width="{_width(mark)}" stroke-linejoin="round" '
+            'stroke-linecap="round"/>'
         )
 
 

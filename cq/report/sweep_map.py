@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LEGIBLE = 120
 """Up to so many fields have room for their numbers."""
 TICKS = 16
+LETTERS = 60
+"""So many have room below the map, one label beside the other."""
 
 
 def sweep_map(result: SweepResult) -> Figure:
@@ -35,7 +37,8 @@ def sweep_map(result: SweepResult) -> Figure:
         made = Figure(figsize=(8.2, 5.6), layout="constrained")
         axes = made.subplots()
         image = axes.imshow(table, aspect="auto", origin="lower", **_colours(table))
-        _ticks(axes.xaxis, columns)
+        if _ticks(axes.xaxis, columns) > LETTERS:
+            axes.xaxis.set_tick_params(rotation=90)
         _ticks(axes.yaxis, rows)
         axes.set_xlabel(across)
         axes.set_ylabel(down)
@@ -79,10 +82,12 @@ def _colours(table: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {"cmap": "viridis", "vmin": low, "vmax": high if high > low else low + 1}
 
 
-def _ticks(axis: Any, values: list[Any]) -> None:
+def _ticks(axis: Any, values: list[Any]) -> int:
+    """Put labels on an axis; how many letters they have."""
     step = -(-len(values) // TICKS)
     shown = [f"{one:g}" if isinstance(one, float) else str(one) for one in values[::step]]
     axis.set_ticks(range(0, len(values), step), shown)
+    return sum(map(len, shown))
 
 
 def _numbers(axes: Any, image: Any, table: np.ndarray[Any, Any]) -> None:

@@ -174,3 +174,53 @@ def test_each_trade_is_marked_on_the_candle_that_it_was_made_in(fill):
         assert marks[kind].x.tolist() == (made + HOUR // 2).to_list()
         assert marks[kind].label.endswith(f" {made.len()}×")
     assert one.trades["ts"].max() - late == rows["ts"].max()
+
+
+def over(interval, starts, closes):
+    """A run over bars of an interval that open then."""
+    rows = pl.DataFrame({"ts": starts, "close": closes}, schema_overrides={"ts": pl.Int64})
+    rows = rows.with_columns(
+        *(pl.col("close").alias(name) for name in ("open", "high", "low")),
+        symbol=pl.lit("A-B"), exchange=pl.lit("x"), volume=pl.lit(1.0),
+        target=pl.int_range(pl.len()) % 2 * 1.0,
+    )  # fmt: skip
+    return cq.backtest(rows, interval=interval, min_notional=0)
+
+
+def test_a_run_of_one_bar_has_charts_of_that_bar():
+    one = over("1d", [0], [100.0])
+    (chart,) = market_charts(one)
+    assert chart.note == "1970-01-01 00:00 to 1970-01-02 00:00, a candle is one day"
+    equity = account(one)
+    assert equity.span == (0.0, 24.0 * HOUR)
+    for panel in equity.panels:
+        assert len(set(panel.labels)) == len(panel.ticks)
+    falls = next(panel for panel in equity.panels if panel.title == "Drawdown")
+    assert falls.reach == (-0.01, 0.0)
+
+
+def test_candles_of_months_are_months_whatever_their_length():
+    months = pl.datetime_range(
+        pl.datetime(2019, 1, 1), pl.datetime(2034, 12, 1), "1mo", time_unit="ns", eager=True
+    )
+    ts = months.to_physical()
+    rng = np.random.default_rng(1)
+    few = over("1M", ts.head(46), 100 * np.exp(np.cumsum(rng.normal(0, 0.1, 46))))
+    (chart,) = market_charts(few)
+    assert chart.note == "2019-01-01 00:00 to 2022-11-01 00:00, a candle is 1 month"
+    assert (
+        candles(few, "A-B", int(ts[0]), int(ts[46]), 150)["ts"].to_list() == ts.head(46).to_list()
+    )
+    many = over("1M", ts, 100 * np.exp(np.cumsum(rng.normal(0, 0.1, ts.len()))))
+    whole, _ = market_charts(many)
+    assert whole.note.endswith("a candle is 2 months")
+    (drawn, *_) = whole.panels[0].marks
+    assert drawn.x.size == ts.len() // 2
+
+
+def test_long_bars_are_counted_as_bars_in_captions():
+    weeks = np.arange(0, 300) * 7 * 24 * HOUR
+    one = over("1w", weeks, 100 * np.exp(np.cumsum(np.random.default_rng(2).normal(0, 0.1, 300))))
+    assert "Sharpe ratio of 13 bars of 1w" in [panel.title for panel in account(one).panels]
+    titles = [chart.title for chart in spread_charts(one, trips_of(one))]
+    assert any(title.endswith(" bars of 1w that moved") for title in titles)

@@ -71,6 +71,14 @@ def test_amounts_are_short_on_an_axis():
     assert plain(0.5) == "0.5"
 
 
+def test_ticks_that_lie_close_have_digits_that_tell_them_apart():
+    line = Mark("line", np.arange(2), np.array([100_000.0, 100_002.0]), "#000")
+    labels = Panel("x", [line], money).labels
+    assert len(set(labels)) == len(labels) >= 3
+    assert "100k" in labels
+    assert "100.001k" in labels
+
+
 def test_what_has_no_height_is_left_out():
     x, y = finite(np.arange(3), np.array([1.0, np.nan, 2.0]))
     assert (x.tolist(), y.tolist()) == ([0, 2], [1.0, 2.0])
