@@ -274,6 +274,12 @@ def polling(
             f"{strategy.name} is for {strategy.config.exchange}, but paper trading looks at "
             f"{market.name}; leave `exchange` out, or replay with --replay"
         )
+    interval = strategy.config.interval
+    if interval not in market.intervals:
+        raise UsageError(
+            f"{strategy.name} is on bars of {interval}, but paper trading decides on those that "
+            f"{market.name} sends: {', '.join(market.intervals)}; take one of them, or --replay"
+        )
     wanted = dict.fromkeys(with_quote(strategy.config.symbols, setup.quote))
     symbols = [one for one in wanted if one not in exclusions]
     for one in sorted(set(wanted) - set(symbols)):

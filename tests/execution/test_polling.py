@@ -572,6 +572,17 @@ def test_a_local_clock_that_is_off_changes_no_trade_and_makes_no_alert(
     assert made[0] == made[1]
 
 
+def test_bars_that_the_exchange_does_not_send_are_refused_with_those_that_it_does(
+    place: Place,
+) -> None:
+    place.exchange.intervals = ("15m", "1d")
+    with (
+        pytest.raises(UsageError, match=r"bars of 1h, .* sends: 15m, 1d; .* --replay"),
+        place.poller(),
+    ):
+        pass
+
+
 def test_told_to_stop_it_leaves_the_exchange_and_keeps_its_journal(place: Place) -> None:
     told = Told()
     with polling(place.setup(), Heeding(place.exchange, told)) as poller:
