@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BLOCKS: Final = 16
 """Stretches of time that the probability of overfitting is told from."""
-EACH: Final = 64
+EACH: Final = 256
 """Moments a stretch at which equity is kept, at the most."""
 LAST: Final = {name: place for place, name in enumerate(SUMS)}
 

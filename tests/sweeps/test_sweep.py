@@ -324,7 +324,7 @@ def test_overfitting_is_told_of_the_same_time_for_trials_over_different_bars(
         length = HOUR * (2 if row.get("interval") == "2h" else 1)
         curves.append(equity.select(pl.col("ts") + length, pl.col("equity")))
     moments = pl.concat(curves).select("ts").unique().sort("ts")
-    each = min(64, moments.height // 16)
+    each = min(256, moments.height // 16)
     ends = np.arange(1, 16 * each + 1) * moments.height // (16 * each) - 1
     kept = [
         moments.join_asof(one, on="ts")["equity"].fill_null(100_000.0).to_numpy()[ends]
