@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,17 @@ MARKS: Final = {
     "cpcv": ("cpcv.json", {"strategy", "splits", "config"}),
 }
 """The file by which a folder is one of a backtest, a sweep, …, and keys that such a file has."""
+UNFINISHED: Final = ".unfinished"
+"""Lies in a folder while a backtest writes into it: what was stopped there may be written again."""
+
+
+@contextmanager
+def being_written(folder: Path) -> Iterator[None]:
+    """A block that writes a backtest's results; until it is done the folder says that it is not."""
+    mark = folder / UNFINISHED
+    mark.touch()
+    yield
+    mark.unlink(missing_ok=True)
 
 
 def refuse_others(folder: Path, what: str) -> None:
@@ -28,6 +41,8 @@ def refuse_others(folder: Path, what: str) -> None:
     except OSError as error:
         raise DataError(f"--out {folder}: {error.strerror}; name another folder") from None
     kinds = [kind for kind, mark in MARKS.items() if _is_marked(folder, *mark)]
+    if not kinds and what == "backtest" and (folder / UNFINISHED).is_file():
+        return
     if kinds != [what]:
         found = f"results of cq {kinds[0]}" if kinds else f"files that are no results of cq {what}"
         raise UsageError(

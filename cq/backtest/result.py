@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cq.backtest.engine import buy_and_hold
+from cq.backtest.folder import being_written
 from cq.backtest.holdings import positions
 from cq.backtest.intents import Floats
 from cq.backtest.market import Market
@@ -116,25 +117,27 @@ class BacktestResult:
     def write(self, folder: Path) -> None:
         """Write the files into `folder`; the same inputs give the same bytes.
 
-        Each appears whole. The configuration comes last: by it a folder is one of a run.
+        Each appears whole. The configuration comes last: by it a folder is one of a run. What is
+        stopped before may be written into the same folder again.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with beside(folder / "trades.csv") as path:
-                self.trades.write_csv(path)
-            with beside(folder / "equity.parquet") as path:
-                self.equity.write_parquet(path, compression="lz4")
-            write_text(folder / "metrics.json", _json(self.metrics))
-            write_text(folder / "data.json", self.data.as_json())
-            (folder / DETAIL).unlink(missing_ok=True)
-            if self.detail is not None:
-                write_text(folder / DETAIL, self.detail.as_json())
-            if self.gate is not None:
-                from cq.features.gate import save
+            with being_written(folder):
+                with beside(folder / "trades.csv") as path:
+                    self.trades.write_csv(path)
+                with beside(folder / "equity.parquet") as path:
+                    self.equity.write_parquet(path, compression="lz4")
+                write_text(folder / "metrics.json", _json(self.metrics))
+                write_text(folder / "data.json", self.data.as_json())
+                (folder / DETAIL).unlink(missing_ok=True)
+                if self.detail is not None:
+                    write_text(folder / DETAIL, self.detail.as_json())
+                if self.gate is not None:
+                    from cq.features.gate import save
 
-                with beside(folder / GATE) as path:
-                    save(self.gate, path)
-            write_text(folder / "config.json", _json(self.config))
+                    with beside(folder / GATE) as path:
+                        save(self.gate, path)
+                write_text(folder / "config.json", _json(self.config))
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _unwritable(folder, error) from None
 

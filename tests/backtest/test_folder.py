@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cq.backtest.folder import MARKS, refuse_others
+from cq.backtest.folder import MARKS, UNFINISHED, being_written, refuse_others
 from cq.errors import UsageError
 
 
@@ -31,3 +31,17 @@ def test_a_folder_with_two_kinds_of_results_is_of_neither(tmp_path):
     for what in MARKS:
         with pytest.raises(UsageError, match="found results of cq backtest there"):
             refuse_others(tmp_path, what)
+
+
+def test_a_backtest_that_was_stopped_while_it_wrote_may_write_there_again(tmp_path):
+    (tmp_path / "trades.csv").touch()
+    with pytest.raises(KeyboardInterrupt), being_written(tmp_path):
+        raise KeyboardInterrupt
+    refuse_others(tmp_path, "backtest")
+    with pytest.raises(UsageError, match="files that are no results of cq sweep"):
+        refuse_others(tmp_path, "sweep")
+    with being_written(tmp_path):
+        pass
+    assert not (tmp_path / UNFINISHED).exists()
+    with pytest.raises(UsageError, match="files that are no results of cq backtest"):
+        refuse_others(tmp_path, "backtest")
