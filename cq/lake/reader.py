@@ -99,10 +99,11 @@ def series_of(
     if interval in held:
         return Series(exchanges[0], symbol, interval)
     # of two names of one length, such as 1d and 24h, the first: what is read must not change
-    for coarsest in (one for one in held if divides(one, interval)):
-        return Series(exchanges[0], symbol, coarsest)
-    there = ", ".join(reversed(held))
-    raise NoBars(symbol, f"at {interval} or a finer interval that divides it", there)
+    coarsest = next((one for one in held if divides(one, interval)), None)
+    if coarsest is None:
+        there = ", ".join(reversed(held))
+        raise NoBars(symbol, f"at {interval} or a finer interval that divides it", there)
+    return Series(exchanges[0], symbol, coarsest)
 
 
 @dataclass(frozen=True)

@@ -144,17 +144,21 @@ def test_the_coarsest_fitting_interval_is_taken(lake, bars):
     assert lake.bars("BTC-BRL", "1d").collect()["volume"].to_list() == [168.0, 168.0]
 
 
-def test_a_made_bucket_needs_its_end_to_be_known(lake, bars):
-    put(lake, bars(23))
-    assert times(lake, "BTC-BRL", "1d") == []
-    asked = {"start_ts": JANUARY, "end_ts": JANUARY + DAY, "rows": 23, "asked_ts": 1}
-    coverage = pl.DataFrame([asked]).with_columns(
+def hours_asked(hours, *, rows, asked_ts):
+    """Coverage of so many hours from January on."""
+    asked = {"start_ts": JANUARY, "end_ts": JANUARY + hours * HOUR, "rows": rows}
+    return pl.DataFrame([asked | {"asked_ts": asked_ts}]).with_columns(
         dataset=pl.lit("ohlcv"),
         symbol=pl.lit("BTC-BRL"),
         exchange=pl.lit("mercadobitcoin"),
         interval=pl.lit("1h"),
     )
-    lake.write("coverage", coverage, source="test", now_ns=1)
+
+
+def test_a_made_bucket_needs_its_end_to_be_known(lake, bars):
+    put(lake, bars(23))
+    assert times(lake, "BTC-BRL", "1d") == []
+    lake.write("coverage", hours_asked(24, rows=23, asked_ts=1), source="test", now_ns=1)
     assert times(lake, "BTC-BRL", "1d") == [JANUARY]
     assert times(lake, "BTC-BRL", "1d", now_ns=JANUARY + DAY - 1) == []
 
@@ -183,13 +187,7 @@ def test_of_two_names_of_one_length_the_first_makes_coarser_bars(tmp_path, bars,
 def test_a_made_bucket_whose_end_is_lost_is_not_complete(lake, bars, again):
     lake.write("ohlcv", bars(70), source="test", now_ns=1)
     lake.write("ohlcv", bars(26, since="2024-01-03T22:00"), source="test", now_ns=2)
-    asked = {"start_ts": JANUARY, "end_ts": JANUARY + again * HOUR, "rows": 96, "asked_ts": 3}
-    coverage = pl.DataFrame([asked]).with_columns(
-        dataset=pl.lit("ohlcv"),
-        symbol=pl.lit("BTC-BRL"),
-        exchange=pl.lit("mercadobitcoin"),
-        interval=pl.lit("1h"),
-    )
+    coverage = hours_asked(again, rows=96, asked_ts=3)
     lake.write("coverage", coverage, source="test", now_ns=3)
     assert made(lake, "1d") == [JANUARY + day * DAY for day in range(4)]
     later = max(lake.files("BTC-BRL", "1h"), key=lambda path: pl.read_parquet(path)["ts"].max())
