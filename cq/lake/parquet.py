@@ -6,8 +6,8 @@ import hashlib
 import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
+from io import FileIO
 from itertools import accumulate
 from pathlib import Path
 from threading import get_ident
@@ -187,8 +187,10 @@ def digest(content: pa.Buffer) -> str:
 
 def place(content: pa.Buffer, folder: Path, name: str) -> Path:
     """Put `content` at `folder/name`: written beside, synced, then renamed."""
-    one = Ready.of(content, folder, name)
+    one = Ready(content, folder, name)
     try:
+        one.write()
+        one.sync()
         one.appear()
     except BaseException:
         one.drop()
@@ -197,54 +199,62 @@ def place(content: pa.Buffer, folder: Path, name: str) -> Path:
     return one.target
 
 
-@dataclass(frozen=True)
 class Ready:
-    """A file that is written and synced under a name that nobody reads; on storage, it is there."""
+    """A file on its way: written under a name that nobody reads, synced, then seen.
 
-    target: Path
-    beside: Path | None
+    On storage there is no such name: it is sent, and there, where it would be synced.
+    """
 
-    @classmethod
-    def of(cls, content: pa.Buffer, folder: Path, name: str) -> Ready:
-        """Write it beside the place that it is to have."""
-        target = folder / name
+    def __init__(self, content: pa.Buffer, folder: Path, name: str) -> None:
+        self.target = folder / name
+        self._content = content
+        self._beside: Path | None = None
+        self._file: FileIO | None = None
+
+    def write(self) -> None:
+        """Write it beside the place that it is to have; it stays open until it is synced."""
+        folder = self.target.parent
         if places.is_remote(folder):
-            with disk.writing(folder):
-                disk.put(target, content)
-            return cls(target, None)
+            return
         writer = f"{get_ident()}.{os.getpid()}"
-        beside = folder / f"{name.removesuffix('.parquet')}.{writer}{TEMPORARY}"
+        beside = folder / f"{self.target.stem}.{writer}{TEMPORARY}"
         with disk.writing(folder):
             try:
                 sweep(folder)
             except FileNotFoundError:
                 disk.make_folder(folder)
-            try:
-                with disk.create(beside) as file:
-                    disk.append(file, content)
-                    disk.sync_file(file)
-            except BaseException:
-                cls(target, beside).drop()
-                raise
-        return cls(target, beside)
+            self._beside = beside
+            self._file = disk.create(beside)
+            disk.append(self._file, self._content)
+
+    def sync(self) -> None:
+        """Wait until its content is on the disk."""
+        with disk.writing(self.target.parent):
+            if self._file is None:
+                disk.put(self.target, self._content)
+            else:
+                with self._file:
+                    disk.sync_file(self._file)
 
     def appear(self) -> None:
         """Let readers see it."""
-        if self.beside is not None:
+        if self._beside is not None:
             with disk.writing(self.target.parent):
-                disk.replace(self.beside, self.target)
+                disk.replace(self._beside, self.target)
 
     def settle(self) -> None:
         """Wait until its name is on the disk too."""
-        if self.beside is not None:
+        if self._beside is not None:
             with disk.writing(self.target.parent):
                 disk.sync_folder(self.target.parent)
 
     def drop(self) -> None:
         """Remove what nobody has seen."""
-        if self.beside is not None:
+        if self._file is not None:
+            self._file.close()
+        if self._beside is not None:
             with suppress(OSError):
-                disk.remove(self.beside)
+                disk.remove(self._beside)
 
 
 def sweep(folder: Path) -> None:
