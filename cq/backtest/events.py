@@ -146,7 +146,9 @@ def count_decisions(markets: Sequence[Market], rules: Rules, start: int) -> int:
 def _decided(market: Market, rules: Rules, start: int) -> Decided:
     """The rows at which `market` is decided, and to what."""
     first = int(np.searchsorted(market.ts, start))
-    targets = np.clip(market.target[first:], 0.0, rules.max_position)
+    targets, (least, most, _) = market.target[first:], market.wanted
+    if least < 0.0 or most > rules.max_position:
+        targets = np.clip(targets, 0.0, rules.max_position)
     act = None if market.act is None else market.act[first:]
     rows = changes(targets, rules.band, act)
     return first + rows, targets[rows]
@@ -224,12 +226,14 @@ def _curve(
     `cash` and `positions` are those before the first moment and after each.
     """
     lengths = np.diff(np.concatenate(([0], np.searchsorted(ts, moments), [ts.size])))
-    held = np.zeros(ts.size)
+    held: Floats | None = None
     for one, quantities in zip(markets, positions.T, strict=True):
         if quantities.any():
             worth = np.repeat(quantities, lengths)
             worth *= one.last_close(ts)
-            held += worth
+            held = worth if held is None else np.add(held, worth, out=held)
+    if held is None:
+        held = np.zeros(ts.size)
     left = np.repeat(cash, lengths)
     equity = left + held
     invested = np.divide(held, equity, out=held, where=equity > 0)  # nothing held: 0 stays 0

@@ -18,14 +18,23 @@ def changes(targets: Floats, band: float = 0.0, act: npt.NDArray[np.bool_] | Non
     the target it last acted on; where `act` is true on any target other than zero. NaN is no
     target: nothing is decided there.
     """
-    rows, known = _decided(targets)
-    asked = [] if act is None else np.flatnonzero((known != 0.0) & act[rows]).tolist()
-    if band == 0.0:
-        moved = np.flatnonzero(known[1:] != known[:-1]) + 1
-        first = [0] if known.size and known[0] != 0.0 else []
-        found = np.concatenate((np.array(first, dtype=np.int64), moved))
-        return rows[np.union1d(found, np.array(asked, dtype=np.int64)) if asked else found]
-    return rows[_beyond(known, band, [*asked, known.size])]
+    missing = np.isnan(targets)
+    start = int(missing.argmin()) if missing.size else 0
+    if not missing[start:].any():  # the usual case: only the warm-up has none
+        return start + _moved(targets[start:], band, None if act is None else act[start:])
+    rows = np.flatnonzero(~missing)
+    return rows[_moved(targets[rows], band, None if act is None else act[rows])]
+
+
+def _moved(known: Floats, band: float, act: npt.NDArray[np.bool_] | None) -> Ints:
+    """The same of targets without a NaN among them."""
+    asked = [] if act is None else np.flatnonzero((known != 0.0) & act).tolist()
+    if band != 0.0:
+        return _beyond(known, band, [*asked, known.size])
+    moved = np.flatnonzero(known[1:] != known[:-1]) + 1
+    first = [0] if known.size and known[0] != 0.0 else []
+    found = np.concatenate((np.array(first, dtype=np.int64), moved))
+    return np.union1d(found, np.array(asked, dtype=np.int64)) if asked else found
 
 
 def _beyond(known: Floats, band: float, asked: list[int]) -> Ints:
@@ -40,16 +49,6 @@ def _beyond(known: Floats, band: float, asked: list[int]) -> Ints:
         k += at == asked[k]
         acted = float(known[at])
         at += 1
-
-
-def _decided(targets: Floats) -> tuple[Ints, Floats]:
-    """The rows that have a target, and those targets."""
-    missing = np.isnan(targets)
-    start = int(missing.argmin()) if missing.size else 0
-    if not missing[start:].any():  # the usual case: only the warm-up has none
-        return np.arange(start, targets.size), targets[start:]
-    rows = np.flatnonzero(~missing)
-    return rows, targets[rows]
 
 
 def _next_change(targets: Floats, acted: float, band: float, start: int) -> int:
