@@ -51,6 +51,19 @@ UNLIMITED: Final = ("oauth2_token", "authorize", "accounts", "tier", "trading_fe
 ENDPOINTS: Final = tuple(name for name in (*DOCUMENTED, *UNLIMITED) if name != ALL)
 """The names of the routes, which a rule's `endpoints` go by; `ws` are the sockets."""
 
+LOOKED_AT: Final[dict[str, tuple[str, ...]]] = {
+    "endpoints": (*REQUEST_KINDS, "outage"),
+    "symbols": (*REQUEST_KINDS, *FRAME_KINDS, *SOCKET_KINDS, "outage"),
+    "ms": ("latency", "clock_skew"),
+    "lasts": ("timeout_before", "timeout_after", "silent", *SPELL_KINDS),
+    "status": ("server_error",),
+    "retry_after": ("too_many",),
+    "wait": ("too_many",),
+    "distance": ("reorder",),
+    "how": ("corrupt",),
+}
+"""The kinds that look at a key, of keys that not all of them do."""
+
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -141,6 +154,12 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
+        for name, kinds in LOOKED_AT.items():
+            if name in self.model_fields_set and self.kind not in kinds:
+                raise ValueError(
+                    f"{self.kind} does not look at {name}, which is for {', '.join(kinds)}; "
+                    "leave it out"
+                )
         ways = [name for name in ("at", "each", "chance") if getattr(self, name) not in ((), None)]
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)} exclude each other; leave one")
@@ -150,6 +169,12 @@ class Rule(BaseModel):
             raise ValueError(f"{self.kind} goes by time: say at and lasts, or after and until")
         if self.kind in (*SPELL_KINDS, "silent") and self.at and self.lasts is None:
             raise ValueError(f"{self.kind} at a moment needs lasts: for how long")
+        if self.kind in SPELL_KINDS and self.lasts is not None and not self.at:
+            raise ValueError(f"{self.kind}: lasts counts from the moments `at`; say them, or until")
+        if self.at and self.model_fields_set & {"after", "until"}:
+            raise ValueError("at says the moments themselves; leave out after and until")
+        if self.kind == "clock_skew" and self.ms is not None and self.ms[0] != self.ms[1]:
+            raise ValueError("ms of clock_skew is one number: the clock is that much off")
         if self.until is not None and self.until <= self.after:
             raise ValueError(
                 f"until ({self.until:g} s) must be later than after ({self.after:g} s)"

@@ -113,12 +113,19 @@ def test_latency_is_added():
         assert time.monotonic() - began >= 0.12
 
 
-@pytest.mark.parametrize("kind", ["drop", "timeout_before", "timeout_after"])
-def test_no_answer_at_all(kind):
-    with client({"kind": kind, "lasts": "100ms"}) as one:
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "drop"},
+        {"kind": "timeout_before", "lasts": "100ms"},
+        {"kind": "timeout_after", "lasts": "100ms"},
+    ],
+)
+def test_no_answer_at_all(rule):
+    with client(rule) as one:
         with pytest.raises(httpx.RemoteProtocolError):
             one.get(PATH)
-        assert one.sim.status.faults[kind] == 1
+        assert one.sim.status.faults[rule["kind"]] == 1
 
 
 def test_half_an_answer():
