@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cq.backtest.arithmetic import FRACTION, allowed, desired
 from cq.backtest.costs import Costs, Side
@@ -26,8 +27,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """A decision: from `decided_ts` on, hold `target` (a fraction of equity) of `symbol`."""
 
     symbol: str
@@ -35,8 +35,7 @@ class Intent:
     decided_ts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A quantity to trade around `reference`, before slippage."""
 
     symbol: str
@@ -46,8 +45,7 @@ class Order:
     target: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """A trade that happened; `slippage` is what the price cost against the reference, in quote.
 
     `reason` is what made it: a signal, a stop (`stop_loss`, `trailing_stop`), `take_profit`, or

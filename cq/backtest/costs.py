@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cq.backtest import arithmetic
@@ -24,8 +23,7 @@ class Rates(NamedTuple):
     minimum: float
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(NamedTuple):
     """The rules of the market that a fill obeys; fractions, quote currency and decimals.
 
     `half_ticks` is half a spread in ticks, `participation` the largest part of a bar's volume that
@@ -88,7 +86,7 @@ class Costs:
         if not found:
             return self
         _, taker, maker, minimum = found[-1]
-        return replace(self, taker=taker, maker=maker, minimum_fee=minimum)
+        return self._replace(taker=taker, maker=maker, minimum_fee=minimum)
 
     @property
     def scale(self) -> float:

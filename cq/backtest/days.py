@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from cq.backtest.market import Market, last_closes
 from cq.utils.time import DAY, YEAR, bars_per_year, interval_ns
 
 
-@dataclass(frozen=True)
-class Days:
+class Days(NamedTuple):
     """The UTC days of a run: `rows` is the last bar of each, `ts` its opening.
 
     A day without a bar repeats the one before: nothing moved. Where bars are longer than a day,

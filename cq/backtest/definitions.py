@@ -5,15 +5,13 @@ A value without meaning (no trade, too few days, nothing that varies) is null ev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Unit = Literal["fraction", "ratio", "quote", "days", "count", "a year"]
 """A fraction is shown as a percentage; `quote` is money, in the quote currency."""
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """One number: its key in metrics.json, what people call it, and how it is come by."""
 
     name: str

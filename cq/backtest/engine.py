@@ -7,9 +7,9 @@ of fills, and the loop over bars for rules whose outcome depends on the path.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,7 @@ MANY: Final = 50_000
 """Decisions from which it pays to load the loop over bars as machine code."""
 
 
-@dataclass(frozen=True)
-class Simulation:
+class Simulation(NamedTuple):
     """What happened: fills in order, and the account at the close of every bar.
 
     `carried` is what a run over later bars goes on from.

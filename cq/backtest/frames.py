@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -46,8 +46,7 @@ class Part:
         return self.whole.slice(self.begin, self.end - self.begin)
 
 
-@dataclass(frozen=True)
-class Ordered:
+class Ordered(NamedTuple):
     """Rows symbol by symbol, by name, each oldest first; `edges` are where they begin and end."""
 
     rows: pl.DataFrame
@@ -86,7 +85,7 @@ class Ordered:
 
     def with_rows(self, rows: pl.DataFrame) -> Ordered:
         """Other columns of the same bars."""
-        return replace(self, rows=rows)
+        return self._replace(rows=rows)
 
     def only(self, symbols: Collection[str]) -> Ordered:
         """The rows of these symbols; the same where there are no others."""

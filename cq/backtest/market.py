@@ -59,8 +59,7 @@ def bounds_of_each(numbers: Floats, edges: Sequence[int]) -> list[Bounds]:
     ]
 
 
-@dataclass(frozen=True)
-class Fine:
+class Fine(NamedTuple):
     """Finer bars of the same symbol, oldest first; they say what came first within a bar.
 
     Those from `begin` on and before `end` lie within each of the market's bars.
@@ -126,7 +125,7 @@ class Market:
         levels = {name: column[first:] for name, column in self.levels.items()}
         fine = self.fine
         if fine is not None:
-            fine = replace(fine, begin=fine.begin[first:], end=fine.end[first:])
+            fine = fine._replace(begin=fine.begin[first:], end=fine.end[first:])
         return replace(self, **cut, levels=levels, fine=fine)
 
     def at_or_before(self, moments: Ints) -> Ints:
@@ -165,8 +164,7 @@ class Level(NamedTuple):
     value: float | None = None
 
 
-@dataclass(frozen=True)
-class Orders:
+class Orders(NamedTuple):
     """What is sent for a decision, and what guards the position that it opens.
 
     An entry by limit lies `limit` below the close of the deciding bar (above it to go short), one
@@ -196,8 +194,7 @@ class Orders:
         return self.guarded or self.entry != "market"
 
 
-@dataclass(frozen=True)
-class Habits:
+class Habits(NamedTuple):
     """Where other engines do otherwise; what stands here by default are our own rules.
 
     `entry_bar`: a position is held against the bar that opened it. `stop_slips`: a stop pays
@@ -217,8 +214,7 @@ MARKET_ONLY: Final = Orders()
 OWN: Final = Habits()
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """How decisions become fills.
 
     `unit` says what a target is of, `latency` how many bars later than the next one a decision is

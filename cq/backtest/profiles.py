@@ -6,7 +6,6 @@ docs/conformance.md says what agrees with each and what does not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from cq.backtest.market import Habits, Rules
@@ -33,8 +32,8 @@ def as_in(profile: str | None, rules: Rules) -> Rules:
     if profile is None:
         return rules
     dated = rules.costs.dated and tuple(one._replace(maker=one.taker) for one in rules.costs.dated)
-    costs = replace(rules.costs, maker=None, dated=dated, **COSTS[profile])
-    return replace(rules, costs=costs, **PROFILES[profile])
+    costs = rules.costs._replace(maker=None, dated=dated, **COSTS[profile])
+    return rules._replace(costs=costs, **PROFILES[profile])
 
 
 def as_traded(said: Mapping[str, Any]) -> dict[str, Any]:

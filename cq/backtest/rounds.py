@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,8 +14,7 @@ from cq.backtest.stepping import loaded
 from cq.backtest.tape import Tape
 
 
-@dataclass(frozen=True)
-class Trip:
+class Trip(NamedTuple):
     """A closed round trip of one symbol: what it made after fees, in the quote currency.
 
     `paid` is the value of the fills on the side that opened it.
@@ -29,8 +27,7 @@ class Trip:
     paid: float = 0.0
 
 
-@dataclass(frozen=True)
-class Trips:
+class Trips(NamedTuple):
     """Round trips as columns, in the order in which they closed, by the fill that closed each."""
 
     tape: Tape

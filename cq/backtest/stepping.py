@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -39,8 +38,7 @@ NO_NUMBER: Final = (
 _LOADED: list[Code] = []
 
 
-@dataclass(frozen=True)
-class Carried:
+class Carried(NamedTuple):
     """All that a run leaves to the next one over later bars of the same symbols."""
 
     symbols: tuple[str, ...]
@@ -80,8 +78,7 @@ class Carried:
             )
 
 
-@dataclass(frozen=True)
-class Stepped:
+class Stepped(NamedTuple):
     """What the loop made of the bars."""
 
     fills: Tape
@@ -304,5 +301,5 @@ def _terms(rules: Rules) -> dict[str, float]:
         "cooldown": orders.cooldown,
         "reentry": orders.reentry == "now",
         "together": rules.together,
-        **asdict(rules.habits),
+        **rules.habits._asdict(),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -28,9 +27,9 @@ def metrics(name: str | None, *, as_json: bool) -> None:
 
     if name is not None:
         one = _known(name)
-        print_json(asdict(one)) if as_json else _show(one)
+        print_json(one._asdict()) if as_json else _show(one)
     elif as_json:
-        print_json([asdict(one) for one in BY_NAME.values()])
+        print_json([one._asdict() for one in BY_NAME.values()])
     else:
         rows = [[getattr(one, column) for column in COLUMNS] for one in BY_NAME.values()]
         print_table(COLUMNS, rows)

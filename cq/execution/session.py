@@ -9,7 +9,6 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -57,7 +56,7 @@ def described(
     return {
         "mode": mode,
         "strategy": said | {"symbols": list(symbols)},
-        "costs": asdict(terms.costs),
+        "costs": terms.costs._asdict(),
         "fill": terms.fill,
         "max_position": terms.max_position,
         "cash": terms.cash,

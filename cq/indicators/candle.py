@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from cq.indicators.windows import sums
 Mask = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
-@dataclass(frozen=True)
-class Usual:
+class Usual(NamedTuple):
     """`factor` × the mean body or range of the `period` candles before one."""
 
     of: Literal["body", "range"]

@@ -12,8 +12,7 @@ A null or NaN is a bar that is not there: a window that holds one has no value.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -155,8 +154,7 @@ def lines(x: Array, window: int, level: float, tilt: float) -> Array:
     return found.product * tilt + found.x * level if level else found.product * tilt
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
+class Runs(NamedTuple):
     """Of every run of `size` rows: the means of two columns, and the sum of products of deviations.
 
     Without `y` the second column counts places. Two runs make a longer one by what they have, and

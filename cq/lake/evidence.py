@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -102,8 +102,7 @@ class Question:
         return {name: values for name, values in said.items() if values}
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Whose rows are read: `stored` are those that the lake holds, `owner` those that come out."""
 
     owner: Owner

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -44,8 +43,7 @@ class Block(NamedTuple):
     digest: int
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """A file that was read; `digest` is of its bytes."""
 
     path: str
@@ -54,8 +52,7 @@ class File:
     digest: str
 
 
-@dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """What a query read: `view` and `filter` say what was asked, `columns` which columns count.
 
     `blocks` (and so `digest`) do not depend on how the rows lie in files, `files` do.
@@ -115,7 +112,7 @@ class Fingerprint:
                 }
                 for owner in sorted(self.blocks, key=Owner.sortable)
             ],
-            "files": [asdict(one) for one in self.files],
+            "files": [one._asdict() for one in self.files],
         }
 
     def as_json(self) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -18,8 +17,7 @@ from cq.lake.source import scan
 Owner = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """One dataset of one lake: where it lies and what it promises."""
 
     root: Path
@@ -31,8 +29,7 @@ class Target:
         return locks.of_folder(self.root, self.layout, owner)
 
 
-@dataclass(frozen=True)
-class Landing:
+class Landing(NamedTuple):
     """What became of the good rows of one owner."""
 
     landed: int
@@ -47,8 +44,7 @@ Settling = Callable[[Owner, pl.DataFrame], pl.DataFrame]
 """Given an owner and rows that contradict stored ones, under its lock: those that still do then."""
 
 
-@dataclass(frozen=True)
-class Owned:
+class Owned(NamedTuple):
     """Rows of one owner."""
 
     owner: Owner

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from cq.errors import ConfigError
 from cq.lake.places import at
@@ -47,8 +47,7 @@ ROW_GROUP: Final = 65_536
 _OURS = re.compile(r"-[0-9a-f]{12}\.parquet$")
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One file of the lake: its path and the calendar folder it lies in (`(2024, 5)`)."""
 
     when: tuple[int, ...]
@@ -60,8 +59,7 @@ class Part:
         return is_ours(self.path.name)
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One folder that has files, and the values that the folders on its way tell."""
 
     path: Path

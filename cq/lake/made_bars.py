@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
@@ -72,8 +72,7 @@ class MadeBars:
         )
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """Bars, and the files that they are made of."""
 
     plan: MadeBars

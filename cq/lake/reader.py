@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -28,8 +28,7 @@ READ = COLUMNS[:6]
 SCHEMA = pl.Schema({name: OHLCV.schema[name] for name in COLUMNS})
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """The stored bars that answer a question: one symbol on one exchange at one stored interval."""
 
     exchange: str
@@ -106,8 +105,7 @@ def series_of(
     return Series(exchanges[0], symbol, coarsest)
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Which bars: of `interval`, opening in [start, end), closed at `now_ns` if that is given."""
 
     interval: str
@@ -117,8 +115,7 @@ class Wanted:
     columns: Collection[str] = COLUMNS
 
 
-@dataclass(frozen=True)
-class Bars:
+class Bars(NamedTuple):
     """Reads the bars of one lake."""
 
     root: Path
@@ -134,7 +131,7 @@ class Bars:
 
         Which files, and up to when what is in them is known, is looked up when it is collected.
         """
-        source = self._source(series, wanted)
+        source = self._sourced(series, wanted)
         in_order = len(series) == 1 and "ts" in wanted.columns
         return Direct.of(source.frame(), source.read, "ts" if in_order else None)
 
@@ -160,12 +157,12 @@ class Bars:
         back = 2 * (count + 1) * interval_ns(interval)
         while True:
             start = max(end - back, 0)
-            found = pl.concat(self._source([series], Wanted(interval, start, end)).read())
+            found = pl.concat(self._sourced([series], Wanted(interval, start, end)).read())
             if found.height >= count or start <= max(self.first_ts(series), 0):
                 return found.tail(count)
             back *= 4
 
-    def _source(self, series: Sequence[Series], wanted: Wanted) -> Source:
+    def _sourced(self, series: Sequence[Series], wanted: Wanted) -> Source:
         return Source(
             self.root,
             [self._strand(one, wanted) for one in series],

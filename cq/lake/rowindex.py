@@ -8,10 +8,9 @@ apart. From then on the rows of a range are counted off where they are, and look
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -32,8 +31,7 @@ FILES: Final = 4096
 _asked: set[Path] = set()
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(NamedTuple):
     """Of each block of rows its first time, and the step between all of its times or None."""
 
     times: list[int]

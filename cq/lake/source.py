@@ -11,11 +11,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -47,8 +46,7 @@ class Swapped(Exception):
     """A file that was named is not there any more."""
 
 
-@dataclass(frozen=True)
-class Strand:
+class Strand(NamedTuple):
     """One run of rows: files by name, and the plan that makes rows of some of them.
 
     `whole` says that the plan needs every file at once, since a row comes from several folders.
@@ -58,16 +56,14 @@ class Strand:
     whole: bool = False
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """How far a question has been answered: strands that are done, and a folder in the next."""
 
     strand: int = 0
     folder: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """What is read at once of a strand."""
 
     strand: int
@@ -91,8 +87,7 @@ class Piece:
         return Place(self.strand, self.parts[-1].when)
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where rows come from: strands, one after the other, whose rows have the same columns."""
 
     root: Path

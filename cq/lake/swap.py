@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cq.errors import LakeBusy, LakeUnwritable
 from cq.lake import disk, locks, places, stillness
@@ -34,8 +34,7 @@ _BENCH = re.compile(r"\d+-[0-9a-f]{12}")
 _HALF_WRITTEN = re.compile(r"\.\d+\.\d+\.parquet\.tmp$")
 
 
-@dataclass(frozen=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What tells whether a file is still the one that was looked at."""
 
     inode: int
@@ -43,8 +42,7 @@ class Stamp:
     changed_ns: int
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where one folder's new content is prepared; it lies on the lake's file system."""
 
     path: Path

@@ -1,8 +1,9 @@
 """Strategies: a frozen configuration and two pure functions from frame to frame."""
 
 from cq.strategies.contract import Kind, Strategy, StrategyConfig, by_sizing
+from cq.strategies.kinds import KINDS
 from cq.strategies.liquidity import Liquidity
-from cq.strategies.loading import KINDS, load, variants, variants_of
+from cq.strategies.loading import load, variants, variants_of
 from cq.strategies.schema import strategy_schema
 from cq.strategies.sizing import (
     FixedFraction,

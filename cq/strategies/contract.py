@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import polars as pl
 from pydantic import (
@@ -196,8 +196,7 @@ def by_sizing(bars: Frame, config: StrategyConfig) -> Frame:
     return sized.with_columns(target=config.sizing.target(pl.col("signal"), config.interval))
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A registered strategy: its configuration and its functions."""
 
     config: type[StrategyConfig]

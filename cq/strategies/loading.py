@@ -14,28 +14,14 @@ from warnings import catch_warnings, filterwarnings
 from pydantic import ValidationError
 
 from cq.errors import ConfigError, NoSuchFile, StrategyError
-from cq.strategies.baselines import BUY_AND_HOLD, EQUAL_WEIGHT
-from cq.strategies.bollinger import BOLLINGER
 from cq.strategies.contract import OWN, Kind, Strategy, StrategyConfig, by_sizing, wanted
-from cq.strategies.crossover import CROSSOVER
-from cq.strategies.macd import MACD
-from cq.strategies.pairs import PAIRS
+from cq.strategies.kinds import KINDS
 from cq.strategies.problems import one_line
 from cq.strategies.sizing import FixedFraction
 from cq.utils.yamls import Document, Keys, parse_value, read_yaml
 
 if TYPE_CHECKING:
     from cq.features import Feature
-
-KINDS: dict[str, Kind] = {
-    "crossover": CROSSOVER,
-    "macd": MACD,
-    "bollinger": BOLLINGER,
-    "pairs": PAIRS,
-    "buy_and_hold": BUY_AND_HOLD,
-    "equal_weight": EQUAL_WEIGHT,
-}
-"""Every strategy that comes with cq, by its `kind`."""
 
 SIZING: Final = ("sizing", "kind")
 """Where the kind of sizing is said."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cq.strategies.contract import OWN, StrategyConfig
-from cq.strategies.loading import KINDS
+from cq.strategies.kinds import KINDS
 from cq.strategies.sizing import FixedFraction
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from cq.backtest.account import Account, Fill
@@ -33,8 +32,8 @@ def closed(made: Simulation, markets: Sequence[Market], rules: Rules) -> Simulat
     equity, cash, exposure = made.equity.copy(), made.cash.copy(), made.exposure.copy()
     equity[-1] = cash[-1] = account.cash
     exposure[-1] = 0.0
-    return replace(
-        made, fills=made.fills + Tape.of(fills), account=account, equity=equity, cash=cash,
+    return made._replace(
+        fills=made.fills + Tape.of(fills), account=account, equity=equity, cash=cash,
         exposure=exposure,
     )  # fmt: skip
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,8 +26,7 @@ NOT_SETTINGS = ("CQ_CRYPTOFEED_PYTHON", "CQ_DEBUG", "CQ_PEERS_PYTHON")
 """Variables that share the prefix and are read elsewhere."""
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """Settings, and for each leaf key where its value came from."""
 
     settings: Settings

@@ -185,7 +185,7 @@ def test_what_is_carried_is_gone_on_from_over_later_bars_of_the_same_symbols_onl
     begin = 2 if "ends with" in said else 3
     markets = [rising(one, begin) for one in later]
     with pytest.raises(UsageError, match=said):
-        simulate(markets, replace(rules, latency=latency), 0, carried)
+        simulate(markets, rules._replace(latency=latency), 0, carried)
 
 
 def plain_case(seed):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from cq.utils.time import DAY, HOUR
 
 COSTS = Costs(taker=0.01)
 SESSION = {
-    "id": "abc", "mode": "paper", "started_ts": DAY, "costs": asdict(COSTS), "cash": 1000.0,
+    "id": "abc", "mode": "paper", "started_ts": DAY, "costs": COSTS._asdict(), "cash": 1000.0,
     "strategy": {"name": "mine", "interval": "1h", "symbols": ["BTC-BRL"]},
 }  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ SESSION = {
     "mode": "paper",
     "started_ts": 0,
     "strategy": {"name": "mine"},
-    "costs": asdict(COSTS),
+    "costs": COSTS._asdict(),
     "cash": 1000.0,
 }
 
