@@ -125,8 +125,9 @@ def _store(target: Target, fresh: Sequence[Owned], origin: Origin) -> None:
             for one in files:
                 one.appear()
     except BaseException:
-        for one in files:
-            one.drop()
+        with ExitStack() as dropping:  # all of them, whatever stops one
+            for one in files:
+                dropping.callback(one.drop)
         raise
     together(lambda one: one.settle(), files, WAITING)
 

@@ -214,7 +214,7 @@ def test_small_files_are_read_many_at_once(lake, read, monkeypatch):
 
 def test_months_are_not_folded_and_weigh_what_they_are(lake):
     for interval, few in (("1M", False), ("1h", True)):
-        pieces = list(lake._bars._source(lake.series(SYMBOLS[0], "1m"), Wanted(interval, 0, 2**62))
+        pieces = list(lake._bars._sourced(lake.series(SYMBOLS[0], "1m"), Wanted(interval, 0, 2**62))
                       ._pieces(source.Place()))  # fmt: skip
         assert [one.weight < one.size for one in pieces] == [few] * len(pieces)
 
