@@ -1,10 +1,11 @@
 """Work is done once each, by as many as are asked for, the caller among them."""
 
+import os
 import time
 
 import pytest
 
-from cq.lake.workers import together
+from cq.lake.workers import MOST, together
 
 
 @pytest.mark.parametrize("workers", [1, 4, 100])
@@ -36,3 +37,22 @@ def test_the_first_error_is_raised_once_all_that_had_begun_has_ended(workers, er
         together(work, range(1000), workers)
     assert set(begun) - set(ended) <= {5, 6}
     assert len(begun) < 1000
+
+
+def test_work_that_is_shared_out_within_shared_work_ends_though_all_threads_are_taken():
+    def inner(number: int) -> int:
+        time.sleep(0.001)
+        return number
+
+    def outer(number: int) -> int:
+        return sum(together(inner, range(number, number + 5), MOST))
+
+    assert together(outer, range(100), MOST) == [5 * number + 10 for number in range(100)]
+
+
+def test_a_process_that_was_forked_shares_out_work_too():
+    together(abs, range(50), 4)
+    child = os.fork()
+    if child == 0:
+        os._exit(together(abs, range(-50, 0), 4) != list(range(50, 0, -1)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
