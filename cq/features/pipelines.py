@@ -153,7 +153,9 @@ class Pipeline:
                 bars = with_coarser(bars, self.interval, interval, coarse)
             near = [one for one in level if one.interval is None]
             bars = _added(bars, [one for one in near if not one.feature.across], in_time_order)
-            bars = _added(bars, [one for one in near if one.feature.across], _at_one_moment)
+            across = [one for one in near if one.feature.across]
+            bars = _added(bars, [one for one in across if one.feature.is_shipped], _at_one_moment)
+            bars = _added(bars, [one for one in across if not one.feature.is_shipped], _by_name)
         return bars
 
     def _levels(self) -> list[list[Step]]:
@@ -171,6 +173,11 @@ class Pipeline:
 
 def _at_one_moment(expr: pl.Expr) -> pl.Expr:
     return expr.over("ts")
+
+
+def _by_name(expr: pl.Expr) -> pl.Expr:
+    """At one moment, its symbols by name: the last bits of a sum of one's own depend on order."""
+    return expr.over("ts", order_by="symbol")
 
 
 def _added(bars: pl.LazyFrame, steps: Iterable[Step], each: Any) -> pl.LazyFrame:

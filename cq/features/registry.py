@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from cq.indicators.arguments import kinds_of
 from cq.indicators.columns import nanoseconds
 from cq.indicators.registry import REGISTRY, Indicator, whole
 from cq.indicators.windows import deviation
+from cq.lake.resample import exact_sum
 from cq.utils.names import among
 from cq.utils.time import DAY, HOUR
 
@@ -205,5 +207,8 @@ def rank(values: pl.Expr) -> pl.Expr:
 
 @feature(across=True)
 def relative(values: pl.Expr) -> pl.Expr:
-    """How far above the mean of the symbols of one moment."""
-    return values - values.mean()
+    """How far above the mean of the symbols of one moment: the same bits in any order of them."""
+    values = values.cast(pl.Float64)
+    # of the largest, since a sum is exact of what lies near 1 only
+    largest = values.abs().max().clip(lower_bound=sys.float_info.min)
+    return values - exact_sum(values / largest) / values.count() * largest

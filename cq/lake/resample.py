@@ -77,15 +77,15 @@ def lies_in_folders(interval: str, depth: int) -> bool:
     return (HOUR if depth > 3 else DAY) % interval_ns(interval) == 0
 
 
-def exact_sum(name: str) -> pl.Expr:
-    """The sum of a column of floats, rounded once at its end: the same in any order of adding up.
+def exact_sum(values: pl.Expr) -> pl.Expr:
+    """The sum of floats, rounded once at its end: the same in any order of adding up.
 
     Each times 2^80 is a whole number (of amounts below 1e-8 the rest below 1e-24 is cut off), and
     128 bits hold their sum up to 7e13. Larger sums, and those of what is no number, are of floats.
     """
-    plain = pl.col(name).sum()
-    whole = (pl.col(name) * PARTS).cast(pl.Int128, strict=False).sum().cast(pl.Float64) / PARTS
-    return pl.when(plain.abs() < LARGE).then(whole).otherwise(plain).alias(name)
+    plain = values.sum()
+    whole = (values * PARTS).cast(pl.Int128, strict=False).sum().cast(pl.Float64) / PARTS
+    return pl.when(plain.abs() < LARGE).then(whole).otherwise(plain)
 
 
 def resampled(
@@ -105,7 +105,7 @@ def resampled(
             pl.col("high").max(),
             pl.col("low").min(),
             pl.col("close").last(),
-            exact_sum("volume"),
+            exact_sum(pl.col("volume")),
             *(pl.col(name).first() for name in names),
         )
         .with_columns(ts=_opening(pl.col("ts"), interval))

@@ -36,10 +36,8 @@ def generate_signals(bars: pl.LazyFrame, config: StrategyConfig) -> pl.LazyFrame
 
 def split(bars: pl.LazyFrame, config: StrategyConfig) -> pl.LazyFrame:
     """Add `target`: each symbol's part of what `sizing` gives to one."""
-    whole = config.sizing.target(pl.col("signal"), config.interval)
-    return config.sizing.prepared(bars, config.interval).with_columns(
-        target=whole / len(config.symbols)
-    )
+    sized = config.sizing.sized(bars, config.interval)
+    return sized.with_columns(pl.col("target") / len(config.symbols))
 
 
 def rebalanced(bars: pl.LazyFrame, config: EqualWeightConfig) -> pl.LazyFrame:

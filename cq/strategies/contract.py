@@ -192,8 +192,7 @@ Step = Callable[[Frame, Any], Frame]
 
 def by_sizing(bars: Frame, config: StrategyConfig) -> Frame:
     """Add `target`: what `config.sizing` makes of each signal."""
-    sized = config.sizing.prepared(bars, config.interval)
-    return sized.with_columns(target=config.sizing.target(pl.col("signal"), config.interval))
+    return config.sizing.sized(bars, config.interval)
 
 
 class Kind(NamedTuple):

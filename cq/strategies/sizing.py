@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -45,10 +46,13 @@ class _Sizing(BaseModel):
         """Bars that sizing looks back on, the current one included."""
         return 1
 
-    def prepared(self, bars: pl.LazyFrame, interval: str) -> pl.LazyFrame:
-        """`bars` with the columns that `target` needs beside them."""
-        del interval
-        return bars
+    def sized(self, bars: pl.LazyFrame, interval: str) -> pl.LazyFrame:
+        """`bars` with `target`: what each signal is worth."""
+        return bars.with_columns(target=self.target(pl.col("signal"), interval))
+
+    @abstractmethod
+    def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
+        """What a signal is worth, null where that is not known."""
 
 
 class _Constant(_Sizing):
@@ -217,16 +221,22 @@ class InverseVolatility(_Sizing):
         """Bars that sizing looks back on, the current one included."""
         return self.window + 1
 
-    def prepared(self, bars: pl.LazyFrame, interval: str) -> pl.LazyFrame:
-        """`bars` with one over each symbol's volatility."""
+    def sized(self, bars: pl.LazyFrame, interval: str) -> pl.LazyFrame:
+        """`bars` with `target`: what each signal is worth."""
         measured = realised_volatility(CLOSE, self.window, bars_per_year(interval))
         floor = measured.clip(lower_bound=_CALMEST)
-        return bars.with_columns(in_time_order(1.0 / floor).alias(_INVERSE))
+        bars = bars.with_columns(in_time_order(1.0 / floor).alias(_INVERSE))
+        return super().sized(bars, interval).drop(_INVERSE)
 
     def target(self, signal: pl.Expr, interval: str) -> pl.Expr:
-        """Fraction of equity to hold, of the symbols that have a bar at the moment."""
+        """Fraction of equity to hold, of the symbols that have a bar at the moment.
+
+        Made of one over the volatility of each: the symbols of a moment come in any order.
+        """
+        from cq.lake.resample import exact_sum  # other sizings work without a lake
+
         del interval
-        all_of_them = pl.col(_INVERSE).sum().over("ts")
+        all_of_them = exact_sum(pl.col(_INVERSE)).over("ts")
         return signal.cast(pl.Float64) * pl.col(_INVERSE) / all_of_them * self.fraction
 
 

@@ -1,3 +1,6 @@
+import math
+from fractions import Fraction
+
 import makers
 import numpy as np
 import polars as pl
@@ -10,6 +13,7 @@ from polars.testing import assert_frame_equal
 from cq.checks import leaks, suspicions
 from cq.errors import UsageError
 from cq.features import Pipeline
+from cq.features.registry import Feature, relative
 from cq.indicators import REGISTRY, in_time_order, macd, rsi, sma
 from cq.lake.resample import resampled
 
@@ -77,6 +81,64 @@ def test_ranks_compare_the_symbols_of_one_moment():
     pipeline = Pipeline.of({"r": {"use": "rank", "of": "close"}}, "1h")
     assert applied(bars, pipeline)["r"].to_list() == [1.0, 0.0, 0.5]
     assert applied(bars.head(1), pipeline)["r"].to_list() == [0.5]
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [
+        (3.0, 1.0, 2.5), (0.1, 0.2, 0.3, 0.4, 0.5), (7.0,), (0.1,) * 7, (0.0, 0.0), (-2.0, 5.0),
+        (1e-300, 3e-300), (1e300, 1e299, 3.0), (1e15, 3.0, -1e15), (5e-324, 0.0),
+    ],
+)  # fmt: skip
+def test_a_relative_value_is_the_distance_from_the_mean(prices):
+    expected = np.array(prices) - float(sum(map(Fraction, prices)) / len(prices))
+    frame = pl.DataFrame({"x": prices})
+    found = frame.select(relative(pl.col("x"))).to_series().to_numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=4e-16 * max(map(abs, prices)))
+    if len(set(prices)) == 1:
+        assert found.tolist() == [0.0] * len(prices)
+
+
+def test_a_relative_value_leaves_nulls_out_and_takes_whole_numbers_and_what_is_no_number():
+    def found(*values):
+        return pl.DataFrame({"x": values}).select(relative(pl.col("x"))).to_series().to_list()
+
+    assert found(1.0, None, 4.0) == [-1.5, None, 1.5]
+    assert found(1, 2, 6) == [-2.0, -1.0, 3.0]
+    assert pl.Series(found(0.0, math.nan)).is_nan().all()
+    assert (
+        pl.DataFrame({"x": [None]}, {"x": pl.Float64}).select(relative(pl.col("x"))).item() is None
+    )
+
+
+def _mean_of_moment(values: pl.Expr) -> pl.Expr:
+    return values.mean()
+
+
+def test_symbols_of_one_moment_are_compared_to_the_same_bits_in_any_order_of_rows():
+    bars = pl.concat(walk(f"{name}-X", seed) for seed, name in enumerate("ABCDEFG"))
+    bars = bars.filter(pl.int_range(pl.len()) % 11 != 0)
+    own = Feature("own", _mean_of_moment, ("values",), {}, ("own",), lambda *_: 1, across=True)
+    specs = {
+        "move": "log_return", "above": {"use": "relative", "of": "move"},
+        "price": "relative", "place": {"use": "rank", "of": "above"},
+    }  # fmt: skip
+    shipped, mixed = Pipeline.of(specs, "1h"), Pipeline.of({"mean": "own"}, "1h", {"own": own})
+
+    def seen(rows, pipeline, engine):
+        made = pipeline.apply(rows.lazy()).collect(engine=engine).sort("symbol", "ts")
+        return made.select(pipeline.columns).hash_rows().to_list()
+
+    orders = [
+        bars, bars.sort("ts", "symbol"), bars.sort("ts", "symbol", descending=True),
+        *(bars.sample(fraction=1, shuffle=True, seed=seed) for seed in range(20)),
+    ]  # fmt: skip
+    expected = seen(bars, shipped, "in-memory")
+    for engine in ("in-memory", "streaming"):
+        once = seen(bars, mixed, engine)  # a mean of one's own may differ between engines only
+        for rows in orders:
+            assert seen(rows, shipped, engine) == expected
+            assert seen(rows, mixed, engine) == once
 
 
 def test_rows_stay_where_they_were_in_whatever_order_they_came():

@@ -163,7 +163,9 @@ ADDED = (
 
 def in_python(amounts: list[float | None]) -> float:
     return (
-        pl.DataFrame({"volume": amounts}, {"volume": pl.Float64}).select(exact_sum("volume")).item()
+        pl.DataFrame({"volume": amounts}, {"volume": pl.Float64})
+        .select(exact_sum(pl.col("volume")))
+        .item()
     )
 
 

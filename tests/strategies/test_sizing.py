@@ -117,15 +117,39 @@ def test_calmer_markets_get_more_and_all_together_the_fraction():
         for name, seed, power in [("A-B", 1, 1.0), ("C-D", 2, 0.5), ("E-F", 3, 2.0)]
     ).with_columns(signal=pl.lit(1, pl.Int8))
     sizing = InverseVolatility(window=48, fraction=0.8)
-    target = sizing.target(pl.col("signal"), "1h")
-    rows = sizing.prepared(bars.lazy(), "1h").with_columns(t=target).collect()
+    rows = sizing.sized(bars.lazy(), "1h").collect()
     last = rows.filter(ts=299 * makers.HOUR).sort("symbol")
     deviations = [
         bars.filter(symbol=name)["close"].log().diff().tail(48).std() for name in last["symbol"]
     ]
     expected = 0.8 / np.array(deviations) / sum(1 / one for one in deviations)
-    np.testing.assert_allclose(last["t"].to_numpy(), expected, rtol=1e-6)
-    assert last["t"].sum() == pytest.approx(0.8)
+    np.testing.assert_allclose(last["target"].to_numpy(), expected, rtol=1e-6)
+    assert last["target"].sum() == pytest.approx(0.8)
+
+
+def test_an_inverse_volatility_has_the_same_bits_in_any_order_of_rows_and_on_any_engine():
+    bars = pl.concat(
+        makers.hourly(f"{name}-X", walk(seed=seed).tolist()) for seed, name in enumerate("ABCDEFG")
+    ).with_columns(signal=pl.lit(1, pl.Int8))
+    bars = bars.filter(pl.int_range(pl.len()) % 11 != 0)
+    sizing = InverseVolatility(window=8)
+    orders = [
+        bars, bars.sort("ts", "symbol"), bars.sort("ts", "symbol", descending=True),
+        *(bars.sample(fraction=1, shuffle=True, seed=seed) for seed in range(20)),
+    ]  # fmt: skip
+    found = {
+        tuple(sizing.sized(rows.lazy(), "1h").collect(engine=engine).sort("symbol", "ts")["target"])
+        for rows in orders
+        for engine in ("in-memory", "streaming")
+    }
+    assert len(found) == 1
+
+
+def test_a_size_leaves_no_column_of_its_own_behind():
+    bars = makers.hourly("A-B", walk().tolist()).with_columns(signal=pl.lit(1, pl.Int8))
+    for sizing in (InverseVolatility(window=8), VolatilityTarget(window=8), FixedFraction()):
+        made = sizing.sized(bars.lazy(), "1h").collect()
+        assert set(made.columns) == {*bars.columns, "target"}
 
 
 def test_a_market_that_does_not_move_gets_nearly_all_of_an_inverse_volatility():
@@ -133,8 +157,8 @@ def test_a_market_that_does_not_move_gets_nearly_all_of_an_inverse_volatility():
         [makers.hourly("A-B", [7.0] * 60), makers.hourly("C-D", walk(60).tolist())]
     ).with_columns(signal=pl.lit(1, pl.Int8))
     sizing = InverseVolatility(window=20)
-    rows = sizing.prepared(bars.lazy(), "1h").with_columns(t=sizing.target(pl.col("signal"), "1h"))
-    assert rows.collect()["t"][59] == pytest.approx(1.0, abs=1e-3)
+    rows = sizing.sized(bars.lazy(), "1h").collect()
+    assert rows["target"][59] == pytest.approx(1.0, abs=1e-3)
 
 
 FREE = {"fees": {"taker": 0}, "slippage": {"bps": 0}, "min_notional": 0, "cash": 1_000}
