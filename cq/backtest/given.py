@@ -21,7 +21,7 @@ from cq.lake import Lake
 from cq.lake.evidence import blocks_of
 from cq.lake.fingerprint import Fingerprint, Owner
 from cq.lake.reader import Series
-from cq.strategies import Strategy, with_quote
+from cq.strategies import Strategy, once_each, with_quote
 from cq.utils.settings import Backtest
 from cq.utils.time import DAY, HOUR, MINUTE, interval_ns, iso
 
@@ -142,11 +142,13 @@ def _are_days(bars: Ordered, days: int) -> bool:
     return bool((off <= 2 * HOUR).all()) and int((off == HOUR).sum()) * 2 >= off.len()
 
 
-def named_in(names: Sequence[str], strategy: Strategy, quote: str) -> tuple[list[str], list[str]]:
+def named_in(
+    names: Sequence[str], strategy: Strategy, quote: str
+) -> tuple[tuple[str, ...], list[str]]:
     """A strategy's symbols as the frame calls them, and notes on those that had to be chosen.
 
     One that the frame lacks is kept in full, as one without a bar in the period; DataError where
-    it lacks them all, or where a base alone may be several of them.
+    it lacks them all, or where a base alone may be several of them; UsageError where two are one.
     """
     said = strategy.config.symbols
     found, notes = [], []
@@ -166,7 +168,7 @@ def named_in(names: Sequence[str], strategy: Strategy, quote: str) -> tuple[list
             f"{strategy.name} trades {', '.join(found)}, and the frame has {have}; name one of "
             "these in its symbols, or give bars of its own"
         )
-    return list(dict.fromkeys(found)), notes
+    return once_each(said, found), notes
 
 
 def _refuse_other_lengths(bars: Ordered, strategy: Strategy) -> None:

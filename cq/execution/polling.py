@@ -22,7 +22,7 @@ from cq.execution.windows import Windows
 from cq.ingest import backfill
 from cq.lake import collected
 from cq.lake.resample import closing
-from cq.strategies import Strategy, with_quote
+from cq.strategies import Strategy, once_each, with_quote
 from cq.utils.clock import stopwatch
 from cq.utils.time import SECOND, bar_end, interval_ns
 
@@ -280,7 +280,8 @@ def polling(
             f"{strategy.name} is on bars of {interval}, but paper trading decides on those that "
             f"{market.name} sends: {', '.join(market.intervals)}; take one of them, or --replay"
         )
-    wanted = dict.fromkeys(with_quote(strategy.config.symbols, setup.quote))
+    said = strategy.config.symbols
+    wanted = once_each(said, with_quote(said, setup.quote))
     symbols = [one for one in wanted if one not in exclusions]
     for one in sorted(set(wanted) - set(symbols)):
         setup.note(f"{one} is among `exclusions`: not traded")

@@ -15,7 +15,7 @@ from cq.strategies.sizing import (
     Units,
     VolatilityTarget,
 )
-from cq.strategies.symbols import resolve, with_quote
+from cq.strategies.symbols import once_each, resolve, with_quote
 
 __all__ = [
     "KINDS",
@@ -33,6 +33,7 @@ __all__ = [
     "VolatilityTarget",
     "by_sizing",
     "load",
+    "once_each",
     "resolve",
     "strategy_schema",
     "variants",

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cq.errors import UnknownSymbol
+from cq.errors import UnknownSymbol, UsageError
 
 
 def with_quote(symbols: Sequence[str], quote: str) -> tuple[str, ...]:
     """Symbols in full: a base alone is traded against `quote`."""
     return tuple(one if "-" in one else f"{one}-{quote}" for one in symbols)
+
+
+def once_each(symbols: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:
+    """The markets that `symbols` were `found` to mean; UsageError where two are the same one."""
+    for place, full in enumerate(found):
+        if (before := found.index(full)) < place:
+            raise UsageError(
+                f"symbols: {symbols[before]} and {symbols[place]} are one market, {full}; "
+                "name it once"
+            )
+    return tuple(found)
 
 
 def resolve(
@@ -18,7 +29,8 @@ def resolve(
     """The symbols in full as the lake has them, and a note for each that was chosen.
 
     A base alone means BASE-`quote`; where the lake lacks that but holds the base in exactly one
-    other market, that one is taken, and the note says so. UnknownSymbol names what there is.
+    other market, that one is taken, and the note says so. UnknownSymbol names what there is;
+    UsageError where two of them are one market.
     """
     held = set(held)
     found: list[str] = []
@@ -32,7 +44,7 @@ def resolve(
             notes.append(f"{said}: the lake has no {full}, taking {others[0]}")
         else:
             raise UnknownSymbol(full, held, _advice(said, others))
-    return tuple(dict.fromkeys(found)), notes
+    return once_each(symbols, found), notes
 
 
 def _advice(said: str, others: Sequence[str]) -> str:

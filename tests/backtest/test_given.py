@@ -297,6 +297,9 @@ def test_a_base_alone_is_looked_for_in_the_frame_as_in_a_lake():
     found = cq.backtest(MANY, of("A"), say=told.append, **FREE)
     assert (found.symbols, told[0]) == (("A-B",), "A: the frame has no A-BRL, taking A-B")
     assert cq.backtest(MANY, of("C"), quote="D", **FREE).symbols == ("C-D",)
+    for both in (("A", "A-B"), ("C-D", "A-B", "A")):
+        with pytest.raises(UsageError, match="are one market, A-B; name it once"):
+            cq.backtest(MANY, of(*both), **FREE)
     two = pl.concat([MANY, MANY.filter(symbol="A-B").with_columns(symbol=pl.lit("A-C"))])
     with pytest.raises(DataError, match="trades A, and the frame has A-B and A-C; say which"):
         cq.backtest(two, of("A"), **FREE)

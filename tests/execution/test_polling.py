@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -643,16 +642,13 @@ def test_excluded_symbols_are_not_traded(place: Place) -> None:
         pass
 
 
-def test_a_market_that_is_named_twice_is_one(place: Place) -> None:
+def test_a_market_that_is_named_twice_is_refused(place: Place) -> None:
     place.text = TEXT.replace("ETH", "BTC-BRL")
-    with place.poller() as poller:
-        assert poller.symbols == ["BTC-BRL"]
-        place.look(poller, FIRST_LOOK)
-        assert poller._windows is not None
-        bars = place.lake.bars("BTC-BRL", "1h").collect()
-        assert poller._windows.height("BTC-BRL") == bars.height
-    said = place.rows("select value from session where name = 'strategy'")[0][0]
-    assert json.loads(said)["symbols"] == ["BTC-BRL"]
+    with (
+        pytest.raises(UsageError, match="BTC and BTC-BRL are one market, BTC-BRL; name it once"),
+        place.poller(),
+    ):
+        pass
 
 
 def test_a_strategy_for_another_exchange_is_refused(place: Place) -> None:

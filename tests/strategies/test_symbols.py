@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cq.errors import UnknownSymbol
+from cq.errors import UnknownSymbol, UsageError
 from cq.strategies import resolve, with_quote
 
 
@@ -34,5 +34,8 @@ def test_an_empty_lake_says_so():
         resolve(["BTC"], "BRL", [])
 
 
-def test_two_names_of_one_market_are_one():
-    assert resolve(["BTC", "BTC-BRL"], "BRL", ["BTC-BRL"])[0] == ("BTC-BRL",)
+@pytest.mark.parametrize(("quote", "held"), [("BRL", "BTC-BRL"), ("USDT", "BTC-BRL")])
+def test_two_names_of_one_market_are_refused(quote, held):
+    told = "symbols: BTC and BTC-BRL are one market, BTC-BRL; name it once"
+    with pytest.raises(UsageError, match=f"^{told}$"):
+        resolve(["ETH", "BTC", "BTC-BRL"], quote, [held, f"ETH-{quote}"])
