@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from threading import current_thread, main_thread
-from types import FrameType
 from typing import Any
 
 import click
 
 from cq import __version__
 from cq.cli.app import App
-from cq.cli.stopping import Terminated, advice
+from cq.cli.stopping import Terminated, advice, stoppable
 from cq.errors import CqError, DataError, UsageError
 from cq.utils.names import is_text
 
@@ -141,7 +137,7 @@ def run(arguments: list[str]) -> int:
             stream.reconfigure(errors="replace")
     try:
         _refuse_odd_bytes(arguments)
-        with _until_terminated():
+        with stoppable():
             cli.main(arguments, prog_name="cq", standalone_mode=False)
             sys.stdout.flush()
     except click.exceptions.Exit as done:
@@ -192,24 +188,6 @@ def _refuse_odd_bytes(arguments: list[str]) -> None:
                 f"found {one!r}, expected text in UTF-8; give it another name, "
                 "or set PYTHONUTF8=1 where the terminal's language is not UTF-8"
             )
-
-
-@contextmanager
-def _until_terminated() -> Iterator[None]:
-    """SIGTERM ends a command like Ctrl-C does; commands may have handlers of their own inside."""
-    if current_thread() is not main_thread():
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _debugging() -> bool:

@@ -17,7 +17,6 @@ from cq.cli.folders import OUT, refuse_others
 from cq.cli.output import note, print_json, print_table
 from cq.cli.periods import period_of
 from cq.cli.quick import importing
-from cq.cli.stopping import Terminated
 from cq.errors import DataError, UsageError
 from cq.utils.files import can_write_in
 
@@ -121,9 +120,9 @@ def sweep(
     try:
         with progress_of(count_of(axes, how)) as tick:
             result = swept(setting, axes, how, tick, kept)
-    except (KeyboardInterrupt, Terminated) as stop:
+    except BaseException as error:  # a stop may come up as any
         if kept.numbers:
-            stop.add_note(f"{len(kept.numbers):,} trials; go on by the same command with --resume")
+            error.add_note(f"{len(kept.numbers):,} trials; go on by the same command with --resume")
         raise
     folder = _write(app, result, began, out)
     kept.finish()

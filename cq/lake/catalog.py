@@ -26,6 +26,7 @@ from cq.lake.scan import frame, patiently
 from cq.lake.statements import check_creation, check_question, first_line
 from cq.lake.stillness import still
 from cq.lake.views import View, in_order, macros, named_in, quoted, text, views, words
+from cq.utils.calls import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,11 +162,12 @@ class Catalog:
         except duckdb.Error:
             if made.names is None:
                 raise
-            return self._answered(self._made(), query, params)  # a name may be put together in it
+        return self._answered(self._made(), query, params)  # a name may be put together in it
 
     def _answered(self, made: Made, query: str, params: Any) -> pl.DataFrame:
         with still(self.root):
-            relation = self._opened(made.connection).sql(query, params=params)
+            cursor = self._opened(made.connection)  # held, to be interrupted
+            relation = cursor.sql(query, params=params)
             answer: pl.DataFrame = pl.DataFrame() if relation is None else plain(relation).pl()
             if far := [name for name in answer.columns if is_beyond(answer[name])]:
                 answer = plain(relation, far).pl()
@@ -188,7 +190,7 @@ class Catalog:
     def _opened(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         if is_remote(self.root):
             filesystem().invalidate_cache()
-        return connection.cursor()
+        return interruptible(connection.cursor())
 
     def _made(self, names: Names = None) -> Made:
         """The views in memory; made again once a dataset that had no file has one.
@@ -218,7 +220,7 @@ class Catalog:
         return Made(connection, statements, bound if whole else (), names)
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(":memory:")
+        connection = interruptible(duckdb.connect(":memory:"))
         connection.execute("set global timezone='UTC'")
         connection.execute(f"set global {NO_LOOPS}")
         if is_remote(self.root):
@@ -355,7 +357,7 @@ class Catalog:
             reraise=True,
         ):
             with attempt, closing(duckdb.connect(str(self.db), config=config)) as connection:
-                connection.execute("begin")
+                interruptible(connection).execute("begin")
                 for statement in statements:
                     connection.execute(statement)
                 connection.execute("commit")

@@ -28,6 +28,7 @@ from cq.lake.statements import first_line
 from cq.lake.stillness import still
 from cq.lake.suspects import EVER, SERIES, Blocks, Suspicion, block_ns, blocks_of, suspected
 from cq.lake.views import View, text
+from cq.utils.calls import interruptible
 from cq.utils.time import interval_ns
 
 MEMORY = "1GB"
@@ -103,6 +104,7 @@ class Inspection:
         connection = duckdb.connect(
             ":memory:", config={"memory_limit": MEMORY, "temp_directory": self.folder}
         )
+        interruptible(connection)
         connection.execute("set timezone='UTC'")
         connection.execute(f"set {NO_LOOPS}")
         connection.execute("set preserve_insertion_order=false")

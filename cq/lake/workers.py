@@ -36,15 +36,20 @@ def together(work: Callable[[T], R], items: Sequence[T], workers: int = WORKERS)
         except BaseException as error:
             failed[which] = error
             deque(waiting, maxlen=0)
+            raise
 
     pool = _kept(os.getpid())
     others = [pool.submit(share) for _ in range(min(workers, len(items)) - 1)]
     try:
-        share()
-    finally:
-        for one in others:
-            if not one.cancel():  # it has begun
-                one.result()
+        try:
+            share()
+        finally:  # an error of the caller's is on its way while the others are waited for
+            for one in others:
+                if not one.cancel():  # it has begun
+                    one.exception()
+    except BaseException:
+        if not failed:
+            raise
     if failed:
         raise failed[min(failed)]
     return [done[which] for which in range(len(items))]

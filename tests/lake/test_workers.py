@@ -1,10 +1,13 @@
 """Work is done once each, by as many as are asked for, the caller among them."""
 
 import os
+import signal
 import time
+from threading import Event, current_thread, main_thread
 
 import pytest
 
+from cq.cli.stopping import stoppable
 from cq.lake.workers import MOST, together
 
 
@@ -56,3 +59,24 @@ def test_a_process_that_was_forked_shares_out_work_too():
     if child == 0:
         os._exit(together(abs, range(-50, 0), 4) != list(range(50, 0, -1)))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_stop_waits_for_the_others_that_had_begun():
+    begun, ended = Event(), []
+
+    def work(number: int) -> None:
+        if current_thread() is main_thread():
+            assert begun.wait(30)
+            signal.raise_signal(signal.SIGINT)
+        begun.set()
+        time.sleep(0.5)
+        ended.append(number)
+
+    def stopped() -> None:
+        try:
+            together(work, range(2), 2)
+        finally:
+            assert len(ended) == 1
+
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        stopped()
