@@ -145,7 +145,9 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("positive_days", "positive days", "fraction", "share of day returns above 0", "", DAYS),
     Metric(
         "hit_rate", "hit rate", "fraction", "share of closed round trips that made money",
-        "after fees; a round trip lasts from the first fill until nothing is held", TRIPS,
+        "after fees; a round trip lasts from the first fill until nothing is held, or until a fill "
+        "turns what is held to the other side, and begins the next one there",
+        TRIPS,
     ),
     Metric(
         "payoff", "payoff", "ratio",

@@ -15,33 +15,43 @@ def nothing_left(held: float, added: float) -> bool:
 
 
 def pair(
-    ts: Any, who: Any, signed: Any, price: Any, fee: Any, held: Any, flow: Any, paid: Any,
-    added: Any, since: Any, first: Any, closed: Any, opened: Any, profit: Any, cost: Any,
+    who: Any, signed: Any, price: Any, fee: Any, held: Any, flow: Any, paid: Any, added: Any,
+    since: Any, closed: Any, opened: Any, profit: Any, cost: Any,
 ) -> int:  # fmt: skip
     """Write down round trips in the order in which they close; how many.
 
-    `held`, `flow`, `paid`, `added`, `since` and `first` are what is open of each symbol, zeros to
-    begin with: `first` is the sign of the fill that opened it. Of each trip `closed` is the fill
-    that ended it, `opened` when it began, `profit` what it made after fees, `cost` the value of
-    the fills on the side that opened it.
+    `held`, `flow`, `paid`, `added` and `since` are what is open of each symbol, zeros to begin
+    with. Of each trip `opened` and `closed` are the fills that began and ended it, `profit` what it
+    made after fees, `cost` the value of the fills on the side that opened it. A fill that turns
+    what is held is the end of one trip and the beginning of another: each has its part of the fee.
     """
     count = 0
-    for k in range(len(ts)):
+    for k in range(len(who)):
         s, moved = who[k], signed[k]
-        value = moved * price[k]
-        if first[s] == 0.0:
-            since[s] = ts[k]
-            first[s] = 1.0 if moved > 0.0 else -1.0
-        if moved * first[s] > 0.0:
+        before, value = held[s], moved * price[k]
+        if before == 0.0:
+            since[s] = k
+        if before == 0.0 or (before > 0.0) == (moved > 0.0):
             paid[s] += abs(value)
         held[s] += moved
-        flow[s] = flow[s] - value - fee[k]
         added[s] += abs(moved) + abs(held[s])
         if nothing_left(held[s], added[s]):
             closed[count] = k
             opened[count] = since[s]
-            profit[count] = flow[s]
+            profit[count] = flow[s] - value - fee[k]
             cost[count] = paid[s]
             count += 1
-            held[s] = flow[s] = paid[s] = added[s] = first[s] = 0.0
+            held[s] = flow[s] = paid[s] = added[s] = 0.0
+        elif before != 0.0 and (before > 0.0) != (held[s] > 0.0):
+            charged = fee[k] * (-before / moved)
+            closed[count] = k
+            opened[count] = since[s]
+            profit[count] = flow[s] + before * price[k] - charged
+            cost[count] = paid[s]
+            count += 1
+            since[s] = k
+            paid[s] = abs(held[s]) * price[k]  # `added` goes on: so does its rounding
+            flow[s] = -held[s] * price[k] - (fee[k] - charged)
+        else:
+            flow[s] = flow[s] - value - fee[k]
     return count

@@ -1,4 +1,5 @@
-"""Closed round trips: positions of one symbol from their first fill to the one that ends them."""
+"""Closed round trips: positions of one symbol from the fill that opens them to the one that ends
+them, which may be the one that turns them to the other side."""
 
 from __future__ import annotations
 
@@ -28,11 +29,12 @@ class Trip(NamedTuple):
 
 
 class Trips(NamedTuple):
-    """Round trips as columns, in the order in which they closed, by the fill that closed each."""
+    """Round trips as columns, in the order in which they closed, by the fills that opened and
+    closed each."""
 
     tape: Tape
     closed: Ints
-    opened_ts: Ints
+    opened: Ints
     profit: Floats
     paid: Floats
 
@@ -40,9 +42,8 @@ class Trips(NamedTuple):
     def of(cls, fills: Sequence[Fill]) -> Trips:
         """Those of some fills."""
         tape = Tape.of(fills)
-        columns = (tape.ts, tape.who, tape.signed, tape.price, tape.fee)
-        each, opened = np.zeros((5, len(tape.symbols))), np.zeros(len(tape.symbols), np.int64)
-        state = (*each[:4], opened, each[4])
+        columns = (tape.who, tape.signed, tape.price, tape.fee)
+        state = (*np.zeros((4, len(tape.symbols))), np.zeros(len(tape.symbols), np.int64))
         made = (*np.zeros((2, len(tape)), np.int64), *np.zeros((2, len(tape))))
         code = loaded()
         if code is not None:
@@ -55,6 +56,11 @@ class Trips(NamedTuple):
             for one, old in zip(listed[-len(made) :], made, strict=True)
         ]
         return cls(tape, *trips)
+
+    @property
+    def opened_ts(self) -> Ints:
+        """When each of them began."""
+        return self.tape.ts[self.opened]
 
     @property
     def closed_ts(self) -> Ints:

@@ -18,7 +18,8 @@ from cq.backtest.engine import simulate
 from cq.backtest.intents import Floats
 from cq.backtest.kept import Kept
 from cq.backtest.metrics import max_drawdown
-from cq.backtest.rounds import round_trips
+from cq.backtest.profiles import as_traded
+from cq.backtest.rounds import Trips
 from cq.errors import CqError, DataError, TooFew, UsageError
 from cq.lake import Lake
 from cq.stats.bootstrap import resampled
@@ -128,16 +129,36 @@ def trip_returns(kept: Kept) -> Floats:
             f"{kept.folder / 'trades.csv'} has {rows.height:,} trades, and metrics.json says "
             f"{kept.metrics['trades']:,}; run `cq backtest` again"
         )
-    rows = rows.select("ts", "symbol", "side", "qty", "price", "fee")
-    trips = round_trips([Fill(**row, slippage=0.0) for row in rows.iter_rows(named=True)])
-    if len(trips) < 2:
-        found = counted(len(trips), "closed round trip", "closed round trips")
+    rows = rows.select("ts", "symbol", "side", "qty", "price", "fee", "slippage")
+    trips = Trips.of([Fill(**row) for row in rows.iter_rows(named=True)])
+    count = trips.profit.size
+    if count < 2:
+        found = counted(count, "closed round trip", "closed round trips")
         raise TooFew(kept.name, found, "--method blocks draws days instead")
     ts, equity = curve["ts"].to_numpy(), curve["equity"].to_numpy()
-    places = np.searchsorted(ts, [one.opened_ts for one in trips]) - 1
+    places = np.searchsorted(ts, trips.opened_ts) - 1
     before = np.where(places >= 0, equity[np.maximum(places, 0)], _cash(kept))
-    shares = np.array([one.profit for one in trips]) / np.where(before > 0, before, 1.0)
+    entry, exit_ = _costs(rows)
+    before += entry[trips.opened] if _enters_at_closes(kept) else -exit_[trips.opened]
+    shares = trips.profit / np.where(before > 0, before, 1.0)
     return np.where(before > 0, shares, 0.0)
+
+
+def _costs(rows: pl.DataFrame) -> tuple[Floats, Floats]:
+    """What each fill cost, as far as it opened a position and as far as it closed one."""
+    signed = pl.when(pl.col("side") == "buy").then("qty").otherwise(-pl.col("qty"))
+    held, costs = signed.cum_sum().over("symbol"), pl.col("fee") + pl.col("slippage")
+    entry = costs * (held.abs() / pl.col("qty")).clip(upper_bound=1.0)
+    found = rows.select(entry=entry, exit=costs - entry)
+    return found["entry"].to_numpy(), found["exit"].to_numpy()
+
+
+def _enters_at_closes(kept: Kept) -> bool:
+    """Whether entries of the run were filled at closes, whose equity is less their costs already;
+    those that wait come within their bar."""
+    orders = kept.config["strategy"].get("orders", {})
+    fill = as_traded(settings_of(kept).model_dump())["fill"]
+    return bool(fill != "next_open" and orders.get("entry", "market") == "market")
 
 
 def daily_returns(kept: Kept) -> Floats:

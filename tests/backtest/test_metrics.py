@@ -130,6 +130,22 @@ def test_a_round_trip_lasts_until_nothing_is_held():
     ]
 
 
+def test_a_fill_that_turns_what_is_held_ends_a_round_trip_and_begins_another():
+    turned = [
+        fill(1, "buy", 2.0, 10.0, 1.0),
+        fill(2, "sell", 5.0, 12.0, 5.0),
+        fill(3, "sell", 1.0, 14.0, 1.0),
+        fill(4, "buy", 10.0, 8.0, 10.0),
+    ]
+    trips = round_trips(turned)
+    assert [(one.opened_ts, one.closed_ts, one.profit, one.paid) for one in trips] == [
+        (1, 2, 4.0 - 1 - 2, 20.0),
+        (2, 4, 36.0 + 14 - 32 - 3 - 1 - 4, 50.0),
+    ]
+    (rest,) = round_trips([*turned, fill(5, "sell", 6.0, 9.0, 0.0)])[2:]
+    assert (rest.opened_ts, rest.closed_ts, rest.profit, rest.paid) == (4, 5, 6.0 - 6, 48.0)
+
+
 def test_binary_dust_does_not_keep_a_round_trip_open():
     fills = [fill(0, "buy", 0.1, 1.0), fill(1, "buy", 0.2, 1.0), fill(2, "sell", 0.3, 2.0)]
     assert len(round_trips(fills)) == 1

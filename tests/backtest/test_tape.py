@@ -62,25 +62,38 @@ def test_a_tape_goes_on_where_another_ended(one, other):
     assert whole[: len(one)] + whole[len(one) :] == whole
 
 
+def at_zero(fills):
+    """Quantities and fees of one symbol's fills, those that turn it cut in two where it is zero."""
+    held = 0.0
+    for place, one in fills:
+        sign = 1 if one.side == "buy" else -1
+        before, held = held, held + sign * one.qty
+        if abs(held) <= 1e-9 * one.qty:
+            held = 0.0
+        if before * held < 0:
+            out = one.fee * (abs(before) / one.qty)
+            yield place, one, sign, abs(before), out, True
+            yield place, one, sign, abs(held), one.fee - out, False
+        else:
+            yield place, one, sign, one.qty, one.fee, held == 0
+
+
 def plainly(fills):
     """Round trips, symbol by symbol."""
     found = []
     for symbol in {one.symbol for one in fills}:
-        held = flow = paid = 0.0
+        flow = paid = 0.0
         side = since = None
-        for place, one in enumerate(fills):
-            if one.symbol != symbol:
-                continue
+        mine = [(place, one) for place, one in enumerate(fills) if one.symbol == symbol]
+        for place, one, sign, qty, fee, ends in at_zero(mine):
             if side is None:
                 side, since = one.side, one.ts
             if one.side == side:
-                paid += one.qty * one.price
-            sign = 1 if one.side == "buy" else -1
-            held += sign * one.qty
-            flow = flow - sign * one.qty * one.price - one.fee
-            if abs(held) <= 1e-9 * one.qty:
+                paid += qty * one.price
+            flow = flow - sign * qty * one.price - fee
+            if ends:
                 found.append((place, symbol, since, one.ts, flow, paid))
-                held = flow = paid = 0.0
+                flow = paid = 0.0
                 side = None
     return [row[1:] for row in sorted(found)]
 
@@ -107,7 +120,7 @@ def test_machine_code_pairs_fills_as_python_does(monkeypatch, seed):
     for code in (None, compiled.compiled()):
         monkeypatch.setattr(rounds, "loaded", lambda code=code: code)
         both.append(Trips.of(tape))
-    for name in ("closed", "opened_ts", "profit", "paid"):
+    for name in ("closed", "opened", "profit", "paid"):
         one, other = (getattr(trips, name) for trips in both)
         assert one.tobytes() == other.tobytes(), name
     assert both[0].closed.size > 9

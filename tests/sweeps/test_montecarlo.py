@@ -61,6 +61,44 @@ def test_moves_are_those_of_the_run_so_that_in_their_order_they_make_it_again(ma
     assert np.prod(1 + trips) == pytest.approx(after / 100_000, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    "rules", [{"fill": "next_open"}, {"fill": "next_close"}, {"profile": "vectorbt"}]
+)
+def test_trips_in_their_order_make_the_run_whatever_its_fills_are_made_at(made, tmp_path, rules):
+    project, lake, _, _ = made
+    costs = {"fees": {"taker": 0.01}, "slippage": {"bps": 20}}
+    result = cq.backtest(lake, load(project / "cross.yaml"), **rules, **costs)
+    result.write(tmp_path / "run")
+    trips = trip_returns(Kept.of(tmp_path / "run"))
+    last = result.trades.filter(pl.col("side") == "sell")["ts"][-1]
+    after = result.equity.filter(pl.col("ts") >= last)["equity"][0]
+    assert trips.size == result.metrics["round_trips"] > 9
+    assert np.prod(1 + trips) == pytest.approx(after / 100_000, rel=1e-9)
+
+
+@pytest.mark.parametrize("rules", [{"fill": "next_open"}, {"fill": "next_close"}])
+def test_a_trip_that_begins_with_a_turn_is_a_share_of_what_the_one_before_left(
+    made, tmp_path, rules
+):
+    project, *_ = made
+    strategy = load(project / "cross.yaml", ["shorts=true"])
+    bars = market(960, seed=5).with_columns(open=pl.col("close").shift(1).fill_null(pl.col("open")))
+    bars = bars.with_columns(
+        high=pl.max_horizontal("open", "high"), low=pl.min_horizontal("open", "low")
+    )
+    result = cq.backtest(bars, strategy, allow_short=True, **rules)
+    assert result.metrics["round_trips"] == result.trades.height - 1 > 9
+    result.write(tmp_path / "run")
+    trips = trip_returns(Kept.of(tmp_path / "run"))
+    sides = pl.when(pl.col("side") == "buy").then(1).otherwise(-1)
+    held = result.trades.select((sides * pl.col("qty")).sum()).item()
+    last = result.trades.row(-1, named=True)
+    cost, entry = last["fee"] + last["slippage"], abs(held) / last["qty"]
+    left = result.equity.filter(pl.col("ts") < last["ts"])["equity"][-1]
+    left += cost * entry if rules["fill"] == "next_close" else -cost * (1 - entry)
+    assert np.prod(1 + trips) == pytest.approx(left / 100_000, rel=1e-9)
+
+
 def test_histories_spread_around_what_happened_and_never_fall_below_nothing(made):
     project, lake, kept, result = made
     for one in monte_carlo(lake, kept, project, samples=2_000, methods=["trades", "blocks"]):
@@ -110,7 +148,9 @@ def test_a_history_that_lost_everything_stays_lost(made, tmp_path):
     curve.write_parquet(ruined / "equity.parquet")
     sides, prices = ["sell", "buy"] * 3, [100.0, 90.0, 100.0, 250.0, 100.0, 250.0]
     trades = pl.DataFrame({"ts": range(1, 7), "side": sides, "price": prices})
-    keep_trades(ruined, trades.with_columns(symbol=pl.lit("BTC-BRL"), qty=1_000.0, fee=0.0))
+    keep_trades(
+        ruined, trades.with_columns(symbol=pl.lit("BTC-BRL"), qty=1_000.0, fee=0.0, slippage=0.0)
+    )
     (found,) = monte_carlo(lake, Kept.of(ruined), project, methods=["trades"])
     ends = {round(1.1**3 - 1, 6), *(round(-0.5 * 1.1**won - 1, 6) for won in range(3))}
     assert set(found.returns.round(6).tolist()) == ends
