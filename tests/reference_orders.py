@@ -356,15 +356,16 @@ class Engine:
         one_cancelled_the_others = p.ending and s in self.order and self.order[s].kind == "market"
         if not one_cancelled_the_others:
             if stop is not None and beyond(came, stop):
-                return self.close(bar, came, why)
-            if p.take is not None and beyond(p.take, came):
-                return self.close(bar, came, "take_profit")
-            if stop is not None and beyond(worst, stop):
-                return self.close(bar, stop, why)
-            if p.take is not None and beyond(p.take, sure):
-                return self.close(bar, p.take, "take_profit")
-        p.best = max(p.best, sure) if long else min(p.best, sure)
-        return None
+                self.close(bar, came, why)
+            elif p.take is not None and beyond(p.take, came):
+                self.close(bar, came, "take_profit")
+            elif stop is not None and beyond(worst, stop):
+                self.close(bar, stop, why)
+            elif p.take is not None and beyond(p.take, sure):
+                self.close(bar, p.take, "take_profit")
+        p = self.position[s]
+        if p.qty and (p.qty > 0) == long:
+            p.best = max(p.best, sure) if long else min(p.best, sure)
 
     def close(self, bar, price, why):
         s = bar.symbol

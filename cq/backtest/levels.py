@@ -85,15 +85,17 @@ def watch(
     sign = 1.0 if one.held > 0.0 else -1.0
     worst, best = (low, h) if sign > 0.0 else (h, low)
     sure = c if since == 2 else best
-    if not (one.ending and one.kind == MARKET) and left_at(s, t, came, worst, sure, sign, w):
-        return
-    if (sure - one.peak) * sign > 0.0:
+    if not (one.ending and one.kind == MARKET):
+        hold_against(s, t, came, worst, sure, sign, w)
+    if one.held * sign > 0.0 and (sure - one.peak) * sign > 0.0:
         one.peak = sure
         pull_up(one, w.terms[0])
 
 
-def left_at(s: int, t: int, came: float, worst: float, sure: float, sign: float, w: World) -> bool:
-    """Whether a level is met, at which the position is left; the stop comes first."""
+def hold_against(
+    s: int, t: int, came: float, worst: float, sure: float, sign: float, w: World
+) -> None:
+    """Leave the position at the level that is met, if one is; the stop comes first."""
     one = w.book[s]
     why = BY_STOP if one.floor == one.stop else BY_TRAIL
     stopped = (worst - one.floor) * sign <= 0.0
@@ -105,9 +107,6 @@ def left_at(s: int, t: int, came: float, worst: float, sure: float, sign: float,
         leave(s, t, one.floor, why, w)
     elif (sure - one.take) * sign >= 0.0:
         leave(s, t, one.take, BY_TAKE, w)
-    else:
-        return False
-    return True
 
 
 def levels(s: int, t: int, w: World) -> None:

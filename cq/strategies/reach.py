@@ -37,7 +37,8 @@ def until(bars: pl.DataFrame, ts: int, warmup: int, compares: int = 0) -> pl.Dat
     Of a symbol that has none then it may be the last `warmup` ones before.
     """
     older = bars.filter(pl.col("ts") <= ts)
-    place, usual = pl.int_range(pl.len()).over("symbol"), pl.len().over("symbol") - warmup
+    place = pl.int_range(pl.len()).over("symbol")
+    usual = pl.len().over("symbol").cast(pl.Int64) - warmup  # below 0 where there are fewer
     found = first_places(times_of(older), ts, warmup, compares) if compares else {}
     if not found:
         return older.filter(place >= usual)

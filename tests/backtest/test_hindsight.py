@@ -46,6 +46,11 @@ def test_an_honest_strategy_is_left_in_peace(lake, tmp_path):
     assert result_of(lake, tmp_path, "CLOSE > sma(CLOSE, 24)") == []
 
 
+@pytest.mark.parametrize("warmup", [24, 200, 1000])
+def test_what_is_decided_before_so_many_bars_are_there_is_no_hindsight(lake, tmp_path, warmup):
+    assert result_of(lake, tmp_path, "CLOSE > CLOSE.shift(1)", warmup) == []
+
+
 @pytest.mark.parametrize(
     "signal",
     [

@@ -84,6 +84,18 @@ def test_what_volume_leaves_of_an_exit_goes_at_market_whatever_other_level_is_me
     ]
 
 
+def test_the_bar_in_which_volume_left_some_of_an_exit_raises_a_trailing_stop():
+    bars = [(*FLAT[:4], 1000, 1.0), (100, 102, 100, 101, 1000, 1.0), (101, 120, 101, 103, 10, 1.0)]
+    bars += [(103, 104, 102, 103, 1000, 1.0)]
+    rules = {"participation": 0.1, "trail": STOP, "take": ("share", 0.05), "reentry": "now"}
+    made = traded(by_hand(bars), **rules)
+    assert made[:2] == [(1, "buy", 10, 100, "signal"), (2, "sell", 1, 105, "take_profit")]
+    assert [(one[0], one[1], one[4]) for one in made[2:]] == [
+        (3, "buy", "signal"),
+        (3, "sell", "trailing_stop"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("target", "level"),
     [(1.0, "stop"), (1.0, "trail"), (-1.0, "take")],

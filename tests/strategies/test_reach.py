@@ -82,3 +82,9 @@ def test_what_is_traded_seldom_makes_others_look_further_back():
 def test_a_market_that_ended_long_ago_is_not_looked_back_on():
     times = {"A": np.arange(100), "ended": np.arange(0, 30, 10)}
     assert first_places(times, 99, 4, 2) == {"A": 90}
+
+
+def test_a_market_with_fewer_bars_than_a_decision_looks_at_is_looked_at_whole():
+    bars = pl.DataFrame({"symbol": ["A"] * 9 + ["B"] * 3, "ts": [*range(9), *range(6, 9)]})
+    assert_frame_equal(until(bars, 8, 9), bars)
+    assert until(bars, 8, 5).rows() == [*(("A", n) for n in range(4, 9)), *bars.rows()[9:]]
