@@ -52,7 +52,7 @@ def features(
     if symbol is not None and symbol not in names:
         raise UnknownSymbol(symbol, names, f"{file} trades these")
     newest = bars.group_by("symbol", maintain_order=True).tail(strategy.warmup + tail - 1)
-    if strategy.compares:
+    if strategy.compared:
         shown = bars.group_by("symbol").tail(tail)
         oldest = shown.select(pl.col("ts").min()).item()
         newest = since(bars, oldest, strategy.warmup, strategy.compares)

@@ -124,7 +124,7 @@ class Poller:
         none can be judged alone, and where a refusal comes before the first bar: a wrong name.
         """
         lasting = [one for one in failed.values() if not isinstance(one, Transient | LakeBusy)]
-        together = self.strategy.config.together or self.strategy.compares
+        together = self.strategy.config.together or self.strategy.compared
         if failed and (together or len(failed) == len(self.symbols)):
             passing = [one for one in failed.values() if one not in lasting]
             raise (passing or lasting)[0]

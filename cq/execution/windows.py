@@ -56,7 +56,7 @@ class Windows:
 
         What is compared stays as long as the next bar of any symbol may look back on it.
         """
-        if self.strategy.compares:
+        if self.strategy.compared:
             since = min(since, *self.newest().values())
         usual = KEPT_WINDOWS * self.strategy.warmup
         for symbol, first in self._first_places(self._times, since).items():

@@ -238,6 +238,11 @@ class Strategy:
         """How many times features compare the symbols of one moment on the way to a target."""
         return self.config.pipeline.compares if self.config.features else 0
 
+    @property
+    def compared(self) -> bool:
+        """Whether a target depends on the other symbols of its moment: by features, or its size."""
+        return self.compares > 0 or self.config.sizing.compares
+
     def looks_back(self, warmup: int | Literal["auto"]) -> int:
         """Older bars that a target follows from; `warmup` is that of the settings."""
         return (self.warmup if warmup == "auto" else warmup) - 1

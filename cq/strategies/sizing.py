@@ -26,6 +26,8 @@ class _Sizing(BaseModel):
 
     unit: ClassVar[Unit] = "fraction"
     """What targets are of: equity, the base currency, or the quote currency."""
+    compares: ClassVar[bool] = False
+    """Whether a target depends on the other symbols of its moment."""
 
     @model_validator(mode="before")
     @classmethod
@@ -210,6 +212,7 @@ class InverseVolatility(_Sizing):
     """Each symbol so much that all move their part alike: in proportion to 1 / volatility."""
 
     kind: Literal["inverse_volatility"] = "inverse_volatility"
+    compares: ClassVar[bool] = True
     fraction: float = Field(1.0, gt=0, le=1, description="of equity, all symbols together")
     window: int = Field(168, ge=2, le=MANY_BARS, description="bars whose returns are measured")
     rebalance: float = Field(

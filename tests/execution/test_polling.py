@@ -494,10 +494,13 @@ def test_a_bar_that_comes_after_that_of_another_market_leaves_the_worth_of_their
     assert place.rows("select count(*) from fills") != [(0,)]
 
 
-def test_markets_that_are_compared_wait_for_each_other(place: Place) -> None:
-    place.text = TEXT + "features: {place: {use: rank, of: close}}\n"
+@pytest.mark.parametrize(
+    "by", ["features: {place: {use: rank, of: close}}", "sizing: {kind: inverse_volatility}"]
+)
+def test_markets_that_are_compared_wait_for_each_other(place: Place, by: str) -> None:
+    place.text = f"{TEXT}{by}\n"
     with place.poller() as poller:
-        assert poller.strategy.compares
+        assert poller.strategy.compared
         place.exchange.gone = {"ETH-BRL": GONE[0]}
         with pytest.raises(Unavailable):
             place.look(poller, FIRST_LOOK)
