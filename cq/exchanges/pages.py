@@ -95,6 +95,14 @@ class Pages:
         stop = moved(part.start, self.interval, new_bars)
         return start, part.reach if stop >= part.end else stop
 
+    def end_at(self, end_ns: int) -> None:
+        """Ask for nothing from `end_ns` on: there is nothing yet that could be proven."""
+        self.parts = [
+            one if one.end <= end_ns else replace(one, end=end_ns, reach=end_ns)
+            for one in self.parts
+            if one.start < end_ns
+        ]
+
     def answer(self, asked: Range, stamps: Iterable[int]) -> Range | None:
         """Take the opening times in the reply to `asked`; the range that it proves, if any."""
         seen = sorted(one for one in set(stamps) if asked[0] <= one < asked[1])

@@ -212,13 +212,13 @@ class _Fill:
         """Ask for `ranges` and land the answers; on the way out too, whatever the reason."""
         try:
             for reply in self.replies(ranges, page_bars, reach_ns):
+                self.leave_out_the_young(ranges, self._clock_ns())
                 self.take(reply, self._clock_ns())
-            self.leave_out_the_young(ranges, self._clock_ns())
         finally:
             self.land()
 
     def replies(self, ranges: Sequence[Range], page_bars: int, reach_ns: int) -> Iterator[Reply]:
-        """The exchange's answers to `ranges`, page by page."""
+        """The exchange's answers to `ranges`, page by page, as long as the report ends later."""
         one = self.report
         self.report = replace(one, asked_ns=length(ranges))
         pages = Pages(one.interval, ranges, page_bars, reach_ns)
@@ -227,13 +227,14 @@ class _Fill:
             known_until = pages.parts[0].start
             proven = pages.answer(asked, rows["ts"])
             yield Reply(rows.filter(pl.col("ts") >= known_until), proven)
+            pages.end_at(self.report.end_ns)
 
     def _clock_ns(self) -> int:
         """The exchange's clock when the run began; better known after each request."""
         return min(self.now_ns, self.market.time_ns(self.now_ns))
 
     def leave_out_the_young(self, ranges: Sequence[Range], clock_ns: int) -> None:
-        """What is not over yet by the exchange's clock was not asked for in the end."""
+        """What is not over yet by the exchange's clock is not asked for, or was not in the end."""
         one = self.report
         end = max(one.start_ns, settled(clock_ns, one.interval))
         if ranges and end < one.end_ns:

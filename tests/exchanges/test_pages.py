@@ -124,6 +124,22 @@ def test_the_last_page_reaches_to_now_and_the_bar_in_progress_proves_its_end():
     assert requests == 1
 
 
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [(30, [(0, 10), (20, 30)]), (25, [(0, 10), (20, 25)]), (20, [(0, 10)]), (5, [(0, 5)]), (0, [])],
+)
+def test_nothing_is_asked_for_from_an_end_on_that_came_to_be_known(end, left):
+    pages = Pages("1h", [(0, 10 * HOUR), (20 * HOUR, 30 * HOUR)], 1000, 99 * HOUR)
+    pages.end_at(end * HOUR)
+    asked = []
+    while (one := pages.next()) is not None:
+        asked.append(one)
+        pages.answer(one, [])
+    ends = [(start * HOUR, stop * HOUR) for start, stop in left]
+    assert asked[:-1] == ends[:-1]
+    assert asked == ends or (end == 30 and asked[-1] == (20 * HOUR, 99 * HOUR))
+
+
 def test_ranges_apart_are_asked_for_apart():
     asked = []
     pages = Pages("1h", [(0, HOUR), (9 * HOUR, 11 * HOUR), (20 * HOUR, 20 * HOUR)], 1000)

@@ -139,6 +139,38 @@ def test_a_fast_local_clock_lands_no_open_bar_and_covers_no_future(lake, btc, ah
     assert report.fetched == 97
 
 
+@pytest.mark.parametrize("until", [None, NOW + 900 * DAY])
+def test_what_the_exchange_has_not_reached_yet_is_not_asked_for_page_by_page(lake, btc, until):
+    now = NOW + 1000 * DAY
+    market, said = btc.market(), []
+    market.rest._clock = lambda: now
+    report = fill(lake, btc, now=now, until=until, market=market, on_progress=said.append)
+    assert stored(lake) == as_floats(btc.closed(*BTC))
+    assert known(lake) == [(START, START + 100 * HOUR)]
+    assert report.requests == len(btc.asked) == 1
+    assert (report.end_ns, report.answered_ns) == (START + 100 * HOUR, report.asked_ns)
+    assert {one.asked_ns for one in said} == {100 * HOUR}
+
+
+def test_a_cut_reply_of_an_exchange_that_is_behind_is_asked_for_again(lake, btc):
+    btc.cap = 7
+    now = NOW + 1000 * DAY
+    market = btc.market()
+    market.rest._clock = lambda: now
+    report = fill(lake, btc, now=now, market=market)
+    assert stored(lake) == as_floats(btc.closed(*BTC))
+    assert known(lake) == [(START, START + 100 * HOUR)]
+    assert report.requests < 40
+
+
+def test_a_range_that_the_exchange_has_not_reached_is_one_request_and_stays_unknown(lake, btc):
+    market, now = btc.market(), NOW + 1000 * DAY
+    market.rest._clock = lambda: now
+    report = fill(lake, btc, since=NOW + 2 * DAY, now=now, market=market)
+    assert (report.requests, report.asked_ns, report.fetched) == (1, 0, 0)
+    assert (known(lake), len(origins(lake))) == ([], 0)
+
+
 def test_a_slow_local_clock_lands_no_more_than_it_knows_to_be_over(lake, btc):
     fill(lake, btc, now=NOW - 10 * HOUR)
     assert max(stored(lake)) == START + 89 * HOUR
