@@ -93,4 +93,5 @@ def _line(one: Compacted, done: int, of: int) -> None:
 
 
 def _name(one: Compacted) -> str:
-    return " ".join([one.dataset, *one.owner.values(), one.folder.name])
+    """Whose rows, and where; the last folder may be named for them."""
+    return " ".join(dict.fromkeys([one.dataset, *one.owner.values(), one.folder.name]))

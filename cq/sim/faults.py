@@ -14,7 +14,9 @@ import numpy.typing as npt
 from cq.sim.arrays import Ints
 from cq.sim.plan import (
     FRAME_KINDS,
+    PUBLIC,
     REQUEST_KINDS,
+    SOCKET,
     SOCKET_KINDS,
     SPELL_KINDS,
     Manner,
@@ -24,11 +26,6 @@ from cq.sim.plan import (
 from cq.utils.time import MILLISECOND
 
 Flags = npt.NDArray[np.bool_]
-
-PUBLIC = frozenset(
-    ("symbols", "tickers", "orderbook", "trades", "candles", "asset_fees", "asset_networks")
-)
-SOCKET = "ws"
 
 _TELLING = re.compile(r'"(?:tid|date)":(\d+)')
 """What can be held against something else: ids are dense, a date is near its frame's own stamp."""

@@ -48,8 +48,13 @@ Manner = Literal["any", "broken", "digit"]
 """How a corrupt frame is corrupt: no JSON, or one digit of its id or date is another."""
 
 UNLIMITED: Final = ("oauth2_token", "authorize", "accounts", "tier", "trading_fees", "ws")
+SOCKET: Final = "ws"
 ENDPOINTS: Final = tuple(name for name in (*DOCUMENTED, *UNLIMITED) if name != ALL)
 """The names of the routes, which a rule's `endpoints` go by; `ws` are the sockets."""
+
+PUBLIC: Final = frozenset(
+    ("symbols", "tickers", "orderbook", "trades", "candles", "asset_fees", "asset_networks")
+)
 
 LOOKED_AT: Final[dict[str, tuple[str, ...]]] = {
     "endpoints": (*REQUEST_KINDS, "outage"),
@@ -107,6 +112,14 @@ def _milliseconds(value: Any) -> Any:
     return ends
 
 
+def _no_answer(value: Any) -> Any:
+    """A number is not said by true or false."""
+    if not isinstance(value, bool):
+        return value
+    raise ValueError(f"found {str(value).lower()}, expected a number")
+
+
+Number = Annotated[int, BeforeValidator(_no_answer)]
 Milliseconds = Annotated[tuple[float, float], BeforeValidator(_milliseconds)]
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
@@ -127,17 +140,17 @@ class Rule(BaseModel):
     endpoints: tuple[Endpoint, ...] = ()
     symbols: tuple[Symbol, ...] = ()
     at: tuple[Seconds, ...] = ()
-    each: int | None = Field(None, ge=1)
-    chance: float | None = Field(None, ge=0, le=1)
+    each: Number | None = Field(None, ge=1)
+    chance: Annotated[float, BeforeValidator(_no_answer)] | None = Field(None, ge=0, le=1)
     after: Seconds = 0.0
     until: Seconds | None = None
-    limit: int | None = Field(None, ge=1)
+    limit: Number | None = Field(None, ge=1)
     ms: Milliseconds | None = None
     lasts: Seconds | None = None
-    status: int = Field(503, ge=500, le=599)
+    status: Number = Field(503, ge=500, le=599)
     retry_after: Literal["none", "seconds", "date"] = "none"
     wait: Seconds = 1.0
-    distance: int = Field(1, ge=1)
+    distance: Number = Field(1, ge=1)
     how: Manner = "any"
 
     @model_validator(mode="before")
@@ -160,11 +173,15 @@ class Rule(BaseModel):
                     f"{self.kind} does not look at {name}, which is for {', '.join(kinds)}; "
                     "leave it out"
                 )
+        if deaf := self._never_struck():
+            raise ValueError(f"{self.kind} never strikes {', '.join(deaf)}; leave that out")
         ways = [name for name in ("at", "each", "chance") if getattr(self, name) not in ((), None)]
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)} exclude each other; leave one")
         if self.kind in ("latency", "clock_skew") and self.ms is None:
             raise ValueError(f"{self.kind} needs ms: how many milliseconds, or [least, most]")
+        if self.kind == "latency" and self.ms is not None and self.ms[0] < 0:
+            raise ValueError(f"ms of latency: found {self.ms[0]:g}, expected at least 0")
         if self.kind in SPELL_KINDS and (self.each or self.chance is not None or self.limit):
             raise ValueError(f"{self.kind} goes by time: say at and lasts, or after and until")
         if self.kind in (*SPELL_KINDS, "silent") and self.at and self.lasts is None:
@@ -181,13 +198,22 @@ class Rule(BaseModel):
             )
         return self
 
+    def _never_struck(self) -> list[str]:
+        """Endpoints that it names in vain: sockets are no requests, public ones need no token."""
+        return [
+            one
+            for one in self.endpoints
+            if (one == SOCKET and self.kind in REQUEST_KINDS)
+            or (one in PUBLIC and self.kind == "expired_token")
+        ]
+
 
 class Plan(BaseModel):
     """Everything that a fault plan may say."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    seed: int = Field(0, ge=0)
+    seed: Number = Field(0, ge=0)
     switches: Switches = Switches()
     faults: tuple[Rule, ...] = ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import socket
 import threading
@@ -110,17 +111,32 @@ def _moved(sim: Simulation) -> Handler:
 
     async def moved(request: web.Request) -> web.Response:
         try:
-            asked = await request.json()
-            speed = float(asked.get("speed", sim.clock.speed))
-            ahead_ns = int(float(asked.get("advance_s", 0)) * SECOND)
+            asked = _wishes(await request.json())
+            speed = asked.get("speed", sim.clock.speed)
+            ahead_ns = int(asked.get("advance_s", 0.0) * SECOND)
             check_pace(speed)  # before anything has moved
             sim.clock.advance(ahead_ns)
             sim.clock.run_at(speed)
-        except (AttributeError, OverflowError, TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             return answer({"error": str(error)}, 400)
         return answer({"now_ns": sim.clock.now_ns(), "speed": sim.clock.speed})
 
     return moved
+
+
+_CLOCK: Final = 'such as {"advance_s": 60} or {"speed": 100}'
+
+
+def _wishes(asked: object) -> dict[str, float]:
+    """What is asked of the clock; TypeError or ValueError for anything else."""
+    if not isinstance(asked, dict):
+        raise TypeError(f"found {json.dumps(asked)}, expected an object {_CLOCK}")
+    for name, value in asked.items():
+        if name not in ("advance_s", "speed"):
+            raise ValueError(f"no key {name!r}; expected an object {_CLOCK}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{name}: found {json.dumps(value)}, expected a number")
+    return {name: float(value) for name, value in asked.items()}
 
 
 async def listening(sim: Simulation, host: str, port: int) -> tuple[web.AppRunner, Address]:

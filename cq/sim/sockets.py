@@ -15,10 +15,9 @@ from aiohttp import WSMsgType, web
 from cq.sim import frames
 from cq.sim.answers import html
 from cq.sim.arrays import TradeArrays
-from cq.sim.faults import SOCKET
 from cq.sim.leaving import Leaving
 from cq.sim.listing import Listing
-from cq.sim.plan import Manner, Rule
+from cq.sim.plan import SOCKET, Manner, Rule
 from cq.sim.public import ticker
 from cq.sim.simulation import Simulation
 from cq.sim.subscriptions import Subscriptions, book_state

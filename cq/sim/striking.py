@@ -10,7 +10,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from cq.sim.answers import gateway, html, refused
-from cq.sim.faults import SOCKET, Stroke
+from cq.sim.faults import Stroke
+from cq.sim.plan import SOCKET
 from cq.sim.simulation import Simulation
 from cq.utils.time import SECOND
 

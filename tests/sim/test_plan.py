@@ -58,6 +58,17 @@ def test_the_endpoints_of_a_rule_are_those_that_are_served():
         ("at: 3s, until: 9s", "at says the moments themselves; leave out after and until"),
         ("limit: 0", "limit: found 0, expected at least 1"),
         ("status: 404", "status: found 404, expected at least 500"),
+        ("each: true", "each: found true, expected a number"),
+        ("limit: true", "limit: found true, expected a number"),
+        ("chance: true", "chance: found true, expected a number"),
+        ("kind: latency, ms: -500", "ms of latency: found -500, expected at least 0"),
+        ("kind: latency, ms: [-1, 5]", "ms of latency: found -1, expected at least 0"),
+        ("kind: server_error, endpoints: ws", "server_error never strikes ws; leave that out"),
+        ("endpoints: [trades, ws]", "drop never strikes ws; leave that out"),
+        (
+            "kind: expired_token, endpoints: [trades, balances, candles]",
+            "expired_token never strikes trades, candles; leave that out",
+        ),
         ("chanse: 1", "chanse: unknown key; did you mean chance?"),
         ("kind: dorp", "kind: found 'dorp'; there is latency"),
         ("kind: dorp", "did you mean drop?"),
@@ -131,3 +142,12 @@ def test_the_command_refuses_what_would_never_strike(tmp_path, capsys, option, r
     message = capsys.readouterr().err
     assert f"{path}:1: fault 1 (drop): {rule.partition(':')[0]}: no " in message
     assert message.count("\n") == 1
+
+
+def test_sockets_have_outages_and_the_clock_may_be_behind(tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_text(
+        "faults: [{kind: outage, endpoints: ws}, {kind: clock_skew, ms: -5},"
+        " {kind: expired_token, endpoints: balances}]"
+    )
+    assert [one.kind for one in read_plan(path).faults] == ["outage", "clock_skew", "expired_token"]

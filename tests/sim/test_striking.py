@@ -177,7 +177,14 @@ def test_the_clock_can_be_moved_and_status_tells_it():
         '{"advance_s": 1e400}',
         '{"advance_s": 1e300}',
         '{"advance_s": -1}',
+        '{"advance": 60}',
+        '{"advance_s": 60, "sped": 2}',
+        '{"speed": true}',
+        '{"advance_s": "60"}',
+        '{"advance_s": null}',
         "[1]",
+        "[]",
+        "7",
         "{",
     ],
 )
@@ -186,6 +193,7 @@ def test_a_time_that_cannot_be_is_refused_and_the_exchange_goes_on(body):
         base = str(one.base_url).removesuffix("/api/v4/")
         refused = one.post(f"{base}/_sim/clock", content=body)
         assert (refused.status_code, list(refused.json())) == (400, ["error"])
+        assert "object has no" not in refused.json()["error"]
         shown = one.get(f"{base}/_sim/status").json()
         assert (shown["now_ns"], shown["speed"]) == (START, 0)
         assert one.get(PATH).status_code == 200
