@@ -226,6 +226,7 @@ def joins(one: World, trades: int) -> None:
 def appending(one: World) -> None:
     """One closed bar of every symbol, beside years of history and beside none."""
     fresh = Lake(one.folder / "fresh")
+    os.sync()  # gigabytes were written before, and a file's sync would wait for them
     seconds: dict[str, list[float]] = {"cq": [], "no history": []}
     for turn in range(12):
         rows = pl.DataFrame({
