@@ -149,7 +149,7 @@ def _write_little(
         some = slice(first, first + MANY)  # each is an open file
         for one, content in zip(parts[some], contents[some], strict=True):
             files.append(file := _placed(target, one, content))
-            file.write()
+            file.write(content)
         together(parquet.Ready.sync, files[some], WAITING)
 
 
@@ -164,19 +164,19 @@ def _write_much(
     def write(one: Owned) -> None:
         content = parquet.encoded(one.rows, said, target.contract.required)
         files.append(file := _placed(target, one, content))
-        file.write()
+        file.write(content)
         file.sync()
 
     together(write, parts, WORKERS)
 
 
 def _placed(target: Target, one: Owned, content: pa.Buffer) -> parquet.Ready:
-    """The file of one owner's rows, where it belongs; what its keys lie between is remembered."""
+    """Where the file of one owner's rows belongs; what its keys lie between is remembered."""
     from cq.lake import parquet
 
     first = int(one.rows.item(0, target.contract.time))
     folder = target.root / target.layout.folder(one.owner, first)
-    file = parquet.Ready(content, folder, target.layout.file_name(first, parquet.digest(content)))
+    file = parquet.Ready(folder / target.layout.file_name(first, parquet.digest(content)))
     keys.remember(target.root, target.contract, one.owner, file.target, one.rows)
     return file
 

@@ -187,9 +187,9 @@ def digest(content: pa.Buffer) -> str:
 
 def place(content: pa.Buffer, folder: Path, name: str) -> Path:
     """Put `content` at `folder/name`: written beside, synced, then renamed."""
-    one = Ready(content, folder, name)
+    one = Ready(folder / name)
     try:
-        one.write()
+        one.write(content)
         one.sync()
         one.appear()
     except BaseException:
@@ -205,16 +205,17 @@ class Ready:
     On storage there is no such name: it is sent, and there, where it would be synced.
     """
 
-    def __init__(self, content: pa.Buffer, folder: Path, name: str) -> None:
-        self.target = folder / name
-        self._content = content
+    def __init__(self, target: Path) -> None:
+        self.target = target
         self._beside: Path | None = None
         self._file: FileIO | None = None
+        self._unsent: pa.Buffer | None = None
 
-    def write(self) -> None:
+    def write(self, content: pa.Buffer) -> None:
         """Write it beside the place that it is to have; it stays open until it is synced."""
         folder = self.target.parent
         if places.is_remote(folder):
+            self._unsent = content
             return
         writer = f"{get_ident()}.{os.getpid()}"
         beside = folder / f"{self.target.stem}.{writer}{TEMPORARY}"
@@ -225,16 +226,17 @@ class Ready:
                 disk.make_folder(folder)
             self._beside = beside
             self._file = disk.create(beside)
-            disk.append(self._file, self._content)
+            disk.append(self._file, content)
 
     def sync(self) -> None:
         """Wait until its content is on the disk."""
         with disk.writing(self.target.parent):
-            if self._file is None:
-                disk.put(self.target, self._content)
-            else:
+            if self._file is not None:
                 with self._file:
                     disk.sync_file(self._file)
+            else:
+                disk.put(self.target, self._unsent)
+                self._unsent = None
 
     def appear(self) -> None:
         """Let readers see it."""
