@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,6 +21,7 @@ from pydantic import (
 from cq.sim.limits import ALL, DOCUMENTED
 from cq.sim.problems import one_line
 from cq.sim.switches import Switches
+from cq.utils.models import PlainNumbers
 from cq.utils.names import SYMBOL, among, symbol_meant
 
 RequestKind = Literal[
@@ -112,21 +112,13 @@ def _milliseconds(value: Any) -> Any:
     return ends
 
 
-def _no_answer(value: Any) -> Any:
-    """A number is not said by true or false."""
-    if not isinstance(value, bool):
-        return value
-    raise ValueError(f"found {str(value).lower()}, expected a number")
-
-
-Number = Annotated[int, BeforeValidator(_no_answer)]
 Milliseconds = Annotated[tuple[float, float], BeforeValidator(_milliseconds)]
 Seconds = Annotated[float, BeforeValidator(seconds)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Symbol = Annotated[str, AfterValidator(_symbol)]
 
 
-class Rule(BaseModel):
+class Rule(PlainNumbers):
     """One fault: `kind` says what, the other keys where, when and how.
 
     It strikes at the moments `at`, at every `each`-th request or frame, or by `chance`; with none
@@ -140,17 +132,17 @@ class Rule(BaseModel):
     endpoints: tuple[Endpoint, ...] = ()
     symbols: tuple[Symbol, ...] = ()
     at: tuple[Seconds, ...] = ()
-    each: Number | None = Field(None, ge=1)
-    chance: Annotated[float, BeforeValidator(_no_answer)] | None = Field(None, ge=0, le=1)
+    each: int | None = Field(None, ge=1)
+    chance: float | None = Field(None, ge=0, le=1)
     after: Seconds = 0.0
     until: Seconds | None = None
-    limit: Number | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1)
     ms: Milliseconds | None = None
     lasts: Seconds | None = None
-    status: Number = Field(503, ge=500, le=599)
+    status: int = Field(503, ge=500, le=599)
     retry_after: Literal["none", "seconds", "date"] = "none"
     wait: Seconds = 1.0
-    distance: Number = Field(1, ge=1)
+    distance: int = Field(1, ge=1)
     how: Manner = "any"
 
     @model_validator(mode="before")
@@ -208,12 +200,12 @@ class Rule(BaseModel):
         ]
 
 
-class Plan(BaseModel):
+class Plan(PlainNumbers):
     """Everything that a fault plan may say."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    seed: Number = Field(0, ge=0)
+    seed: int = Field(0, ge=0)
     switches: Switches = Switches()
     faults: tuple[Rule, ...] = ()
 

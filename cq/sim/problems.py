@@ -23,6 +23,7 @@ _EXPECTED = {
     "int": "a whole number",
     "mapping": "keys with values",
     "model": "keys with values",
+    "number": "a number",
     "string": "text",
     "tuple": "a list",
 }
