@@ -129,7 +129,8 @@ def allowed(
         if qty > held and not whole:
             qty = min(qty, max(held, 0.0) + room_short(max_gross, equity, others, reference, -held))
         if not whole:
-            qty = cut(qty, scale)
+            lots = cut(qty, scale)
+            qty = min(lots, held) if qty <= held else lots  # half a lot held is no hair below one
         if qty <= 0.0 or qty * reference < min_notional or not (whole or qty * reference > least):
             return 0.0
         return -qty if fee_of(qty, price, rate, minimum) <= cash + qty * price else 0.0

@@ -23,3 +23,9 @@ def test_what_is_bought_beyond_a_short_is_cut_to_what_the_cap_leaves():
     assert buy(9.0, -5.0, others=550.0) == pytest.approx(5.0 + (670 - 550) / 240)
     assert buy(9.0, -5.0, others=9_000.0) == 5.0
     assert buy(9.0, 2.0, others=9_000.0) == 0.0
+
+
+def test_no_more_than_is_held_is_sold_of_a_position_that_ends_in_half_a_lot():
+    held = 6_553_605_273_437.5 / 1e8  # so many lots that a hair of them is half a lot
+    sold = allowed(-held, 0, held, 0.0, held, 0.0, 1.0, 1.0, 0.0, 0.0, 1e8, 1.0, 0.0)
+    assert sold == -held
