@@ -18,6 +18,7 @@ from cq import signals
 from cq.errors import StrategyError
 from cq.indicators import one_market
 from cq.strategies import KINDS, Strategy, StrategyConfig
+from cq.strategies.own import OwnCode
 
 SIZINGS = [
     {"kind": "fixed_fraction", "fraction": 0.5},
@@ -132,8 +133,9 @@ def own(generate, size=None):
             return 1
 
     config = Config(symbols=["A-B"], interval="1h")
-    made = Strategy(config, generate, code=Path("own.py"))
-    return made if size is None else Strategy(config, generate, size, code=Path("own.py"))
+    code = OwnCode(Path("own.py"), "", {})
+    made = Strategy(config, generate, code=code)
+    return made if size is None else Strategy(config, generate, size, code=code)
 
 
 def test_a_short_signal_is_a_target_below_zero_which_only_research_trades():

@@ -161,8 +161,11 @@ def flattened(value: Any, above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Path → its value in each of the configurations, where they are not all the same."""
-    flat = [dict(flattened(one)) for one in configs]
+    """Path → its value in each of the configurations, where they are not all the same.
+
+    What is empty in one is absent there, as what others have below it is.
+    """
+    flat = [{path: value for path, value in flattened(one) if value != {}} for one in configs]
     paths = dict.fromkeys(path for one in flat for path in one)
     return {
         path: [one.get(path, ABSENT) for one in flat]

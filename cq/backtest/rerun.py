@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 RESULTS: Final = FILES[:3]
 """What has to come out with the same bytes."""
+IMPORTS: Final = "code.imports."
+"""Before the name of a file that a user's own code imports."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ class Rerun:
 
     `results`: file → same bytes, same values, other ones, or none. `data`: what differs, series by
     month, in rows then and now. `files`: those of the lake that are gone, changed or new, where
-    the data differ; `moved` says that rows lie in other files, which changes nothing. `said_now`
-    is what the strategy's file and the settings would have a new run do otherwise.
+    the data differ; `moved` says that rows lie in other files, which changes nothing. `unknown`
+    are files that a user's own code imports and of which an older run does not say what they were.
+    `said_now` is what the strategy's file and the settings would have a new run do otherwise.
     """
 
     run: str
@@ -47,6 +50,7 @@ class Rerun:
     data: Sequence[Mapping[str, Any]] = ()
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     code: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    unknown: Sequence[str] = ()
     configuration: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     metrics: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     said_now: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -57,10 +61,16 @@ class Rerun:
         """Whether results and data are proven to be the same."""
         return not self.data and set(self.results.values()) <= {"same", "same values"}
 
+    @property
+    def imports(self) -> list[str]:
+        """The files that a user's own code imports which are not what they were."""
+        return _files(self.code)
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        names = ("run", "same", "results", "metrics", "data", "files", "code", "configuration")
-        return {name: getattr(self, name) for name in (*names, "said_now", "moved")}
+        names = ("run", "same", "results", "metrics", "data", "files", "code", "unknown")
+        others = ("configuration", "said_now", "moved")
+        return {name: getattr(self, name) for name in (*names, *others)}
 
 
 def rerun(lake: Lake, kept: Kept, project: Path, settings: Backtest) -> Rerun:
@@ -73,6 +83,7 @@ def rerun(lake: Lake, kept: Kept, project: Path, settings: Backtest) -> Rerun:
         result.write(Path(temporary))
         results = {name: _held(kept.folder / name, Path(temporary, name)) for name in RESULTS}
     changes = differing([kept.config, result.config])
+    code, unknown = _code(kept, changes)
     data, files = _data(lake, kept.folder, result)
     metrics = differing([kept.metrics, result.metrics]) if results["metrics.json"] != "same" else {}
     return Rerun(
@@ -80,7 +91,8 @@ def rerun(lake: Lake, kept: Kept, project: Path, settings: Backtest) -> Rerun:
         results=results,
         data=data,
         files=files,
-        code=_named(changes, "code."),
+        code=code,
+        unknown=unknown,
         configuration=_named(changes, "strategy.", "backtest.", "gate", "symbols", "quote"),
         metrics=metrics,
         said_now=_said_now(kept, project, settings),
@@ -144,6 +156,21 @@ def _held(then: Path, now: Path) -> str:
 
 def _named(changes: Mapping[str, list[Any]], *prefixes: str) -> dict[str, list[Any]]:
     return {path: pair for path, pair in changes.items() if path.startswith(prefixes)}
+
+
+def _code(
+    kept: Kept, changes: Mapping[str, list[Any]]
+) -> tuple[dict[str, list[Any]], Sequence[str]]:
+    """What of the code differs, and files of which the run does not say what they were."""
+    code = _named(changes, "code.")
+    if "imports" in kept.config.get("code", {}):
+        return code, ()
+    known = {path: pair for path, pair in code.items() if not path.startswith(IMPORTS)}
+    return known, _files(code)
+
+
+def _files(code: Mapping[str, Any]) -> list[str]:
+    return [path.removeprefix(IMPORTS) for path in code if path.startswith(IMPORTS)]
 
 
 def _data(

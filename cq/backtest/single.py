@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import polars as pl
 from cq.backtest import data
 from cq.backtest.account import Costs
 from cq.backtest.bars import Background, Period, Reading, extent
-from cq.backtest.code import code_version
+from cq.backtest.code import code_of, code_version
 from cq.backtest.detail import with_detail
 from cq.backtest.doubts import doubts
 from cq.backtest.engine import Simulation, simulate
@@ -177,11 +176,3 @@ def configuration(
         },
         "code": code_of(strategy),
     }
-
-
-def code_of(strategy: Strategy) -> dict[str, Any]:
-    """The code that a result follows from: cq's, and a user's own."""
-    made_by = code_version()
-    if strategy.code is not None:
-        made_by["python"] = hashlib.sha256(strategy.code.read_bytes()).hexdigest()
-    return made_by

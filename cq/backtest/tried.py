@@ -44,8 +44,9 @@ def key_of(config: Mapping[str, Any]) -> str:
     """
     left_out = ("name", "symbols")
     said = {name: value for name, value in config["strategy"].items() if name not in left_out}
-    code = config.get("code", {}).get("python", "")
-    text = json.dumps([said, config.get("symbols"), code], sort_keys=True)
+    code = config.get("code", {})
+    own = [code.get("python", ""), *filter(None, [code.get("imports")])]
+    text = json.dumps([said, config.get("symbols"), *own], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

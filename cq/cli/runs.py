@@ -147,6 +147,9 @@ def _facts(one: Kept) -> list[tuple[str, str]]:
             ("digest", f"{data.get('digest')}, {len(data.get('files', ()))} files"),
             ("code", f"cq {code.get('cq')}, sources {code.get('sources')}"),
         ]
+    if "python" in code:
+        own = {str(strategy.get("python")): code["python"], **code.get("imports", {})}
+        found.append(("own code", ", ".join(f"{file} {said[:12]}" for file, said in own.items())))
     return found
 
 
@@ -221,7 +224,7 @@ def rerun(app: App, run: str, *, as_json: bool) -> None:
 
     The configuration that the run has kept is used, not what the strategy's file says by now.
     Results are compared byte by byte. Ends in exit code 1 where they or the data differ, and names
-    the files of the lake that are not what they were.
+    the files of the lake, and of your own code, that are not what they were.
 
     Try: cq runs rerun last
     """
@@ -243,12 +246,17 @@ def _what(found: Rerun) -> str:
         return f"its folder has no {', '.join(gone)} any more"
     kinds = ("data", "code", "configuration")
     changed = [kind for kind in kinds if getattr(found, kind)]
+    if not changed and found.unknown:
+        return (
+            "neither data, code nor configuration changed, as far as the run says; what "
+            f"{', '.join(found.unknown)} was then is not known"
+        )
     if not changed:
         return (
             "neither data, code nor configuration changed; is it another machine or version, or "
             "were its files edited?"
         )
-    paths = [path for some in found.files.values() for path in some]
+    paths = [path for some in found.files.values() for path in some] + found.imports
     where = f" in {', '.join(paths[:3])}" if paths else ""
     return f"{', '.join(changed)} changed{where}"
 
@@ -276,6 +284,8 @@ def _say(found: Rerun) -> None:
             click.echo(f"{kind:<15} {'changed' if changed else 'same'}")
         for path, (then, now) in changed.items():
             click.echo(f"  {path}: {_short(then)} then, {_short(now)} now")
+        for path in found.unknown if kind == "code" else ():
+            click.echo(f"  {path}: what it was then is not known")
     for path, (then, now) in found.said_now.items():
         note(f"note: {path} was {_short(then)} and would now be {_short(now)}: files have changed")
     if found.same:

@@ -50,7 +50,9 @@ def described(
     said = strategy.config.model_dump(mode="json", exclude={"backtest"})
     code, gate = strategy.code, strategy.config.gate_config
     if code is not None:
-        said["python_sha256"] = hashlib.sha256(code.read_bytes()).hexdigest()
+        said["python_sha256"] = code.digest
+        if code.imports:
+            said["imports_sha256"] = dict(code.imports)
     if gate is not None and gate.trained is not None:
         said["gate_sha256"] = hashlib.sha256(Path(gate.trained).read_bytes()).hexdigest()
     return {

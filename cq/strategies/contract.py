@@ -30,6 +30,7 @@ from cq.utils.time import interval_ns
 if TYPE_CHECKING:
     from cq.features import Feature, Pipeline
     from cq.features.gate import Gate, GateConfig
+    from cq.strategies.own import OwnCode
     from cq.utils.settings import Backtest
 
 OWN = "own"
@@ -213,7 +214,7 @@ class Strategy:
     where: Callable[[tuple[str, ...]], str] = field(
         default=lambda keys: "strategy: " + ".".join(keys), compare=False
     )
-    code: Path | None = None
+    code: OwnCode | None = None
     gate: Gate | None = field(default=None, compare=False)
 
     @property

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType, new_class
-from typing import TYPE_CHECKING, Any, Final, cast
-from warnings import catch_warnings, filterwarnings
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from cq.errors import ConfigError, NoSuchFile, StrategyError
-from cq.strategies.contract import OWN, Kind, Strategy, StrategyConfig, by_sizing, wanted
+from cq.strategies.contract import OWN, Kind, Strategy
 from cq.strategies.kinds import KINDS
 from cq.strategies.problems import one_line
 from cq.strategies.sizing import FixedFraction
 from cq.utils.yamls import Document, Keys, parse_value, read_yaml
 
 if TYPE_CHECKING:
-    from cq.features import Feature
+    from cq.strategies.own import OwnCode
 
 SIZING: Final = ("sizing", "kind")
 """Where the kind of sizing is said."""
@@ -71,7 +66,7 @@ def variants_of(
 
 def _maker(
     kind: Kind,
-    code: Path | None,
+    code: OwnCode | None,
     below: Mapping[str, Any],
     where: Callable[[Keys], str],
     option: str,
@@ -166,75 +161,17 @@ def _let_go(slippage: dict[str, Any], kind: Any) -> None:
             del slippage[name]
 
 
-def _kind(value: dict[str, Any], path: Path, where: Any) -> tuple[Kind, Path | None]:
+def _kind(value: dict[str, Any], path: Path, where: Any) -> tuple[Kind, OwnCode | None]:
     """The registered kind that the file names, or the user's own from its Python file."""
     name, python = value.get("kind"), value.get("python")
     if python is not None:
         if name not in (None, OWN):
             raise StrategyError(where(("kind",)), f"kind: with `python`, leave it out or say {OWN}")
-        code = path.parent / str(python)
-        return _own(code, where(("python",))), code
+        from cq.strategies.own import kind_in  # few have such a file
+
+        return kind_in(path.parent / str(python), where(("python",)))
     if not isinstance(name, str) or name not in KINDS:
         there = f"there is {', '.join(KINDS)}, or `python: FILE` for your own"
         found = "is missing" if name is None else f"found {name!r}"
         raise StrategyError(where(("kind",)), f"kind: {found}; {there}")
     return KINDS[name], None
-
-
-def _own(code: Path, where: str) -> Kind:
-    """The strategy in a user's Python file: `Config`, `generate_signals`, perhaps sizing."""
-    if not code.is_file():
-        raise StrategyError(where, f"python: no such file: {code}")
-    module, features = _module(code)
-    config = getattr(module, "Config", None)
-    if not (isinstance(config, type) and issubclass(config, StrategyConfig)):
-        raise StrategyError(
-            str(code), "needs a class `Config` made from cq.strategies.StrategyConfig"
-        )
-    wanted(config, str(code))
-    if features:
-        if config.__module__ != module.__name__:  # others may take it from there, too
-            config = cast("type[StrategyConfig]", new_class(config.__name__, (config,)))
-        config.own_features = features
-    signals = getattr(module, "generate_signals", None)
-    if not callable(signals):
-        raise StrategyError(str(code), "needs a function `generate_signals(bars, config)`")
-    return Kind(config, signals, getattr(module, "size_positions", by_sizing))
-
-
-class _Newest(SourceFileLoader):
-    """Compiles what the file says now.
-
-    Bytecode kept beside it counts as fresh while the file's size and second of change are the same,
-    so that a digit corrected at once would not be seen.
-    """
-
-    def get_code(self, fullname: str) -> CodeType:
-        path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
-
-
-def _module(code: Path) -> tuple[ModuleType, Mapping[str, Feature]]:
-    """What a user's file is when it is run, and the features that it lists."""
-    from cq.features.registry import features_of
-
-    name = f"cq_own_{code.stem}"
-    loader = _Newest(name, str(code)) if code.suffix == ".py" else None
-    spec = importlib.util.spec_from_file_location(name, code, loader=loader)
-    if spec is None or spec.loader is None:
-        raise StrategyError(str(code), "is not a Python file; expected a name that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # pydantic resolves annotations through it
-    try:
-        with catch_warnings(), features_of(name) as features:
-            filterwarnings("ignore", 'Field name "warmup"')  # `wanted` says it in a line
-            spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise StrategyError(f"{code}:{error.lineno}", f"is not Python: {error.msg}") from None
-    except (Exception, SystemExit) as error:
-        raise StrategyError(str(code), f"fails when imported: {_said(error)}") from error
-    return module, features
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

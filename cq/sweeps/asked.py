@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from cq.backtest.code import code_version
+from cq.backtest.code import code_of, code_version
 from cq.backtest.single import rules_of
 from cq.errors import CqError
 from cq.lake import reading
@@ -33,10 +33,8 @@ def asked_of(
 ) -> dict[str, Any]:
     """All that the outcomes of a sweep follow from."""
     recipe, seen = setting.recipe, _seen(points, runner, setting.settings)
-    code = next((strategy.code for strategy, _ in seen), None)
-    files = [one for one in (recipe.path, code) if one is not None]
     return {
-        "files": [hashlib.sha256(one.read_bytes()).hexdigest() for one in files],
+        "file": recipe.path and hashlib.sha256(recipe.path.read_bytes()).hexdigest(),
         "strategy": recipe.strategy and recipe.strategy.config.model_dump(mode="json"),
         "overrides": recipe.overrides,
         "settings": setting.settings.model_dump(mode="json"),
@@ -45,7 +43,7 @@ def asked_of(
         "axes": [[one.name, list(one.span or one.values)] for one in axes],
         "random": [how.random, how.seed],
         "bars": [_digest(runner, strategy, detail) for strategy, detail in seen],
-        "code": code_version(),
+        "code": next((code_of(strategy) for strategy, _ in seen), code_version()),
     }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from cq.backtest.single import code_of
+from cq.backtest.code import code_of
 from cq.backtest.tried import key_of
 from cq.lake.raw import TRIALS
 

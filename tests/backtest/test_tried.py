@@ -134,6 +134,16 @@ def test_the_same_again_is_not_one_more_try(tmp_path):
     assert deflated(one, tried(tmp_path, one.config))["trials"] == 1
 
 
+def test_other_code_of_the_user_is_another_try():
+    def key(**own):
+        return key_of({"strategy": {"kind": "own"}, "symbols": [], "code": {"cq": "1", **own}})
+
+    before, without = key(python="a"), key(python="a", imports={})
+    helped, edited = (key(python="a", imports={"helper.py": said}) for said in "xy")
+    assert before == without  # a run that does not say what was imported is of the same code
+    assert len({before, key(python="b"), helped, edited}) == 4
+
+
 def test_of_a_users_own_strategy_the_file_is_the_kind():
     assert kind_of({"strategy": {"kind": "own", "python": "mine.py"}}) == "mine.py"
     assert kind_of({"strategy": {"kind": "macd", "python": None}}) == "macd"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
+import sys
 
 import makers
 import polars as pl
@@ -353,6 +355,57 @@ def test_a_users_own_code_counts(project, capsys):
     assert code == 1
     assert "code.python" in said["code"]
     assert "code changed" in err
+
+
+@pytest.fixture
+def helped(project, monkeypatch):
+    """The project, whose own strategy imports a module beside it, as a new process finds it."""
+    (project / "own.py").write_text("from lagged import LAG\n" + OWN.replace("(1)", "(LAG)"))
+    (project / "lagged.py").write_text("LAG = 1\n")
+    monkeypatch.syspath_prepend(project)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield project
+    sys.modules.pop("lagged", None)
+
+
+def test_a_module_that_a_users_own_code_imports_counts_and_is_named(helped, capsys):
+    name = backtest(capsys, file="own.yaml", quick=False)
+    assert again(capsys)[0] == 0
+    shown = went(capsys, "runs", "show", name)[1]
+    assert re.search(r"own code +own.py \w{12}, lagged.py \w{12}\n", shown)
+    (helped / "lagged.py").write_text("LAG = 22\n")
+    del sys.modules["lagged"]
+    code, said, err = again(capsys)
+    assert code == 1
+    assert list(said["code"]) == ["code.imports.lagged.py"]
+    assert "code changed in lagged.py" in err
+    backtest(capsys, file="own.yaml", quick=False)
+    table = went(capsys, "runs", "compare", name, "last")[1]
+    assert "code.imports.lagged.py" in table
+    assert "code.python" not in table
+
+
+def test_a_module_that_is_no_longer_imported_is_named(helped, capsys):
+    backtest(capsys, file="own.yaml", quick=False)
+    (helped / "own.py").write_text(OWN)
+    assert set(again(capsys)[1]["code"]) == {"code.python", "code.imports.lagged.py"}
+
+
+def test_a_run_that_does_not_say_what_was_imported_says_what_it_can(helped, capsys):
+    name = backtest(capsys, file="own.yaml", quick=False)
+    path = helped / "runs" / name / "config.json"
+    config = json.loads(path.read_text())
+    del config["code"]["imports"]
+    path.write_text(json.dumps(config))
+    code, out, _ = went(capsys, "runs", "rerun", name)
+    assert code == 0
+    assert re.search(r"code +same\n  lagged.py: what it was then is not known\n", out)
+    assert re.search(r"own code +own.py \w{12}\n", went(capsys, "runs", "show", name)[1])
+    (helped / "lagged.py").write_text("LAG = 22\n")
+    del sys.modules["lagged"]
+    code, said, err = again(capsys, name)
+    assert (code, said["code"], said["unknown"]) == (1, {}, ["lagged.py"])
+    assert "as far as the run says; what lagged.py was then is not known" in err
 
 
 def test_a_file_edited_since_does_not_count_but_is_told(project, capsys):

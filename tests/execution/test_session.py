@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import resource
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -11,6 +12,7 @@ from typing import TextIO
 
 import pytest
 
+from cq.backtest.costs import Costs
 from cq.errors import (
     ConfigError,
     CqError,
@@ -23,6 +25,9 @@ from cq.errors import (
 from cq.execution import session as sessions
 from cq.execution.decisions import Decision
 from cq.execution.journal import Journal
+from cq.execution.plan import Terms
+from cq.strategies import KINDS, Strategy
+from cq.strategies.own import OwnCode
 
 SESSION = {
     "mode": "paper",
@@ -70,6 +75,24 @@ def test_another_session_is_told_what_differs_and_what_to_type(
         pass
     assert "--journal OTHER" in str(refused.value)
     assert "--fresh" in str(refused.value)
+
+
+def test_a_session_is_of_one_strategys_code_with_all_that_this_imports() -> None:
+    terms = Terms("1h", 1_000.0, Costs())
+
+    def said(**imports: str) -> dict[str, object]:
+        kind = KINDS["buy_and_hold"]
+        config = kind.config.model_validate({"symbols": ["BTC-BRL"], "interval": "1h"})
+        code = OwnCode(Path("own.py"), "a", imports)
+        strategy = Strategy(config, kind.generate_signals, code=code)
+        return sessions.described("paper", strategy, ["BTC-BRL"], terms)
+
+    begun = json.loads(json.dumps(said(rules="b")))
+    assert sessions.differences(begun, said(rules="b")) == []
+    assert sessions.differences(begun, said(rules="c")) == [
+        "strategy.imports_sha256.rules b (now c)"
+    ]
+    assert sessions.differences(begun, said()) == ["strategy.imports_sha256.rules b (now unset)"]
 
 
 def test_risk_limits_may_change_between_two_starts(tmp_path: Path) -> None:

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
 from pathlib import Path
 
-import polars as pl
 import pytest
 import yaml
 
@@ -255,124 +252,12 @@ def test_a_mistake_in_the_backtest_part_names_its_line(file, lines, said):
     assert said in str(caught.value)
 
 
-OWN = """\
-import polars as pl
-from cq.strategies import StrategyConfig
-
-class Config(StrategyConfig):
-    level: float = 100.0
-
-    @property
-    def warmup(self) -> int:
-        return 1
-
-def generate_signals(bars, config):
-    return bars.with_columns(signal=(pl.col("close") > config.level).cast(pl.Int8))
-"""
-
-
-@pytest.fixture
-def own(tmp_path):
-    (tmp_path / "level.py").write_text(OWN)
-    path = tmp_path / "own.yaml"
-    path.write_text("python: level.py\nsymbols: [BTC]\ninterval: 1d\nlevel: 5\n")
-    return path
-
-
-def test_a_users_own_strategy_is_a_file_beside(own):
-    strategy = load(own, ["level=7"])
-    assert strategy.config.level == 7
-    assert strategy.code == own.parent / "level.py"
-    assert strategy.warmup == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("def f(:", "level.py:1: is not Python"),
-        ("import nothing_like_this", "level.py: fails when imported: ModuleNotFoundError"),
-        ("x = 1", "level.py: needs a class `Config`"),
-        (OWN.replace("warmup", "warm"), "level.py: Config needs a property `warmup`"),
-        (OWN.replace("generate_signals", "signals"), "level.py: needs a function"),
-    ],
-)
-def test_a_mistake_in_a_users_own_file_names_it(own, text, said):
-    (own.parent / "level.py").write_text(text)
-    assert said in problem(own)
-
-
-LISTED = """
-from cq.features import feature
-
-
-@feature()
-def level(close):
-    return close * {factor}
-"""
-
-
-def test_two_files_may_have_features_of_one_name(own, tmp_path_factory):
-    other = tmp_path_factory.mktemp("other") / "own.yaml"
-    said = own.read_text() + "features: {marked: level}\n"
-    made = []
-    for path, factor in ((own, 2), (other, 3)):
-        path.write_text(said)
-        (path.parent / "level.py").write_text(OWN + LISTED.format(factor=factor))
-        made.append(load(path))
-    closes = pl.LazyFrame({"symbol": ["BTC-BRL"], "ts": [0], "close": [1.0]})
-    for strategy, factor in zip(made, (2, 3), strict=True):
-        again = type(strategy.config).model_validate(strategy.config.model_dump())
-        assert again.pipeline.apply(closes).collect()["marked"].to_list() == [factor]
-
-
-def test_a_configuration_that_files_share_has_the_features_of_each(own, monkeypatch):
-    (own.parent / "shared_config.py").write_text(OWN)
-    monkeypatch.syspath_prepend(own.parent)
-    own.write_text(own.read_text() + "features: {marked: level}\n")
-    taken = "from shared_config import Config, generate_signals\n" + LISTED
-    made = []
-    for factor in (2, 3):
-        (own.parent / "level.py").write_text(taken.format(factor=factor))
-        made.append(load(own).config)
-    closes = pl.LazyFrame({"symbol": ["BTC-BRL"], "ts": [0], "close": [1.0]})
-    found = [one.pipeline.apply(closes).collect()["marked"].item() for one in made]
-    assert found == [2, 3]
-
-
-def test_no_feature_takes_the_name_of_one_that_everybody_has(own):
-    (own.parent / "level.py").write_text(OWN + LISTED.replace("def level", "def lag"))
-    assert "feature lag: cq has one of that name; choose another" in problem(own)
-
-
-PROPERTY = """\
-    @property
-    def warmup(self) -> int:
-        return 1
-"""
-
-
-def test_a_warmup_may_be_a_constant(own):
-    constant = OWN.replace(PROPERTY, "    warmup: ClassVar[int] = 7\n")
-    (own.parent / "level.py").write_text("from typing import ClassVar\n" + constant)
-    assert load(own).warmup == 7
-
-
-def test_a_warmup_among_the_parameters_is_told_what_it_should_be(own):
-    (own.parent / "level.py").write_text(OWN.replace(PROPERTY, "    warmup: int = 7\n"))
-    assert "expected a property, or a constant" in problem(own)
-
-
 def test_a_configuration_without_its_warmup_cannot_be_made():
     class Silent(StrategyConfig):
         """Says no warm-up."""
 
     with pytest.raises(TypeError, match="warmup"):
         Silent(symbols=("BTC",), interval="1h")
-
-
-def test_a_users_own_file_that_is_not_there_is_named(own):
-    (own.parent / "level.py").unlink()
-    assert "own.yaml:1: python: no such file" in problem(own)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda one: one.stem)
@@ -438,14 +323,3 @@ def test_every_key_of_a_strategy_is_described():
     for part in [*schema["anyOf"], *(schema["$defs"][name] for name in parts)]:
         for key, said in part["properties"].items():
             assert key == "kind" or said.get("description"), key
-
-
-def test_a_digit_that_is_corrected_at_once_is_seen(own):
-    """Bytecode of a file counts as fresh while its size and second of change are the same."""
-    code = own.with_name("level.py")
-    for digit in "139":
-        code.write_text(f"{OWN}\nNEWEST = {digit}\n")
-        os.utime(code, (1_700_000_000, 1_700_000_000))
-        load(own)
-        assert int(digit) == sys.modules["cq_own_level"].NEWEST
-    assert not list(code.parent.rglob("*.pyc"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import polars as pl
 import pytest
 from wandering import BARE, market
@@ -161,6 +163,39 @@ def test_a_strategy_that_was_edited_since_is_another_one(path, tmp_path):
     path.write_text(path.read_text() + "shorts: true\n")
     with pytest.raises(UsageError, match="no sweep that was stopped"):
         run(path, Unfinished(tmp_path, resume=True))
+
+
+OWN = """
+import polars as pl
+from cq.strategies import StrategyConfig
+from held_above import LEVEL
+
+
+class Config(StrategyConfig):
+    fast: int = 1
+    slow: int = 1
+    warmup = property(lambda self: 1)
+
+
+def generate_signals(bars, config):
+    return bars.with_columns(signal=(pl.col("close") > LEVEL * config.fast).cast(pl.Int8))
+"""
+
+
+def test_a_module_that_a_users_own_code_imports_is_part_of_it(tmp_path, monkeypatch):
+    (tmp_path / "held_above.py").write_text("LEVEL = 1\n")
+    (tmp_path / "own.py").write_text(OWN)
+    path = tmp_path / "own.yaml"
+    path.write_text("python: own.py\nsymbols: [BTC-BRL]\ninterval: 1h\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    stopped(path, tmp_path)
+    assert run(path, Unfinished(tmp_path, resume=True)).trials.height == 20
+    (tmp_path / "held_above.py").write_text("LEVEL = 22\n")
+    del sys.modules["held_above"]
+    with pytest.raises(UsageError, match="no sweep that was stopped"):
+        run(path, Unfinished(tmp_path, resume=True))
+    del sys.modules["held_above"]
 
 
 def test_without_it_a_sweep_begins_anew(path, tmp_path):
