@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ from cq.errors import UsageError
 
 if TYPE_CHECKING:
     from cq.sweeps.cpcv import CrossValidation
+    from cq.sweeps.door import How, Setting
+    from cq.sweeps.space import Axis
     from cq.sweeps.walkforward import WalkForward
 
 
@@ -95,50 +98,32 @@ def walkforward(
          cq walkforward my.yaml --grid fast=5:50:5 --train 52w --test 13w --anchored
          cq walkforward my.yaml --grid fast=5:50:5 --cpcv 6:2
     """
+    what = "walkforward" if cpcv is None else "cpcv"
     if cpcv is not None:
         _refuse_spans()
-    refuse_others(out, "walkforward" if cpcv is None else "cpcv")
+    refuse_others(out, what)
     began = datetime.now(UTC)
     with importing():
-        from cq.sweeps.cpcv import cross_validate
-        from cq.sweeps.door import How, count_of
-        from cq.sweeps.folds import Groups
-        from cq.sweeps.result import listed, write_folder
+        from cq.sweeps.door import How
         from cq.sweeps.space import axes_of
         from cq.sweeps.walkforward import Spans, walk_forward
-        from cq.utils.files import beside
 
     how = How(random, None, seed, sort, 10, None, workers)
     axes = axes_of(grid)
     setting = setting_of(app, file, overrides, start, end)
-
-    def kept(result: WalkForward | CrossValidation, what: str) -> Path:
-        folder = folder_of(app, result.name, what, began, out)
-        names = [one.name for one in axes]
-        rows = listed(result.trials, names, result.identities, began)
-        write_folder(folder, {f"{what}.json": result.as_json()}, rows)
-        for warning in result.warnings:
-            note(f"warning: {warning}")
-        if as_json:
-            print_json({"folder": str(folder.resolve()), **result.as_json()})
-        return folder
-
-    if cpcv is not None:
-        groups = Groups.of(cpcv)
-        with progress_of(count_of(axes, how)) as tick:
-            crossed = cross_validate(setting, axes, how, groups, purge, tick)
-        folder = kept(crossed, "cpcv")
-        if not as_json:
-            _print_paths(crossed, folder)
-        return
-    walked = walk_forward(setting, axes, how, Spans(train, test, anchored, purge))
-    folder = kept(walked, "walkforward")
-    with beside(folder / "out_of_sample.parquet") as path:
-        walked.equity.write_parquet(path)
-    with beside(folder / "out_of_sample_trades.csv") as path:
-        walked.trades.write_csv(path)
-    if not as_json:
-        _print_walk(walked, folder)
+    result = (
+        walk_forward(setting, axes, how, Spans(train, test, anchored, purge))
+        if cpcv is None
+        else _crossed(setting, axes, how, cpcv, purge)
+    )
+    folder = folder_of(app, result.name, what, began, out)
+    _write(result, folder, what, began)
+    for warning in result.warnings:
+        note(f"warning: {warning}")
+    if as_json:
+        print_json({"folder": str(folder.resolve()), **result.as_json()})
+    else:
+        _print(result, folder)
 
 
 def _refuse_spans() -> None:
@@ -149,8 +134,55 @@ def _refuse_spans() -> None:
             raise UsageError(f"--cpcv cuts the period into groups of bars; leave --{name} out")
 
 
-def _print_walk(result: WalkForward, folder: Path) -> None:
+def _crossed(
+    setting: Setting, axes: tuple[Axis, ...], how: How, cpcv: str, purge: str
+) -> CrossValidation:
+    """Every split of a cross-validation, with its progress on a terminal."""
+    with importing():
+        from cq.sweeps.cpcv import cross_validate
+        from cq.sweeps.door import count_of
+        from cq.sweeps.folds import Groups
+
+    groups = Groups.of(cpcv)
+    with progress_of(count_of(axes, how)) as tick:
+        return cross_validate(setting, axes, how, groups, purge, tick)
+
+
+def _write(result: WalkForward | CrossValidation, folder: Path, what: str, began: datetime) -> None:
+    """What was chosen and every trial; of a walk also the curve of its tests, and their trades."""
+    from cq.sweeps.result import listed, write_folder
+    from cq.sweeps.walkforward import WalkForward
+    from cq.utils.files import beside
+
+    params = [one.name for one in result.axes]
+    rows = listed(result.trials, params, result.identities, began)
+    write_folder(folder, {f"{what}.json": result.as_json()}, rows)
+    if isinstance(result, WalkForward):
+        with beside(folder / "out_of_sample.parquet") as path:
+            result.equity.write_parquet(path)
+        with beside(folder / "out_of_sample_trades.csv") as path:
+            result.trades.write_csv(path)
+
+
+def _print(result: WalkForward | CrossValidation, folder: Path) -> None:
     from cq.cli.backtest import near
+    from cq.sweeps.walkforward import WalkForward
+
+    if isinstance(result, WalkForward):
+        _print_walk(result)
+    else:
+        _print_paths(result)
+    for (count, why), what in (
+        (result.skipped, "combinations that make no sense"),
+        (result.failed, "trials that failed"),
+    ):
+        if count:
+            click.echo(f"{what}: {count:,}, the first: {why}")
+    click.echo(f"{result.trials.height:,} trials in {near(folder)}")
+
+
+def _print_walk(result: WalkForward) -> None:
+    """What each fold chose and what became of it, then what all tests came to."""
     from cq.sweeps.result import column_of
     from cq.utils.time import iso
 
@@ -167,26 +199,30 @@ def _print_walk(result: WalkForward, folder: Path) -> None:
         f"{result.name}: {', '.join(result.symbols)}, {result.interval}; chosen by {result.sort}"
     )
     print_table(columns, rows, title)
-    found = result.metrics
     click.echo("")
+    for line in _said_of(result):
+        click.echo(line)
+
+
+def _said_of(result: WalkForward) -> Iterator[str]:
+    """What the tests came to, one after the other, and what that makes of the choices."""
+    found = result.metrics
     shown = ("total_return", "buy_and_hold", "sharpe", "max_dd", "trades")
     said = ", ".join(f"{name} {found[name]:,.4g}" for name in shown if found[name] is not None)
-    click.echo(f"all tests, one after the other: {said}")
+    yield f"all tests, one after the other: {said}"
     if result.degradation is not None:
-        click.echo(f"{result.sort} of the tests is {result.degradation:.0%} of what was chosen by")
+        yield f"{result.sort} of the tests is {result.degradation:.0%} of what was chosen by"
     if result.luck.probabilistic is not None:
-        click.echo(
+        yield (
             f"PSR {result.luck.probabilistic:.1%}: how sure it is that their true Sharpe ratio "
             "lies above 0"
         )
     if result.empty:
-        click.echo(f"folds without bars to choose on or to test, passed over: {result.empty:,}")
-    _print_end(result, near(folder))
+        yield f"folds without bars to choose on or to test, passed over: {result.empty:,}"
 
 
-def _print_paths(result: CrossValidation, folder: Path) -> None:
-    from cq.cli.backtest import near
-
+def _print_paths(result: CrossValidation) -> None:
+    """What each split chose, the histories that they make, and how often a choice was luck."""
     print_table(result.splits.columns, result.splits.rows(), f"{result.name}: every split")
     click.echo("")
     print_table(result.paths.columns, result.paths.rows(), "histories that no choice has seen")
@@ -195,14 +231,3 @@ def _print_paths(result: CrossValidation, folder: Path) -> None:
         click.echo(
             f"{result.overfit:.1%} of the choices are among the worse half where they are tested"
         )
-    _print_end(result, near(folder))
-
-
-def _print_end(result: WalkForward | CrossValidation, place: Path) -> None:
-    for (count, why), what in (
-        (result.skipped, "combinations that make no sense"),
-        (result.failed, "trials that failed"),
-    ):
-        if count:
-            click.echo(f"{what}: {count:,}, the first: {why}")
-    click.echo(f"{result.trials.height:,} trials in {place}")
