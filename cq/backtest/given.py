@@ -22,6 +22,7 @@ from cq.lake.evidence import blocks_of
 from cq.lake.fingerprint import Fingerprint, Owner
 from cq.lake.reader import Series
 from cq.strategies import Strategy, once_each, with_quote
+from cq.utils.names import markets_of
 from cq.utils.settings import Backtest
 from cq.utils.time import DAY, HOUR, MINUTE, interval_ns, iso
 
@@ -153,15 +154,15 @@ def named_in(
     said = strategy.config.symbols
     found, notes = [], []
     for one, full in zip(said, with_quote(said, quote), strict=True):
-        others = [] if full in names else [it for it in names if it.partition("-")[0] == one]
-        if len(others) > 1:
+        markets = markets_of(one, quote, names)
+        if len(markets) > 1:
             raise DataError(
-                f"{strategy.name} trades {one}, and the frame has {' and '.join(others)}; say "
+                f"{strategy.name} trades {one}, and the frame has {' and '.join(markets)}; say "
                 "which in its symbols"
             )
-        if others:
-            notes.append(f"{one}: the frame has no {full}, taking {others[0]}")
-        found.append(others[0] if others else full)
+        if markets not in ([], [full]):
+            notes.append(f"{one}: the frame has no {full}, taking {markets[0]}")
+        found += markets or [full]
     if not set(found) & set(names):
         have = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise DataError(

@@ -8,6 +8,7 @@ import click
 
 from cq.cli.app import App
 from cq.cli.output import print_json, print_table
+from cq.cli.symbols import meant
 from cq.errors import UnknownSymbol
 
 
@@ -49,8 +50,10 @@ def features(
 
     strategy, bars = strategy_and_bars(app, file, overrides, None, None)
     names = bars["symbol"].unique().to_list()
-    if symbol is not None and symbol not in names:
-        raise UnknownSymbol(symbol, names, f"{file} trades these")
+    if symbol is not None:
+        (symbol,) = meant([symbol], app.settings.quote, names)
+        if symbol not in names:
+            raise UnknownSymbol(symbol, names, f"{file} trades these")
     newest = bars.group_by("symbol", maintain_order=True).tail(strategy.warmup + tail - 1)
     if strategy.compared:
         shown = bars.group_by("symbol").tail(tail)

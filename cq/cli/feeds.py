@@ -14,6 +14,7 @@ import click
 
 from cq.cli.lasting import lasting
 from cq.cli.output import note, print_json, print_table
+from cq.cli.symbols import symbols_argument
 from cq.errors import CqError
 from cq.utils.time import SECOND, iso
 
@@ -68,7 +69,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
             "--depth", type=click.Choice(DEPTHS), help="Levels a side of the books; implies --book."
         ),
         click.option("--book", is_flag=True, help="Order books too."),
-        click.argument("symbols", nargs=-1, metavar="[SYMBOL]..."),
+        symbols_argument,
     ):
         command = add(command)
     return command

@@ -30,5 +30,6 @@ COMMANDS = {
 def lake() -> None:
     """Fetch, import, check and query the data lake.
 
-    Ask it in SQL from any directory with `duckdb lake.db`.
+    A base alone (BTC) is the market in the setting `quote` (BTC-BRL). Ask the lake in SQL from any
+    directory with `duckdb lake.db`.
     """

@@ -12,6 +12,7 @@ import click
 from cq.cli.app import App
 from cq.cli.lake_status import size
 from cq.cli.output import note, print_json, print_table
+from cq.cli.symbols import in_lake
 
 if TYPE_CHECKING:
     from cq.lake.compaction import Compacted, Progress
@@ -35,9 +36,8 @@ def compact(
     compaction.small_mb and compaction.large_mb.
     """
     from cq.lake.compaction import compact as run
-    from cq.lake.status import check_symbols
 
-    check_symbols(app.found_lake, symbols)
+    symbols = in_lake(app, symbols)
     limits = app.settings.compaction
     with _progress(quiet=dry_run) as progress:
         done = run(

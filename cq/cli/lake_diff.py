@@ -11,6 +11,7 @@ import click
 from cq.cli.app import App
 from cq.cli.output import note, print_json, print_table
 from cq.cli.periods import SINCE, period_of
+from cq.cli.symbols import meant, symbols_argument
 from cq.errors import CheckFailed, DataError, LakeUnwritable, NoSuchFile, UsageError
 from cq.utils.time import iso
 
@@ -55,20 +56,21 @@ def diff(
 
     Try: cq lake diff runs/20260131T120000Z-crossover-1a2b3c lake
     """
-    from cq.lake.diff import check_names
+    from cq.lake.diff import check_names, words_of
     from cq.lake.evidence import Question
     from cq.lake.lake import moment
     from cq.lake.windows import FOREVER
 
     zone = app.settings.timezone
     start, end = period_of(since, until, zone, SINCE)
+    sides = opened(a), opened(b)
+    known = words_of(sides, "symbol") if symbols else ()
     asked = Question(
-        symbols=symbols,
+        symbols=meant(symbols, app.settings.quote, known),
         interval=interval,
         start=moment(start, 0),
         end=moment(end, FOREVER),
     )
-    sides = opened(a), opened(b)
     check_names(sides, asked)
     found = list(_differences(*sides, asked, datasets))
     if as_json:
@@ -169,7 +171,7 @@ def _count(found: Sequence[DayDiff]) -> str:
 
 
 @click.command()
-@click.argument("symbols", nargs=-1)
+@symbols_argument
 @click.option("--view", default="bars", show_default=True, help="A view or a dataset.")
 @click.option("--interval", help="Bars of this interval, made where it is not stored.")
 @click.option("--exchange", help="Where a symbol is stored from several.")
@@ -199,11 +201,15 @@ def fingerprint(
     Whatever files the rows lie in, the digests are the same; `cq lake diff` compares them later,
     e.g. `cq lake fingerprint BTC-BRL --interval 1h --out btc.json`.
     """
+    from cq.lake.windows import words_in
+
     zone = app.settings.timezone
     start, end = period_of(since, until, zone, SINCE)
-    taken = app.found_lake.fingerprint(
-        view, where, symbols=symbols, interval=interval, exchange=exchange,
-        start=start, end=end, by=by,
+    lake = app.found_lake
+    known = words_in(lake, "symbol", exchange=exchange) if symbols else ()
+    taken = lake.fingerprint(
+        view, where, symbols=meant(symbols, app.settings.quote, known), interval=interval,
+        exchange=exchange, start=start, end=end, by=by,
     )  # fmt: skip
     if out is not None:
         try:

@@ -9,6 +9,7 @@ import click
 from cq.cli.app import App
 from cq.cli.lake_status import minute, size
 from cq.cli.output import note, print_json, print_table
+from cq.cli.symbols import in_lake, symbols_argument
 
 if TYPE_CHECKING:
     from cq.lake.origin import Origin
@@ -17,7 +18,7 @@ COLUMNS = ("file", "first", "newest", "rows", "size", "source", "asked for", "in
 
 
 @click.command()
-@click.argument("symbols", nargs=-1)
+@symbols_argument
 @click.option("--dataset", default="ohlcv", show_default=True, help="Whose files.")
 @click.option("--interval", help="Only bars of this interval.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -31,10 +32,9 @@ def files(
     file says of itself, e.g. `cq lake files BTC-BRL --interval 1h`.
     """
     from cq.lake.places import relative
-    from cq.lake.status import check_symbols
     from cq.lake.status import files as found_in
 
-    check_symbols(app.found_lake, symbols)
+    symbols = in_lake(app, symbols)
     root = app.lake.root
     found = found_in(app.lake, dataset, symbols, interval)
     if as_json:

@@ -10,6 +10,7 @@ from cq.cli.app import App
 from cq.cli.lake_sql import refresh
 from cq.cli.output import note, print_json, print_table
 from cq.cli.periods import SINCE, period_of
+from cq.cli.symbols import in_lake, symbols_argument
 from cq.errors import CheckFailed
 from cq.utils.clock import now_ns
 from cq.utils.time import iso
@@ -21,6 +22,9 @@ CLASSES = ("no_trade", "outage", "never_fetched", "lost")
 OURS = ("never_fetched", "lost")
 """Classes that are ours to mend; the others are as the market was."""
 
+BARS = ("ohlcv", "coverage")
+"""Datasets that tell which bars there should be."""
+
 SHOWN = 40
 """Rows of the table; the summary, --json and SQL tell of all."""
 
@@ -28,7 +32,7 @@ COLUMNS = ("exchange", "symbol", "interval", "from", "to", "bars", "class", "evi
 
 
 @click.command()
-@click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
+@symbols_argument
 @click.option("--interval", help="Only bars of this interval, such as 1m.")
 @click.option("--since", metavar="DATE", help="First instant to look at.")
 @click.option("--until", metavar="DATE", help="Look up to here, exclusive.")
@@ -60,28 +64,18 @@ def gaps(
 
     zone = app.settings.timezone
     start, end = period_of(since, until, zone, SINCE)
-    known(app, symbols)
+    symbols = in_lake(app, symbols, *BARS)
     check_interval(app.found_lake, interval)
     found = app.lake.gaps(
         symbols or None, interval, start, end, classes=classes or None, now_ns=now_ns()
     )
-    if not as_json and (first := app.nothing_yet("ohlcv", "coverage")):
+    if not as_json and (first := app.nothing_yet(*BARS)):
         note(first)
     else:
         say(found, as_json=as_json)
     refresh(app)
     if strict and (ours := sum(summary(found)[one]["bars"] for one in OURS)):
         raise CheckFailed(f"{ours:,} bars never fetched or lost; mend that with `cq lake repair`")
-
-
-def known(app: App, symbols: tuple[str, ...]) -> None:
-    """UnknownSymbol where the lake knows nothing of one of these."""
-    from cq.errors import UnknownSymbol
-
-    there = {one for name in ("ohlcv", "coverage") for one in app.lake.stored(name)["symbol"]}
-    for symbol in symbols:
-        if symbol not in there:
-            raise UnknownSymbol(symbol, there - {None}, "`cq lake status` lists what there is")
 
 
 def say(found: pl.DataFrame, *, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,13 @@ from cq.cli.app import App
 from cq.cli.ingest_output import Kind, bars, say, shown_progress, trades
 from cq.cli.lake_sql import refresh
 from cq.cli.output import note
+from cq.cli.symbols import symbols_argument, to_fetch
 from cq.errors import CqError, Refused, TradesMissing, UsageError
 from cq.utils.clock import now_ns
 from cq.utils.time import DAY, SECOND, iso, parse_time
 
 if TYPE_CHECKING:
     from cq.exchanges.mercado_bitcoin import MercadoBitcoin
-    from cq.utils.settings import Settings
 
 MOST_SKEW_NS = 30 * SECOND
 """A clock this far from the exchange's is worth a word; bars count as closed by the later one."""
@@ -29,7 +28,7 @@ CLOSED = "a bar counts as closed once its end has passed by both"
 
 
 @click.command()
-@click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
+@symbols_argument
 @click.option(
     "--interval",
     default="1h",
@@ -77,7 +76,7 @@ def ingest(
     app: App = context.obj
     settings, now = app.settings, now_ns()
     log.configure(settings)
-    chosen, kind = choose(symbols, settings), kind_of(context, dataset, interval)
+    chosen, kind = to_fetch(symbols, settings), kind_of(context, dataset, interval)
     with MercadoBitcoin(Rest(settings.ingestion)) as market, shown_progress(kind) as progress:
         native(interval, market.intervals, market.name)
         starts = begin(app, market.name, kind, chosen, since, now)
@@ -100,22 +99,6 @@ def kind_of(context: click.Context, dataset: str, interval: str) -> Kind:
     if dataset == "trades" and said:
         raise UsageError("trades have no --interval; the lake makes bars of any from them")
     return trades() if dataset == "trades" else bars(interval)
-
-
-def choose(symbols: Sequence[str], settings: Settings) -> list[str]:
-    """The symbols meant: each once, a base alone with the configured quote, none excluded."""
-    from cq.exchanges.mercado_bitcoin.symbols import checked
-
-    if not symbols:
-        return [one for one in settings.symbols if one not in settings.exclusions]
-    quote, found = settings.quote, []
-    for name in symbols:
-        alone = re.fullmatch(r"[A-Z0-9]+", name) and not name.endswith(quote)
-        symbol = checked(f"{name}-{quote}" if alone else name)
-        if symbol in settings.exclusions:
-            raise UsageError(f"{symbol} is among the `exclusions` of the settings; remove it there")
-        found.append(symbol)
-    return list(dict.fromkeys(found))
 
 
 def begin(

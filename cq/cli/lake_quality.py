@@ -10,6 +10,7 @@ import click
 from cq.cli.app import App
 from cq.cli.lake_sql import refresh
 from cq.cli.output import note, print_json, print_table
+from cq.cli.symbols import in_lake, symbols_argument
 from cq.errors import CheckFailed, LakeUnwritable
 from cq.utils.clock import now_ns
 from cq.utils.time import parse_time
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("symbols", nargs=-1)
+@symbols_argument
 @click.option("--symbol", "more", multiple=True, help="The same as an argument; may be repeated.")
 @click.option(
     "--check",
@@ -54,7 +55,7 @@ def quality(
     start = None if since is None else parse_time(since, app.settings.timezone)
     report = run_checks(
         app.found_lake,
-        (*symbols, *more),
+        in_lake(app, (*symbols, *more)),
         start,
         now_ns=now,
         settings=app.settings.quality,

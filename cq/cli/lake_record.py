@@ -14,6 +14,7 @@ import click
 from cq.cli import feeds
 from cq.cli.app import App
 from cq.cli.output import note, print_json
+from cq.cli.symbols import to_fetch
 from cq.errors import CqError
 from cq.utils.clock import now_ns
 
@@ -38,7 +39,6 @@ def record(app: App, /, **options: Any) -> None:
     Files of JSON lines, gzipped; what REST gave for holes is in them, so that a replay is whole:
     `cq lake record BTC-BRL --for 10m`, then `cq lake replay recordings`.
     """
-    from cq.cli.lake_ingest import choose
     from cq.cli.lake_stream import kept_in, recorder_in
     from cq.errors import NeverConnected
     from cq.ingest.recording import prepare
@@ -46,7 +46,7 @@ def record(app: App, /, **options: Any) -> None:
     from cq.utils import log
 
     log.configure(app.settings, running=True)
-    symbols = choose(options["symbols"], app.settings)
+    symbols = to_fetch(options["symbols"], app.settings)
     channels = feeds.channels(options["book"], options["depth"], options["ticker"])
     folder = options["out"] or app.project / "recordings"
     prepare(folder)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cq.cli.app import App
-from cq.cli.lake_gaps import OURS, SHOWN, known, plain, row, summary
+from cq.cli.lake_gaps import BARS, OURS, SHOWN, plain, row, summary
 from cq.cli.lake_sql import refresh
 from cq.cli.output import note, print_json, print_table
 from cq.cli.periods import SINCE, period_of
+from cq.cli.symbols import in_lake, symbols_argument
 from cq.utils.clock import now_ns
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ COLUMNS = ("exchange", "symbol", "interval", "from", "to", "bars", "class", "wha
 
 
 @click.command()
-@click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
+@symbols_argument
 @click.option("--since", metavar="DATE", help="First instant to mend.")
 @click.option("--until", metavar="DATE", help="Mend up to here, exclusive.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
@@ -60,9 +61,9 @@ def repair(
     settings, now = app.settings, now_ns()
     zone = settings.timezone
     start, end = period_of(since, until, zone, SINCE)
-    known(app, symbols)
+    symbols = in_lake(app, symbols, *BARS)
     lake = app.found_lake
-    if not as_json and (first := app.nothing_yet("ohlcv", "coverage")):
+    if not as_json and (first := app.nothing_yet(*BARS)):
         note(first)
         return
     if dry_run:

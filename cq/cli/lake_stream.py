@@ -14,6 +14,7 @@ import click
 from cq.cli import feeds
 from cq.cli.app import App
 from cq.cli.output import note
+from cq.cli.symbols import to_fetch
 from cq.errors import CqError
 from cq.utils.clock import now_ns
 from cq.utils.time import SECOND
@@ -43,12 +44,11 @@ def stream(app: App, /, **options: Any) -> None:
     or SIGTERM, e.g. `cq lake stream BTC-BRL ETH-BRL --book`, or for as long as --for says once it
     streams. Its small files are merged every hour (setting ingestion.stream.compact_minutes).
     """
-    from cq.cli.lake_ingest import choose
     from cq.cli.lake_sql import refresh
     from cq.utils import log
 
     log.configure(app.settings, running=True)
-    symbols = choose(options["symbols"], app.settings)
+    symbols = to_fetch(options["symbols"], app.settings)
     if options["record"] is not None:
         from cq.ingest.recording import prepare
 

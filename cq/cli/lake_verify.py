@@ -10,6 +10,7 @@ from cq.cli.app import App
 from cq.cli.lake_sql import refresh
 from cq.cli.lake_status import size
 from cq.cli.output import note, print_json
+from cq.cli.symbols import in_lake, symbols_argument
 from cq.errors import CheckFailed
 from cq.utils.clock import now_ns
 from cq.utils.settings import DATASETS
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
+@symbols_argument
 @click.option(
     "--dataset", "datasets", multiple=True, type=click.Choice(DATASETS), help="Only this dataset."
 )
@@ -43,10 +44,9 @@ def verify(
     Ends in exit code 1 while a damaged file is in its place.
     """
     from cq.lake.quarantine import quarantine
-    from cq.lake.status import check_symbols
     from cq.lake.verify import verify as verified
 
-    check_symbols(app.found_lake, symbols)
+    symbols = in_lake(app, symbols)
     found = verified(app.lake, symbols, datasets)
     moved = quarantine(app.lake, found.damaged, now_ns=now_ns()) if moves else []
     left = [one for one in found.damaged if one.path.exists()] if moves else list(found.damaged)

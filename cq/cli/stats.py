@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from cq.cli.app import App
 from cq.cli.output import note, print_json, print_table
 from cq.cli.periods import SINCE, period_of
+from cq.cli.symbols import meant, symbols_argument
 from cq.errors import DataError, NoBars, UsageError
 from cq.utils.clock import now_ns
 from cq.utils.time import iso
@@ -21,7 +23,7 @@ PERCENT = ("total_return", "volatility", "max_drawdown", "worst", "best", "proba
 
 
 @click.command()
-@click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
+@symbols_argument
 @click.option("--interval", default="1d", show_default=True, help="Of the bars: 1h, 1d, …")
 @click.option("--exchange", help="Where a symbol is stored from several.")
 @click.option("--since", metavar="DATE", help="First bar to look at; default: all there is.")
@@ -57,10 +59,14 @@ def stats(
     Two symbols or more are also held against each other: correlations of their log returns over
     the bars that all of them have, e.g. `cq stats BTC-BRL ETH-BRL --since 2026-01-01`.
     """
+    from cq.lake.windows import words_in
     from cq.stats.summary import summary
 
     zone = app.settings.timezone
-    names = symbols or app.settings.symbols
+    names: Sequence[str] = app.settings.symbols
+    if symbols:
+        known = words_in(app.lake, "symbol", ["ohlcv"], exchange)
+        names = meant(symbols, app.settings.quote, known)
     start, end = period_of(since, until, zone, SINCE)
     bars = app.lake.bars(names, interval, start, end, exchange=exchange, now_ns=now_ns())
     told = summary(bars, interval)

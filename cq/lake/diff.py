@@ -96,12 +96,15 @@ def check_names(sides: Iterable[Lake | Fingerprint], asked: Question) -> None:
     """UnknownSymbol where neither side has a symbol, interval or exchange that is asked for."""
     sides = list(sides)
     for name, words in asked.wanted().items():
-        known = {word for side in sides for word in _words(side, name)}
-        check_known(name, words, known)
+        check_known(name, words, words_of(sides, name))
+
+
+def words_of(sides: Iterable[Lake | Fingerprint], name: str) -> set[str]:
+    """Every symbol, interval or exchange that some lake or fingerprint speaks of."""
+    return {word for side in sides for word in _words(side, name)}
 
 
 def _words(side: Lake | Fingerprint, name: str) -> set[str]:
-    """Every symbol, interval or exchange that a lake or a fingerprint speaks of."""
     if not isinstance(side, Fingerprint):
         return words_in(side, name)
     said = Question.of(side).wanted().get(name, [])

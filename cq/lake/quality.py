@@ -19,11 +19,11 @@ from cq.lake.inspection import SMALL, Inspection, inspection
 from cq.lake.lake import Lake
 from cq.lake.quality_page import page
 from cq.lake.statements import first_line
-from cq.lake.status import check_symbols
 from cq.lake.stillness import still
 from cq.lake.suspects import SERIES
 from cq.lake.verify import changed
 from cq.lake.views import SEVERITIES, View, quoted
+from cq.lake.windows import check_known, words_in
 from cq.utils.settings import Quality
 from cq.utils.time import iso
 
@@ -118,7 +118,8 @@ def run_checks(
     `small` bars are all looked at by every check.
     """
     names = tuple(sorted(set(symbols or ())))
-    check_symbols(lake, names)
+    if names:
+        check_known("symbol", names, words_in(lake, "symbol"))
     reads_rows = not only or bool({*only} - OF_FOOTERS)
     for one in changed(lake) if reads_rows else ():
         raise Unreadable(one.path, one.problem)

@@ -22,17 +22,10 @@ from cq.lake.places import is_remote, relative
 from cq.lake.source import look
 from cq.lake.spans import opened, spans
 from cq.lake.template import OWNERS
-from cq.lake.windows import check_known, words_in
 from cq.utils.time import SECOND, bar_end, interval_ns
 
 STREAMS = ("ohlcv", "trades", "orderbook_l2")
 """The datasets that are late when nothing new comes."""
-
-
-def check_symbols(lake: Lake, symbols: Sequence[str]) -> None:
-    """UnknownSymbol where no dataset holds anything of one of them."""
-    if symbols:
-        check_known("symbol", symbols, words_in(lake, "symbol"))
 
 
 def check_interval(lake: Lake, interval: str | None) -> None:

@@ -46,9 +46,19 @@ def check_known(name: str, asked: Iterable[str], known: Collection[str]) -> None
             raise UnknownSymbol(what, known, "`cq lake status` lists what there is")
 
 
-def words_in(lake: Lake, name: str) -> set[str]:
-    """Every symbol, interval or exchange that some dataset holds rows of."""
-    return {word for one in lake.layouts for word in lake.stored(one)[name].drop_nulls().to_list()}
+def words_in(
+    lake: Lake, name: str, datasets: Collection[str] = (), exchange: str | None = None
+) -> set[str]:
+    """Every symbol, interval or exchange that some dataset holds rows of.
+
+    Of these `datasets` only, and of one exchange, where they are named.
+    """
+    found: set[str] = set()
+    for one in datasets or lake.layouts:
+        stored = lake.stored(one)
+        mine = stored if exchange is None else stored.filter(pl.col("exchange") == exchange)
+        found.update(mine[name].drop_nulls())
+    return found
 
 
 def windows(lake: Lake, contract: Dataset, owner: Owner, start: int, end: int) -> list[Window]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cq.errors import UnknownSymbol, UsageError
+from cq.utils.names import in_full, markets_of
 
 
 def with_quote(symbols: Sequence[str], quote: str) -> tuple[str, ...]:
     """Symbols in full: a base alone is traded against `quote`."""
-    return tuple(one if "-" in one else f"{one}-{quote}" for one in symbols)
+    return tuple(in_full(one, quote) for one in symbols)
 
 
 def once_each(symbols: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:
@@ -36,14 +37,12 @@ def resolve(
     found: list[str] = []
     notes: list[str] = []
     for said, full in zip(symbols, with_quote(symbols, quote), strict=True):
-        others = sorted(one for one in held if one.partition("-")[0] == said)
-        if full in held:
-            found.append(full)
-        elif len(others) == 1:
-            found.append(others[0])
-            notes.append(f"{said}: the lake has no {full}, taking {others[0]}")
-        else:
-            raise UnknownSymbol(full, held, _advice(said, others))
+        markets = markets_of(said, quote, held)
+        if len(markets) != 1:
+            raise UnknownSymbol(full, held, _advice(said, markets))
+        if markets != [full]:
+            notes.append(f"{said}: the lake has no {full}, taking {markets[0]}")
+        found += markets
     return once_each(symbols, found), notes
 
 

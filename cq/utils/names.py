@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import Final
 
@@ -54,6 +54,22 @@ def symbol_meant(name: str, quote: str = "BRL") -> str | None:
         if found.endswith(one) and found != one:
             return f"{found.removesuffix(one)}-{one}"
     return f"{found}-{quote}"
+
+
+def in_full(name: str, quote: str) -> str:
+    """`BTC` (in `quote`) is BTC-BRL; what is more than a base stays."""
+    return f"{name}-{quote}" if name.isalnum() else name
+
+
+def markets_of(name: str, quote: str, known: Collection[str]) -> list[str]:
+    """The markets among `known` that `name` may mean; none, or one, but of a base alone several.
+
+    A base alone (`BTC`) means the one in `quote`, and where that is not known any other of it.
+    """
+    for one in (in_full(name, quote), name):
+        if one in known:
+            return [one]
+    return sorted(one for one in known if one.partition("-")[0] == name)
 
 
 def counted(count: int, one: str, many: str) -> str:
