@@ -79,7 +79,13 @@ def traded(asked: Reading | Given) -> BacktestResult:
     if not any(one.ts[-1] >= first for one in markets):
         raise DataError(f"no bar {period} has a price above zero; look with `cq lake quality`")
     detail, finer, lake = None, asked.settings.detail_interval, asked.lake
-    if finer is not None and rules.orders.within_bars:
+    if finer is not None and not rules.orders.within_bars:
+        warnings.append(
+            f"{strategy.name}: all its orders are at market, and no stop_loss, take_profit or "
+            f"trailing_stop can be met within a bar: bars of {finer} (detail_interval) would say "
+            "nothing, and were not read"
+        )
+    elif finer is not None:
         if lake is None:
             raise UsageError(
                 "backtest.detail_interval: finer bars are read from a lake, and a frame has none "

@@ -43,17 +43,17 @@ def _fills(said: Mapping[str, Any], orders: Mapping[str, Any]) -> list[str]:
         lines.append(f"Fills follow the rules of {profile}, to compare results with it.")
     if (entry := orders.get("entry", "market")) != "market":
         lines.append(f"Positions are opened by {entry.replace('_', '-')} orders.")
-    guards = [
-        name.replace("_", " ")
-        for name in ("stop_loss", "take_profit", "trailing_stop", "max_bars")
-        if orders.get(name)
-    ]
+    levels = [one for one in ("stop_loss", "take_profit", "trailing_stop") if orders.get(one)]
+    guards = [*levels, "max_bars"] if orders.get("max_bars") else levels
     if guards:
+        names = ", ".join(guards).replace("_", " ")
+        lines.append(f"Positions are closed by {names}.")
+    if levels:
         finer = said.get("detail_interval")
         order = f"bars of {finer} say what came first" if finer else "the stop comes first"
         lines.append(
-            f"Positions are closed by {', '.join(guards)}; a bar that opens beyond a stop fills it "
-            f"at its open; within a bar that touches stop and target {order}."
+            f"A bar that opens beyond a stop fills it at its open; within a bar that touches stop "
+            f"and target {order}."
         )
     return lines
 

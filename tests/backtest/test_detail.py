@@ -33,6 +33,7 @@ def lake(folder, hours, quarters):
 
 def traded(folder, orders, hours, quarters, **settings):
     """(side, price) of every fill of a strategy that always wants to hold."""
+    folder.mkdir(exist_ok=True)
     path = folder / "hold.yaml"
     path.write_text(f"kind: buy_and_hold\nsymbols: [A]\ninterval: 1h\norders: {orders}\n")
     made = cq.backtest(lake(folder / "lake", hours, quarters), path, **FREE, **settings)
@@ -73,3 +74,29 @@ def test_finer_bars_that_end_before_their_bar_does_are_not_taken(tmp_path):
     quarters = {0: (100, 112, 100, 110), 1: (110, 110, 90, 95)}
     found = traded(tmp_path, orders, hours, quarters, detail_interval="15m")
     assert found == [("buy", 98.0), ("sell", pytest.approx(107.8))]
+
+
+@pytest.mark.parametrize("orders", ["{}", "{max_bars: 1, cooldown_bars: 1}"])
+def test_finer_bars_that_nothing_is_asked_of_are_said_not_to_be_read(orders, tmp_path):
+    quarters = dict.fromkeys(range(4), FLAT)
+    said = []
+    hours = [FLAT, FLAT, FLAT]
+    found = traded(tmp_path, orders, hours, quarters, detail_interval="15m", say=said.append)
+    assert found == traded(tmp_path / "without", orders, hours, quarters)
+    (warning,) = [one for one in said if "detail_interval" in one]
+    assert warning == (
+        "warning: hold: all its orders are at market, and no stop_loss, take_profit or "
+        "trailing_stop can be met within a bar: bars of 15m (detail_interval) would say nothing, "
+        "and were not read"
+    )
+
+
+@pytest.mark.parametrize(
+    "orders", ["{stop_loss: 0.5}", "{take_profit: 0.5}", "{trailing_stop: 0.5}",
+               "{entry: limit, offset: 0.01}"],
+)  # fmt: skip
+def test_where_a_level_could_be_met_within_a_bar_finer_bars_are_read(orders, tmp_path):
+    quarters = dict.fromkeys(range(4), FLAT)
+    said = []
+    traded(tmp_path, orders, [FLAT] * 3, quarters, detail_interval="15m", say=said.append)
+    assert not any("detail_interval" in one for one in said)

@@ -149,6 +149,9 @@ def test_conventions_say_what_the_settings_say():
         "more for large orders",
     ):
         assert words in said
+    said = " ".join(conventions({"backtest": other, "strategy": {"orders": {"max_bars": 5}}}))
+    assert "closed by max bars." in said
+    assert "within a bar" not in said
 
 
 @pytest.mark.parametrize(
