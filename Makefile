@@ -4,7 +4,7 @@ BIN := .venv/bin
 BENCHMARKS := $(filter-out benchmarks/soak_% benchmarks/flood.py,$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check lint types test lock bench soak clean
+.PHONY: help demo install check lint types test explore lock bench soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ types: ## mypy --strict
 
 test: ## pytest on all cores
 	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+explore: ## pytest over random cases that no run before has tried
+	$(BIN)/pytest --numprocesses auto --dist worksteal --hypothesis-profile explore
 
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-annotate --no-header \

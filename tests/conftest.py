@@ -11,8 +11,10 @@ from hypothesis import settings
 
 from cq.lake import swap
 
-settings.register_profile("cq", deadline=None)
+settings.register_profile("cq", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("cq")
+"""The same cases for the same code; `make explore` looks for others."""
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import settings
 
 from cq.errors import Stumbled
 from cq.ingest.files import FileReport, import_files
@@ -16,9 +15,6 @@ from cq.ingest.source import opened
 from cq.lake import Lake
 
 NOW = 1_795_000_000_000_000_000  # 2026-11-18
-
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 Importing = Callable[..., list[FileReport]]
 
