@@ -10,6 +10,7 @@ from cq.cli.app import App
 from cq.cli.lake_status import minute, size
 from cq.cli.output import note, print_json, print_table
 from cq.cli.symbols import in_lake, symbols_argument
+from cq.errors import UsageError
 
 if TYPE_CHECKING:
     from cq.lake.origin import Origin
@@ -31,10 +32,15 @@ def files(
     Who brought them, which range was asked for, when they were landed and by which cq, as each
     file says of itself, e.g. `cq lake files BTC-BRL --interval 1h`.
     """
+    from cq.lake.datasets import dataset as named
     from cq.lake.places import relative
+    from cq.lake.status import check_interval
     from cq.lake.status import files as found_in
 
     symbols = in_lake(app, symbols)
+    if interval is not None and "interval" not in named(dataset).schema:
+        raise UsageError(f"{dataset} have no interval; leave it out")
+    check_interval(app.lake, interval, symbols)
     root = app.lake.root
     found = found_in(app.lake, dataset, symbols, interval)
     if as_json:

@@ -65,12 +65,14 @@ def gaps(
     zone = app.settings.timezone
     start, end = period_of(since, until, zone, SINCE)
     symbols = in_lake(app, symbols, *BARS)
-    check_interval(app.found_lake, interval)
+    check_interval(app.lake, interval, symbols)
     found = app.lake.gaps(
         symbols or None, interval, start, end, classes=classes or None, now_ns=now_ns()
     )
     if not as_json and (first := app.nothing_yet(*BARS)):
         note(first)
+    elif found.is_empty() and not as_json:
+        note(f"no bar is missing{' as ' * bool(classes)}{' or '.join(classes)}")
     else:
         say(found, as_json=as_json)
     refresh(app)
@@ -82,9 +84,6 @@ def say(found: pl.DataFrame, *, as_json: bool) -> None:
     """The runs, and how many bars are missing by class."""
     if as_json:
         print_json({"classes": summary(found), "gaps": list(map(plain, found.to_dicts()))})
-        return
-    if found.is_empty():
-        note("no bar is missing")
         return
     rows = found.sort("ts", "exchange", "symbol", "interval").head(SHOWN).to_dicts()
     print_table(COLUMNS, [row(one) for one in rows])

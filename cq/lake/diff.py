@@ -21,6 +21,7 @@ from cq.lake.evidence import Question, blocks_of, counted, sources_of, take
 from cq.lake.fingerprint import NO_TIME, Block, File, Fingerprint, Owner
 from cq.lake.layout import Part, is_ours
 from cq.lake.windows import FOREVER, Window, check_known, rows_in, windows, words_in
+from cq.utils.time import interval_ns
 
 if TYPE_CHECKING:
     from cq.lake.lake import Lake
@@ -93,8 +94,13 @@ class DayDiff:
 
 
 def check_names(sides: Iterable[Lake | Fingerprint], asked: Question) -> None:
-    """UnknownSymbol where neither side has a symbol, interval or exchange that is asked for."""
+    """UnknownSymbol where neither side has a symbol, interval or exchange that is asked for.
+
+    UsageError where the interval is none.
+    """
     sides = list(sides)
+    if asked.interval is not None:
+        interval_ns(asked.interval)
     for name, words in asked.wanted().items():
         check_known(name, words, words_of(sides, name))
 

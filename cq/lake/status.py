@@ -28,17 +28,24 @@ STREAMS = ("ohlcv", "trades", "orderbook_l2")
 """The datasets that are late when nothing new comes."""
 
 
-def check_interval(lake: Lake, interval: str | None) -> None:
-    """UsageError where it is none; NoBars where no bars of it are stored or were asked for."""
+def check_interval(lake: Lake, interval: str | None, symbols: Sequence[str] = ()) -> None:
+    """UsageError where it is none; NoBars where no bars of it are stored or were asked for.
+
+    Of one of these symbols, where they are named.
+    """
     if interval is None:
         return
     interval_ns(interval)
-    held = set(lake.stored()["interval"].drop_nulls())
-    asked = "select distinct interval from coverage where dataset = 'ohlcv'"
-    held |= set(lake.sql(asked)["interval"].drop_nulls())
-    if interval not in held:
-        there = sorted(held, key=interval_ns)
-        raise NoBars("the lake", f"stored at {interval}", ", ".join(there) or "none")
+    stored = lake.stored().drop_nulls("interval")
+    for one in symbols or [""]:
+        held = set((stored.filter(symbol=one) if one else stored)["interval"])
+        if interval in held:
+            continue
+        asked = lake.sql("select symbol, interval from coverage where dataset = 'ohlcv'")
+        held |= set((asked.filter(symbol=one) if one else asked)["interval"])
+        if interval not in held:
+            there = ", ".join(sorted(held, key=lambda each: (interval_ns(each), each)))
+            raise NoBars(one or "the lake", f"stored at {interval}", there or "none")
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,8 @@ def test_files_say_where_their_rows_come_from(lake, capsys):
     assert (lake.root / one["path"]).stat().st_size == one["bytes"]
     assert run(["lake", "files"]) == 0
     assert "1970-01-01 00:00" in said(capsys)
-    assert run(["lake", "files", "BTC-BRL", "--interval", "1d"]) == 0
-    assert "no such file of ohlcv" in capsys.readouterr().err
+    assert run(["lake", "files", "BTC-BRL", "--dataset", "trades"]) == 0
+    assert "no such file of trades" in capsys.readouterr().err
     assert run(["lake", "files", "ETH-BRL"]) == 3
     assert "no ETH-BRL here; there is BTC-BRL; `cq lake status`" in capsys.readouterr().err
 

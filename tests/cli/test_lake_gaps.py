@@ -104,8 +104,43 @@ def test_a_repair_without_a_network_says_what_is_left(lake, capsys):
         (["verify", "BTC-BLR"], 3, "did you mean BTC-BRL"),
         (["compact", "--symbol", "BTC-BLR"], 3, "did you mean BTC-BRL"),
         (["files", "BTC-BLR"], 3, "did you mean BTC-BRL"),
+        (["files", "--interval", "1x"], 2, "'1x' is not an interval"),
+        (["files", "--interval", "5m"], 3, "no bars of the lake stored at 5m; the lake holds 1h"),
+        (["files", "--dataset", "trades", "--interval", "1h"], 2, "trades have no interval"),
+        (["fingerprint", "--interval", "1x"], 2, "'1x' is not an interval"),
+        (["diff", "lake", "lake", "--interval", "1x"], 2, "'1x' is not an interval"),
+        (["diff", "lake", "lake", "--interval", "5m"], 3, "no interval 5m here; there is 1h;"),
     ],
 )
 def test_nothing_is_fine_of_what_was_mistyped(lake, capsys, asked, code, said):
     assert run(["lake", *asked]) == code
     assert said in capsys.readouterr().err
+
+
+def test_an_interval_that_only_other_markets_have_is_not_whole(lake, capsys):
+    day = {"ts": [START], "symbol": "ETH-BRL", "exchange": "mercadobitcoin", "interval": "1d"}
+    values = dict.fromkeys(("open", "high", "low", "close", "volume"), 1.0)
+    lake.write("ohlcv", pl.DataFrame(day | values), source="test", now_ns=1)
+    for asked in (["gaps", "--strict"], ["gaps", "ETH-BRL", "--json"], ["files"]):
+        assert run(["lake", *asked, "BTC-BRL", "--interval", "1d"]) == 3
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err == "cq: no bars of BTC-BRL stored at 1d; the lake holds 1h\n"
+    assert run(["lake", "gaps", "ETH-BRL", "--interval", "1d"]) == 0
+    assert run(["lake", "gaps", "--interval", "1d"]) == 0
+
+
+def test_an_interval_that_was_asked_for_and_is_empty_may_be_named(lake, capsys):
+    known = {"dataset": "ohlcv", "exchange": "mercadobitcoin", "symbol": "BTC-BRL"}
+    asked = {"interval": "1m", "start_ts": START, "end_ts": START + HOUR, "asked_ts": 1}
+    lake.write("coverage", pl.DataFrame([known | asked | {"rows": 0}]), source="test", now_ns=1)
+    assert run(["lake", "gaps", "BTC-BRL", "--interval", "1m", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["classes"]
+    assert found["no_trade"]["bars"] == 60
+    assert run(["lake", "files", "BTC-BRL", "--interval", "1m"]) == 0
+    assert "no such file of ohlcv" in capsys.readouterr().err
+
+
+def test_that_no_bar_is_missing_is_said_of_the_classes_that_were_asked_for(lake, capsys):
+    assert run(["lake", "gaps", "--class", "outage", "--class", "lost"]) == 0
+    assert capsys.readouterr().err == "no bar is missing as outage or lost\n"
