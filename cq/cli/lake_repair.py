@@ -86,6 +86,7 @@ def repair(
             end,
             now_ns=now,
             page_bars=settings.ingestion.page_bars,
+            exclusions=settings.exclusions,
         )
     say(done, moved, as_json=as_json)
     refresh(app)
@@ -117,6 +118,8 @@ def plan(
             return "make of trades"
         if (run["exchange"], run["interval"] in intervals) != (name, True):
             return "nothing: not of an exchange and interval that can be fetched"
+        if run["symbol"] in app.settings.exclusions:
+            return "nothing: among the exclusions"
         return "fetch" if fetch else "nothing: not without fetching"
 
     damaged = () if is_remote(app.found_lake.root) else verify(app.lake, symbols).damaged

@@ -64,12 +64,14 @@ def repair(
     *,
     now_ns: int,
     page_bars: int = 1000,
+    exclusions: Sequence[str] = (),
     on_progress: Progress | None = None,
 ) -> Repaired:
     """Mend what can be mended of the missing bars; without a `market` from stored trades only.
 
     Bars that nobody fetched, or that are lost, are made of trades where coverage has every trade
-    of theirs, and fetched otherwise, where `market` is their exchange and serves their interval.
+    of theirs, and fetched otherwise, where `market` is their exchange and serves their interval;
+    of symbols among `exclusions` nothing is fetched, which counts as refused.
     Bars that cq made and that differ from what all of their trades make are replaced by that.
     """
 
@@ -91,6 +93,11 @@ def repair(
     if market is not None:
         runs = missing(ours=True) if done.rebuilt else before.filter(pl.col("class").is_in(OURS))
         for symbol, interval, stretch in to_fetch(runs, market, page_bars):
+            if symbol in exclusions:
+                told = f"{symbol} is among the `exclusions` of the settings: not fetched"
+                if told not in done.refused:
+                    done = replace(done, refused=(*done.refused, told))
+                continue
             try:
                 (report,) = backfill(
                     lake,

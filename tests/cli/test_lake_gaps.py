@@ -64,6 +64,18 @@ def test_a_plan_says_what_a_repair_would_do(lake, capsys):
     assert one["do"] == "nothing: not without fetching"
 
 
+def test_an_excluded_symbol_is_not_fetched_by_a_repair(lake, capsys, monkeypatch):
+    monkeypatch.setenv("CQ_EXCLUSIONS", "BTC-BRL")
+    monkeypatch.setenv("CQ_INGESTION__REST_BASE_URL", "http://127.0.0.1:9")
+    assert run(["lake", "repair", "--dry-run", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["plan"]
+    assert one["do"] == "nothing: among the exclusions"
+    assert run(["lake", "repair"]) == 0
+    assert (
+        "BTC-BRL is among the `exclusions` of the settings: not fetched" in capsys.readouterr().err
+    )
+
+
 def test_a_repair_moves_damaged_files_away_first(lake, capsys):
     path = next(
         p for p in lake.root.rglob("*.parquet") if "ohlcv/" in str(p) and "none" not in str(p)

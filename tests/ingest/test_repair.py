@@ -119,5 +119,16 @@ def test_what_was_answered_before_a_failure_stays_and_the_same_repair_goes_on(la
     assert missing(lake) == {"no_trade": SILENT}
 
 
+def test_nothing_of_an_excluded_symbol_is_fetched(lake, btc):
+    fill(lake, btc, 0, 2)
+    fill(lake, btc, 4, 5)
+    fill(lake, btc, 30, 60)
+    asked, before = len(btc.asked), missing(lake)
+    done = repair(lake, btc.market(), now_ns=NOW, page_bars=10, exclusions=("BTC-BRL",))
+    assert (len(btc.asked), done.requests, missing(lake)) == (asked, 0, before)
+    assert done.refused == ("BTC-BRL is among the `exclusions` of the settings: not fetched",)
+    assert repair(lake, btc.market(), now_ns=NOW, exclusions=("ETH-BRL",)).fetched
+
+
 def test_near_stretches_are_asked_for_together():
     assert joined([(0, 1), (3, 4), (20, 21), (21, 50)], 10) == [(0, 4), (20, 50)]
