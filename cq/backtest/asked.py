@@ -12,7 +12,7 @@ from cq.lake.fingerprint import load
 from cq.strategies import Strategy
 from cq.strategies.loading import rebuilt
 from cq.strategies.problems import one_line
-from cq.utils.settings import Backtest
+from cq.utils.trading_settings import Backtest
 
 
 def strategy_of(kept: Kept, project: Path) -> Strategy:

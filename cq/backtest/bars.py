@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cq.lake import Lake
     from cq.lake.fingerprint import Fingerprint
     from cq.lake.reader import Series
-    from cq.utils.settings import Backtest
+    from cq.utils.trading_settings import Backtest
 
 READ = ("ts", "open", "close")
 """What the engine reads of a bar at least, and all that most of cq's own strategies read."""

@@ -9,7 +9,7 @@ from cq.backtest import arithmetic
 from cq.utils.time import parse_time
 
 if TYPE_CHECKING:
-    from cq.utils.settings import Backtest
+    from cq.utils.trading_settings import Backtest
 
 Side = Literal["buy", "sell"]
 

@@ -25,7 +25,7 @@ from cq.strategies import KINDS, Strategy, StrategyConfig, load, variants_of
 from cq.strategies.problems import one_line
 from cq.utils.config import defaults
 from cq.utils.resources import resource_root
-from cq.utils.settings import Backtest
+from cq.utils.trading_settings import Backtest
 
 
 class Targets(StrategyConfig):

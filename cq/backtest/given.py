@@ -23,8 +23,8 @@ from cq.lake.fingerprint import Fingerprint, Owner
 from cq.lake.reader import Series
 from cq.strategies import Strategy, once_each, with_quote
 from cq.utils.names import markets_of
-from cq.utils.settings import Backtest
 from cq.utils.time import DAY, HOUR, MINUTE, interval_ns, iso
+from cq.utils.trading_settings import Backtest
 
 LEAST: Final = ("ts", "symbol", "open", "close")
 NUMBERS: Final = ("open", "high", "low", "close", "volume", "target")

@@ -21,8 +21,8 @@ from cq.lake.diff import between_prints
 from cq.lake.evidence import Question, take
 from cq.lake.fingerprint import File, Fingerprint, load
 from cq.strategies.loading import load as load_strategy
-from cq.utils.settings import Backtest
 from cq.utils.time import parse_time
+from cq.utils.trading_settings import Backtest
 
 if TYPE_CHECKING:
     from cq.backtest.result import BacktestResult

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cq.lake import Lake
     from cq.lake.lake import Moment
     from cq.strategies.orders import OrdersConfig
-    from cq.utils.settings import Backtest
+    from cq.utils.trading_settings import Backtest
 
 
 def _silent(_: str) -> None:

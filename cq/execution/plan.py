@@ -15,7 +15,7 @@ from cq.utils.time import bar_end, interval_ns
 
 if TYPE_CHECKING:
     from cq.strategies import Strategy
-    from cq.utils.settings import Backtest
+    from cq.utils.trading_settings import Backtest
 
 
 @dataclass(frozen=True)

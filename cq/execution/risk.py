@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from cq.utils.settings import Live
+    from cq.utils.trading_settings import Live
 
 TOLERANCE = 1e-9
 

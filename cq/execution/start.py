@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cq.execution.journal import Journal
     from cq.lake import Lake
     from cq.strategies import Strategy
-    from cq.utils.settings import Backtest, Live
+    from cq.utils.trading_settings import Backtest, Live
 
 
 def _silent(*_: object, **__: object) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cq.features import Feature, Pipeline
     from cq.features.gate import Gate, GateConfig
     from cq.strategies.own import OwnCode
-    from cq.utils.settings import Backtest
+    from cq.utils.trading_settings import Backtest
 
 OWN = "own"
 """The kind of a strategy that its user wrote in a Python file."""

@@ -154,7 +154,7 @@ def _put(value: dict[str, Any], said: Sequence[tuple[Keys, Any]]) -> list[Keys]:
 
 def _let_go(slippage: dict[str, Any], kind: Any) -> None:
     """Take away what another kind looks at and this one does not."""
-    from cq.utils.settings import LOOKED_AT  # few say a kind
+    from cq.utils.trading_settings import LOOKED_AT  # few say a kind
 
     for name in {name for names in LOOKED_AT.values() for name in names} & set(slippage):
         if kind in LOOKED_AT and name not in LOOKED_AT[kind]:

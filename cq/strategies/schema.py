@@ -11,7 +11,7 @@ from cq.strategies.sizing import FixedFraction
 
 def strategy_schema() -> dict[str, Any]:
     """One schema for every registered kind and for a user's own."""
-    from cq.utils.settings import Backtest
+    from cq.utils.trading_settings import Backtest
 
     definitions: dict[str, Any] = {}
     backtest = _taken_in(Backtest.model_json_schema(), definitions)

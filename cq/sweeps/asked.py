@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cq.sweeps.door import How, Setting
     from cq.sweeps.runner import Runner
     from cq.sweeps.space import Axis, Point
-    from cq.utils.settings import Backtest
+    from cq.utils.trading_settings import Backtest
 
 BARS: Final = ("symbols", "interval", "exchange")
 """What of a strategy says which bars it is run over."""

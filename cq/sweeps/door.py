@@ -31,8 +31,8 @@ from cq.sweeps.runner import Ask, Outcome, Recipe, Runner
 from cq.sweeps.space import Axis, Point, axes_of, corners, drawn, refuse_twice
 from cq.sweeps.space import grid as grid_of
 from cq.sweeps.unfinished import Unfinished
-from cq.utils.settings import Backtest
 from cq.utils.time import iso
+from cq.utils.trading_settings import Backtest
 
 BATCH: Final = 1_024
 """Points that are worked on at a time."""

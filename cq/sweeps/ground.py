@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from cq.backtest.intents import Ints
     from cq.backtest.market import Rules
     from cq.lake import Lake
-    from cq.utils.settings import Backtest
+    from cq.utils.trading_settings import Backtest
 
 HELD = 256_000_000
 """Bytes of indicators that are kept for trials to come."""

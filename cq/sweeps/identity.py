@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cq.strategies import Strategy
-    from cq.utils.settings import Backtest
+    from cq.utils.trading_settings import Backtest
 
 KEY: Final = "key"
 """By it a trial is known again, in whichever sweep or backtest."""

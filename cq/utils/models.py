@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 NUMBERS: Final = {int, float}
 MANY_BARS: Final = 1_000_000_000
 """A number of bars is no larger: years of seconds have fewer."""
+
+
+def path_said(value: object, expected: str = "the path of a file") -> object:
+    """`value`, refused in our words where it is no path: pydantic's name its own insides."""
+    if not isinstance(value, (str, Path)) or not str(value).strip():
+        raise ValueError(f"found {value!r}, expected {expected}")
+    return value
+
+
+FilePath = Annotated[Path, BeforeValidator(path_said)]
 
 
 class PlainNumbers(BaseModel):
@@ -23,6 +34,18 @@ class PlainNumbers(BaseModel):
         if isinstance(value, bool) and info.field_name in numbers_of(cls):
             raise PydanticCustomError("number_type", "Input should be a number")
         return value
+
+
+class Frozen(PlainNumbers):
+    """A part of the settings: it stays as it was checked, and has no keys but its own."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        protected_namespaces=(),
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
 
 
 @cache
