@@ -189,7 +189,7 @@ def test_an_argument_that_is_no_text_is_one_line_and_exit_2(capsys, arguments):
     ("work", "arguments"),
     [
         ("cq.backtest.kept.find", ["montecarlo", "last"]),
-        ("cq.sweeps.space.axes_of", ["walkforward", "my.yaml", "--grid", "fast=1,2"]),
+        ("cq.cli.walkforward.setting_of", ["walkforward", "my.yaml", "--grid", "fast=1,2"]),
     ],
 )
 @pytest.mark.parametrize(
