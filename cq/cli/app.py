@@ -61,11 +61,9 @@ class App:
             raise NoLake(self.lake.root)
         return self.lake
 
-    def nothing_yet(self, *datasets: str) -> str:
-        """What to do first, where none of these datasets has a row; else nothing."""
-        if any(not self.lake.stored(name).is_empty() for name in datasets):
-            return ""
+    def none_yet(self, what: str = "nothing") -> str:
+        """What to do first in a lake without it."""
         return (
-            f"nothing in {self.lake.root} yet; fetch some with `cq lake ingest SYMBOL` "
+            f"{what} in {self.lake.root} yet; fetch some with `cq lake ingest SYMBOL` "
             "or `cq lake import PATH --dataset ohlcv`"
         )

@@ -40,7 +40,7 @@ def files(
     symbols = in_lake(app, symbols)
     if interval is not None and "interval" not in named(dataset).schema:
         raise UsageError(f"{dataset} have no interval; leave it out")
-    check_interval(app.lake, interval, symbols)
+    check_interval(app.lake.stored().select("symbol", "interval").rows(), interval, symbols)
     root = app.lake.root
     found = found_in(app.lake, dataset, symbols, interval)
     if as_json:

@@ -22,9 +22,6 @@ CLASSES = ("no_trade", "outage", "never_fetched", "lost")
 OURS = ("never_fetched", "lost")
 """Classes that are ours to mend; the others are as the market was."""
 
-BARS = ("ohlcv", "coverage")
-"""Datasets that tell which bars there should be."""
-
 SHOWN = 40
 """Rows of the table; the summary, --json and SQL tell of all."""
 
@@ -60,17 +57,18 @@ def gaps(
     `cq lake gaps BTC-BRL --interval 1m --since 2026-01-01`. It is the view `gaps` in SQL; see
     docs/gaps.md. `cq lake repair` mends what can be mended.
     """
-    from cq.lake.status import check_interval
+    from cq.lake.status import bars_known, check_interval
 
     zone = app.settings.timezone
     start, end = period_of(since, until, zone, SINCE)
-    symbols = in_lake(app, symbols, *BARS)
-    check_interval(app.lake, interval, symbols)
+    known = bars_known(app.found_lake)
+    symbols = in_lake(app, symbols, {symbol for symbol, _ in known})
+    check_interval(known, interval, symbols)
     found = app.lake.gaps(
         symbols or None, interval, start, end, classes=classes or None, now_ns=now_ns()
     )
-    if not as_json and (first := app.nothing_yet(*BARS)):
-        note(first)
+    if not known and not as_json:
+        note(app.none_yet("no bars"))
     elif found.is_empty() and not as_json:
         note(f"no bar is missing{' as ' * bool(classes)}{' or '.join(classes)}")
     else:

@@ -72,8 +72,8 @@ def quality(
                 for one in report.checks
             ],
         )
-        if first := app.nothing_yet(*DATASETS):
-            note(first)
+        if all(app.lake.stored(name).is_empty() for name in DATASETS):
+            note(app.none_yet())
     if problem:
         note(f"cq: the report was not kept: {problem}")
     elif path:

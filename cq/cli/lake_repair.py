@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cq.cli.app import App
-from cq.cli.lake_gaps import BARS, OURS, SHOWN, plain, row, summary
+from cq.cli.lake_gaps import OURS, SHOWN, plain, row, summary
 from cq.cli.lake_sql import refresh
 from cq.cli.output import note, print_json, print_table
 from cq.cli.periods import SINCE, period_of
@@ -56,15 +56,17 @@ def repair(
     from cq.lake.places import is_remote
     from cq.lake.quarantine import quarantine
     from cq.lake.verify import verify
+    from cq.lake.windows import words_in
     from cq.utils import log
 
     settings, now = app.settings, now_ns()
     zone = settings.timezone
     start, end = period_of(since, until, zone, SINCE)
-    symbols = in_lake(app, symbols, *BARS)
     lake = app.found_lake
-    if not as_json and (first := app.nothing_yet(*BARS)):
-        note(first)
+    known = words_in(lake, "symbol", ["ohlcv", "coverage"])  # by folders: files may be damaged
+    symbols = in_lake(app, symbols, known)
+    if not known and not as_json:
+        note(app.none_yet("no bars"))
         return
     if dry_run:
         plan(app, symbols, start, end, fetch=not no_fetch, as_json=as_json)

@@ -46,7 +46,7 @@ def status(app: App, *, as_json: bool) -> None:
             ],
         )
     else:
-        note(app.nothing_yet())
+        note(app.none_yet())
     refresh(app)
 
 

@@ -39,8 +39,10 @@ def to_fetch(symbols: Sequence[str], settings: Settings) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def in_lake(app: App, symbols: Sequence[str], *datasets: str) -> tuple[str, ...]:
-    """The symbols as the lake has them (in one of these `datasets`), each once.
+def in_lake(
+    app: App, symbols: Sequence[str], known: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """The symbols as the lake has them, each once; of those that are `known` for what is asked.
 
     UnknownSymbol where it has nothing of one of them; NoLake where there is none.
     """
@@ -49,7 +51,7 @@ def in_lake(app: App, symbols: Sequence[str], *datasets: str) -> tuple[str, ...]
     lake = app.found_lake
     if not symbols:
         return ()
-    known = words_in(lake, "symbol", datasets)
+    known = words_in(lake, "symbol") if known is None else known
     found = meant(symbols, app.settings.quote, known)
     check_known("symbol", found, known)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -28,21 +28,22 @@ STREAMS = ("ohlcv", "trades", "orderbook_l2")
 """The datasets that are late when nothing new comes."""
 
 
-def check_interval(lake: Lake, interval: str | None, symbols: Sequence[str] = ()) -> None:
-    """UsageError where it is none; NoBars where no bars of it are stored or were asked for.
+def bars_known(lake: Lake) -> set[tuple[str, str]]:
+    """Symbol and interval of the bars that are stored, or were asked for."""
+    asked = lake.sql("select distinct symbol, interval from coverage where dataset = 'ohlcv'")
+    return {*lake.stored().select("symbol", "interval").rows(), *asked.rows()}
 
-    Of one of these symbols, where they are named.
-    """
+
+def check_interval(
+    known: Collection[tuple[str, str]], interval: str | None, symbols: Sequence[str] = ()
+) -> None:
+    """UsageError where it is none; NoBars where none of the `known` bars (symbol and interval) has
+    it, or none of one of these symbols."""
     if interval is None:
         return
     interval_ns(interval)
-    stored = lake.stored().drop_nulls("interval")
     for one in symbols or [""]:
-        held = set((stored.filter(symbol=one) if one else stored)["interval"])
-        if interval in held:
-            continue
-        asked = lake.sql("select symbol, interval from coverage where dataset = 'ohlcv'")
-        held |= set((asked.filter(symbol=one) if one else asked)["interval"])
+        held = {each for symbol, each in known if one in ("", symbol)}
         if interval not in held:
             there = ", ".join(sorted(held, key=lambda each: (interval_ns(each), each)))
             raise NoBars(one or "the lake", f"stored at {interval}", there or "none")

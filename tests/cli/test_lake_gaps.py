@@ -149,10 +149,21 @@ def test_an_interval_that_was_asked_for_and_is_empty_may_be_named(lake, capsys):
     assert run(["lake", "gaps", "BTC-BRL", "--interval", "1m", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["classes"]
     assert found["no_trade"]["bars"] == 60
-    assert run(["lake", "files", "BTC-BRL", "--interval", "1m"]) == 0
-    assert "no such file of ohlcv" in capsys.readouterr().err
+    assert run(["lake", "files", "BTC-BRL", "--interval", "1m"]) == 3
+    said = "no bars of BTC-BRL stored at 1m; the lake holds 1h"
+    assert said in capsys.readouterr().err
 
 
 def test_that_no_bar_is_missing_is_said_of_the_classes_that_were_asked_for(lake, capsys):
     assert run(["lake", "gaps", "--class", "outage", "--class", "lost"]) == 0
     assert capsys.readouterr().err == "no bar is missing as outage or lost\n"
+
+
+def test_a_lake_of_trades_alone_is_not_called_whole(lake, capsys, monkeypatch):
+    monkeypatch.setenv("CQ_DATA_ROOT", "trades")
+    who = {"dataset": "trades", "exchange": "mercadobitcoin", "symbol": "BTC-BRL"}
+    asked = {"start_ts": START, "end_ts": START + HOUR, "asked_ts": 1, "rows": 1}
+    Lake("trades").write("coverage", pl.DataFrame(who | asked), source="test", now_ns=1)
+    assert run(["lake", "gaps"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err[:12]) == ("", "no bars in /")

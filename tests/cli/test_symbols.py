@@ -146,6 +146,11 @@ def test_trades_alone_are_no_bars_that_could_be_missing(own_lake, capsys):
         code, _, said = told(capsys, command, "XRP")
         assert code == 3
         assert said.startswith("cq: no XRP-BRL here")
+    asked = {"dataset": "trades", "start_ts": START, "end_ts": START + HOUR, "asked_ts": 1}
+    own_lake.write("coverage", pl.DataFrame(asked | who | {"rows": 1}), source="test", now_ns=1)
+    code, _, said = told(capsys, "gaps {}", "XRP")
+    assert code == 3
+    assert said.startswith("cq: no XRP-BRL here")
 
 
 def test_statistics_and_features_understand_a_base_alone(lake, capsys):
