@@ -25,7 +25,7 @@ from cq.lake.raw import anchor_runs, damaged, is_bound, raw_views, runs_bound, s
 from cq.lake.scan import frame, patiently
 from cq.lake.statements import check_creation, check_question, first_line
 from cq.lake.stillness import still
-from cq.lake.views import View, in_order, macros, named_in, quoted, text, views, words
+from cq.lake.views import View, in_order, macros, named_in, names_in, quoted, text, views, words
 from cq.utils.calls import interruptible
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Catalog:
         query = query.lower()
         if LISTING.search(query):
             return None
-        found, left = set[str](), set(re.findall(r"\w+", query)) & self._named.keys()
+        found, left = set[str](), names_in(query) & self._named.keys()
         while left:
             found |= left
             left = set().union(*(self._named[name] for name in left)) - found
@@ -267,8 +267,9 @@ class Catalog:
             if len(later) == len(waiting):
                 raise ConfigError(str(later[0][0].path), first_line(later[0][1]))
             waiting = [view for view, _ in later]
-        made = {name for (name,) in connection.execute(MADE).fetchall()}
-        for view in wanted:
+        own = [view for view in wanted if not view.is_shipped]
+        made = {name for (name,) in connection.execute(MADE).fetchall()} if own else set()
+        for view in own:
             if view.name not in made:
                 what = "macro" if view.kind == "macros" else "view"
                 raise ConfigError(str(view.path), f"makes no {what} called {view.name}")
@@ -300,13 +301,14 @@ class Catalog:
                 connection.execute(true[at])
         return true, whole
 
-    def meanings(self) -> list[str]:
-        """Statements that say, in a database shell, what each column is."""
+    def _meanings(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        """Statements that say, in a database shell, what each column of the views there is."""
         known, own = words(self.sql_root), {view.name: view.words for view in self.views}
         return [
             f"comment on column {schema}.{quoted(view)}.{quoted(column)} is {text(meaning)}"
-            for schema, view, column in self.cursor().execute(COLUMNS).fetchall()
-            if (meaning := own.get(view, {}).get(column) or known.get(column))
+            for schema, view, column in connection.execute(COLUMNS).fetchall()
+            if (schema == "raw" or view in own)
+            and (meaning := own.get(view, {}).get(column) or known.get(column))
         ]
 
     def refresh(self) -> bool:
@@ -315,10 +317,11 @@ class Catalog:
         CatalogUnwritable where it cannot be written for another reason.
         """
         anchor_runs(self.runs)
-        digest, before = self._digest(), self._state()
+        true = self._true()
+        digest, before = self._digest(true), self._state()
         if self.db.exists() and before.get("digest") == digest:
             return True
-        statements = self.statements()
+        statements = self._tried(true)
         names = [view.name for view in self.views]
         things = {view.name: view.thing for view in self.macros}
         gone = [f"view if exists {quoted(n)}" for n in before.get("views", []) if n not in names]
@@ -328,7 +331,7 @@ class Catalog:
             if things.get(name) != thing
         ]
         try:
-            self._rewrite([f"drop {one}" for one in gone] + statements + self.meanings())
+            self._rewrite([f"drop {one}" for one in gone] + statements)
             said = {"digest": digest, "views": names, "macros": things}
             (self.root / STATE).write_text(json.dumps(said) + "\n")
         except (duckdb.Error, OSError) as error:
@@ -337,16 +340,30 @@ class Catalog:
             raise CatalogUnwritable(self.db, first_line(error)) from error
         return True
 
-    def _digest(self) -> str:
-        """What `lake.db` has to hold, in a fifth of the time that making all of it takes."""
-        said = self._stubs()
+    def _true(self) -> list[str]:
+        """Statements for the views over the files that there are."""
         with closing(self._connected()) as connection:
-            for statement in said:
+            for statement in self._stubs():
                 connection.execute(statement)
-            said += self._over_files(connection)[0]
+            return self._over_files(connection)[0]
+
+    def _digest(self, true: list[str]) -> str:
+        """What `lake.db` has to hold, in a fifth of the time that making all of it takes."""
+        said = self._stubs() + true
         said += [text for one in self.macros + self.views for text in (one.text, one.comment)]
         said += [f"{name}: {meaning}" for name, meaning in words(self.sql_root).items()]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+    def _tried(self, true: list[str]) -> list[str]:
+        """What makes the views, `true` among it; a project's own files are tried in memory first.
+
+        Those that came with cq are known to work in this order.
+        """
+        files = in_order(self.macros + self.views)
+        if not all(one.is_shipped for one in files):
+            return self.statements()
+        made = [text for one in files for text in (one.text, one.comment)]
+        return [*self._stubs(), *made, *true]
 
     def _rewrite(self, statements: list[str]) -> None:
         config: dict[str, Any] = {"storage_compatibility_version": STORAGE}
@@ -359,6 +376,8 @@ class Catalog:
             with attempt, closing(duckdb.connect(str(self.db), config=config)) as connection:
                 interruptible(connection).execute("begin")
                 for statement in statements:
+                    connection.execute(statement)
+                for statement in self._meanings(connection):
                     connection.execute(statement)
                 connection.execute("commit")
 

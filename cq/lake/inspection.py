@@ -132,13 +132,14 @@ def inspection(
     small: int = SMALL,
     *,
     reads_rows: bool = True,
+    besides: Sequence[str] = (),
 ) -> Iterator[Inspection]:
     """Pass over the bars once, and hold the suspect ones for the checks among `views`.
 
-    Where these read no rows, nothing does.
+    Where these read no rows, nothing does. `besides` names views that are asked for, too.
     """
     suspicions = [one for view in views if (one := Suspicion.of(view))]
-    asked = " ".join([*(view.name for view in views), "gaps", "stg_spells"])
+    asked = " ".join(["stg_ohlcv", *(view.name for view in views), *besides])
     everything = lake.views.cursor(asked)
     before = everything.execute("select current_setting('memory_limit')").fetchall()[0][0]
     with tempfile.TemporaryDirectory(prefix="cq-quality-") as folder:

@@ -127,7 +127,10 @@ def run_checks(
     checks = _chosen(lake, settings, only)
     variables = {"now_ns": now_ns, **settings.thresholds.model_dump()}
     views = [view for view, _ in checks]
-    with inspection(lake, views, names, since, variables, small, reads_rows=reads_rows) as looked:
+    besides = () if only else ("gaps",)  # which calendars tell of
+    with inspection(
+        lake, views, names, since, variables, small, reads_rows=reads_rows, besides=besides
+    ) as looked:
         asked = _Asked(lake.views, looked, names, since, until)
         found = []
         for view, severity in checks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cq.errors import ConfigError
@@ -88,16 +88,29 @@ def _of_kinds(project_sql: Path, kinds: Iterable[str]) -> list[View]:
     return list(found.values())
 
 
+def names_in(sql: str) -> set[str]:
+    """The words of a statement that may name a view or macro, in small letters.
+
+    Those of the schema `raw` and in lines of comment are none, but what a check's header asks is.
+    """
+    return set(re.findall(r"(?<!\braw\.)\b\w+", _code(sql)))
+
+
+def _code(sql: str) -> str:
+    return re.sub(r"^--(?! *(fact|suspect):).*$", "", sql.lower(), flags=re.MULTILINE)
+
+
 def named_in(files: Sequence[View]) -> dict[str, set[str]]:
     """For each file the others that it may build on: those whose names stand in it."""
     names = {one.name.lower(): one.name for one in files}
-    found = {one.name: set(re.findall(r"\w+", one.text.lower())) & names.keys() for one in files}
+    found = {one.name: names_in(one.text) & names.keys() for one in files}
     return {name: {names[one] for one in others} for name, others in found.items()}
 
 
 def in_order(files: Sequence[View]) -> list[View]:
-    """Those that others name before those others."""
-    by_name, named = {one.name: one for one in files}, named_in(files)
+    """Those that others name, other than in quotes, before those others."""
+    by_name = {one.name: one for one in files}
+    named = named_in([replace(one, text=re.sub(r"'[^']*'", "", _code(one.text))) for one in files])
     done: dict[str, View] = {}
 
     def add(name: str, above: frozenset[str]) -> None:

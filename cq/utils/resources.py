@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent.parent
@@ -13,6 +14,7 @@ RECORD = ".cq.json"
 """In a project folder: what `cq init` wrote there, path by path, with digests."""
 
 
+@cache
 def resource_root() -> Path:
     """The folder with `configs/`, `sql/` and `lake/`: inside the wheel, or the source checkout."""
     packed = _PACKAGE / "_project"

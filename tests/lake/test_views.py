@@ -7,6 +7,8 @@ import pytest
 
 from cq.errors import CatalogUnwritable, ConfigError, UsageError
 from cq.lake import Lake
+from cq.lake.file_views import file_views
+from cq.lake.raw import stubs
 from cq.lake.views import (
     KINDS,
     MACROS,
@@ -15,6 +17,7 @@ from cq.lake.views import (
     escaped,
     in_order,
     macros,
+    names_in,
     project_files,
     quoted,
     text,
@@ -268,6 +271,20 @@ def test_files_that_build_on_others_come_after_them():
     order = [one.name for one in in_order(chain)]
     assert sorted(order) == ["a", "b", "c", "d"]
     assert order.index("c") < order.index("b") < order.index("a")
+
+
+def test_what_came_with_cq_is_made_one_after_another_in_that_order(lake):
+    shipped = in_order(macros(project_files()) + views(project_files()))
+    with duckdb.connect() as connection:
+        for statement in [*stubs(lake.root, lake.layouts), *file_views(lake.root, {})]:
+            connection.execute(statement)
+        for one in shipped:
+            connection.execute(one.text)
+
+
+def test_names_in_comments_and_of_the_schema_raw_are_no_views_to_build_on():
+    sql = "-- gaps\n-- fact: a = lost(ts)\n-- suspect: ABOVE(a)\nselect * from raw.trades, bars"
+    assert names_in(sql) & {"gaps", "lost", "above", "trades", "bars"} == {"lost", "above", "bars"}
 
 
 def test_a_projects_own_macro_is_added_wins_and_goes_with_its_file(tmp_path):
