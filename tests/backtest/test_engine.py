@@ -32,7 +32,8 @@ def market(frame, targets):
 def hand(opens, closes, targets, symbol="A-B", hours=None):
     hours = range(len(opens)) if hours is None else hours
     ts = np.array([hour * HOUR for hour in hours], dtype=np.int64)
-    return Market(symbol, ts, np.array(opens), np.array(closes), np.array(targets, dtype=float))
+    opens, closes, targets = (np.array(one, dtype=float) for one in (opens, closes, targets))
+    return Market(symbol, ts, opens, closes, targets)
 
 
 def rules(**changes):
