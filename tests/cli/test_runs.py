@@ -63,6 +63,26 @@ def project(made, tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture(scope="module")
+def made_with_two_runs(made, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two") / "project"
+    shutil.copytree(made, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for slow in ("slow=12", "slow=40"):
+            assert run(["backtest", BTC, *QUICK, "--set", slow]) == 0
+    return folder
+
+
+@pytest.fixture
+def two_runs(made_with_two_runs, tmp_path, monkeypatch):
+    """The folder of the two runs of a project that one is in."""
+    folder = tmp_path / "project"
+    shutil.copytree(made_with_two_runs, folder)
+    monkeypatch.chdir(folder)
+    return folder / "runs"
+
+
 def went(capsys, *arguments):
     """Exit code, what was printed, what was said beside it."""
     code = run(list(arguments))
@@ -143,8 +163,8 @@ def test_runs_are_compared_by_metrics_and_by_what_differs(project, capsys):
         ("zzz", "no run 'zzz' among 2; `cq runs list` shows them"),
     ],
 )
-def test_a_name_that_is_none_or_several_is_told_in_a_line(project, capsys, name, said):
-    backtest(capsys), backtest(capsys, "--set", "slow=40")
+@pytest.mark.usefixtures("two_runs")
+def test_a_name_that_is_none_or_several_is_told_in_a_line(capsys, name, said):
     code, _, err = went(capsys, "runs", "show", name)
     assert (code, err.count("\n")) == (3, 1)
     assert said in err
@@ -167,17 +187,18 @@ def test_a_broken_folder_is_told_in_a_line(project, capsys):
 
 @pytest.mark.parametrize("file", ["config.json", "metrics.json", "run.json"])
 @pytest.mark.parametrize("content", ["", '{"strategy": {"na', "[]"])
-def test_a_run_that_was_left_half_written_is_passed_over_and_named(project, capsys, file, content):
-    whole, half = backtest(capsys), backtest(capsys, "--set", "fast=4")
-    (project / "runs" / half / file).write_text(content)
+def test_a_run_that_was_left_half_written_is_passed_over_and_named(two_runs, capsys, file, content):
+    whole, half = (path.name for path in sorted(two_runs.glob("2*")))
+    (two_runs / half / file).write_text(content)
     code, out, err = went(capsys, "runs", "list", "--json")
     assert (code, [row["run"] for row in json.loads(out)]) == (0, [whole])
     assert err.count("\n") == 1
-    assert str(project / "runs" / half / file) in err
+    assert str(two_runs / half / file) in err
+    names = ["equity", "run_files", "run_trades", "runs"]
+    asked = " union ".join(f"select '{name}' as view, run from {name}" for name in names)
+    found = json.loads(went(capsys, "lake", "sql", "--json", f"{asked} order by view")[1])
+    assert found == [{"view": name, "run": whole} for name in names]
     assert went(capsys, "lake", "sql", "select count(*) from positions")[0] == 0
-    for view in ("runs", "run_files", "run_trades", "equity"):
-        asked = f"select distinct run from {view}"
-        assert json.loads(went(capsys, "lake", "sql", "--json", asked)[1]) == [{"run": whole}]
 
 
 def test_trials_that_cannot_be_read_are_named(project, capsys):
