@@ -72,7 +72,8 @@ class Ours:
         return cq.backtest(self.one, self.stops, **COSTS)
 
     def weights(self) -> cq.backtest.BacktestResult:
-        inverse = (1 / pl.col("close").pct_change().rolling_std(168)).over("symbol")
+        inverse = 1 / pl.col("close").pct_change().rolling_std(168)
+        inverse = inverse.over("symbol", mapping_strategy="explode")  # a symbol's rows lie together
         midnight = pl.col("ts") // HOUR % 24 == 0
         decided = self.many.lazy().select("ts", "symbol", inverse=inverse).filter(midnight)
         share = pl.col("inverse") / pl.col("inverse").sum().over("ts")
