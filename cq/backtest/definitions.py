@@ -246,7 +246,7 @@ METRICS: Final[tuple[Metric, ...]] = (
 LUCK: Final[tuple[Metric, ...]] = (
     Metric(
         "trials", "trials", "count",
-        "sets of parameters, symbols and interval with which this strategy stands in the runs",
+        "sets of parameters, caps, symbols, interval with which this strategy stands in the runs",
         "the same kind, or your own Python file; this run included, each set once, whatever its "
         "period, costs and name", "the view runs",
     ),

@@ -2,8 +2,9 @@
 
 Trials are the rows of the view `runs` that are of the same kind of strategy (of your own: of the
 same Python file): backtests, and the trials of sweeps. Each set of parameters, symbols and interval
-counts once, with its newest Sharpe ratio. They are read from the runs' files, since a backtest must
-not wait for a database.
+counts once, with its newest Sharpe ratio; where one sweep tried it several times (at other costs),
+with the best of those. They are read from the runs' files, since a backtest must not wait for a
+database.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 Trials = dict[str, float]
 """What was tried → its Sharpe ratio a year; 0 where it has none, such as one that never traded."""
 
+CHOSEN: Final = ("max_position", "max_gross_exposure", "allow_short")
+"""Of `backtest`, what is a choice like a parameter; the rest is costs and how orders fill."""
+
 
 def kind_of(config: Mapping[str, Any]) -> str:
     """Which strategy a configuration is of: its kind, or the file that a user wrote."""
@@ -37,13 +41,15 @@ def kind_of(config: Mapping[str, Any]) -> str:
 
 
 def key_of(config: Mapping[str, Any]) -> str:
-    """What makes a trial one of its own: parameters, symbols, interval, and a user's own code.
+    """What makes a trial one of its own: parameters, caps, symbols, interval, a user's own code.
 
     Symbols are those that were traded, in their order (which may decide who gets the cash, or which
     leg is which), however the strategy's file wrote them.
     """
     left_out = ("name", "symbols")
     said = {name: value for name, value in config["strategy"].items() if name not in left_out}
+    rules = config.get("backtest", {})
+    said |= {name: rules[name] for name in CHOSEN if name in rules}
     code = config.get("code", {})
     own = [code.get("python", ""), *filter(None, [code.get("imports")])]
     text = json.dumps([said, config.get("symbols"), *own], sort_keys=True)
@@ -64,8 +70,17 @@ def tried(runs: Path, config: Mapping[str, Any]) -> Trials:
     folders = sorted(one.path for one in os.scandir(runs)) if runs.is_dir() else []
     for folder in folders:
         sweep = sweeps.get(folder)
-        found |= dict(_of_run(folder, kind) if sweep is None else _of_sweep(sweep, kind))
-    return {key: ratio if math.isfinite(ratio) else 0.0 for key, ratio in found.items()}
+        found |= best_of_each(_of_run(folder, kind) if sweep is None else _of_sweep(sweep, kind))
+    return found
+
+
+def best_of_each(trials: Iterable[tuple[str, float]]) -> Trials:
+    """The best ratio of those that are known by one key; what is no number counts as 0."""
+    found: Trials = {}
+    for key, said in trials:
+        ratio = said if math.isfinite(said) else 0.0
+        found[key] = max(ratio, found.get(key, ratio))
+    return found
 
 
 def _of_run(folder: str, kind: str) -> Iterator[tuple[str, float]]:

@@ -14,7 +14,7 @@ import polars as pl
 from cq.backtest.days import Days, growth
 from cq.backtest.intents import Floats, Ints
 from cq.backtest.risk import moments_of
-from cq.backtest.tried import tried
+from cq.backtest.tried import best_of_each, tried
 from cq.stats.overfitting import Overfitting, overfitting_of_blocks
 from cq.stats.sharpe import deflated_sharpe, probabilistic_sharpe
 from cq.sweeps.identity import KEY
@@ -40,12 +40,12 @@ class Deflated:
 def ratios(runs: Path | None, identities: pl.DataFrame, sharpes: pl.Series) -> Floats:
     """The Sharpe ratios a year of all that was tried: these trials, and those in `runs`.
 
-    What is known by the same key counts once; one that never traded has a ratio of 0.
+    What is known by the same key counts once, with its best; what never traded has a ratio of 0.
     """
     every: dict[str, float] = {}
     if runs is not None and not identities.is_empty():
         every = tried(runs, json.loads(identities["config"][0]))
-    every |= dict(zip(identities[KEY], sharpes.fill_null(0.0), strict=True))
+    every |= best_of_each(zip(identities[KEY], sharpes.fill_null(0.0), strict=True))
     return np.array(list(every.values()), dtype=np.float64)
 
 

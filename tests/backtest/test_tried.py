@@ -106,6 +106,27 @@ def test_the_newest_of_the_same_set_of_parameters_counts_whether_run_or_swept(tm
     assert swept("c", 8.0) == [8.0]
 
 
+@pytest.mark.parametrize("ratios", [(1.0, -2.0), (-2.0, 1.0)])
+def test_of_a_sweep_over_costs_the_best_of_each_set_counts_in_whatever_order(tmp_path, ratios):
+    one = result()
+    said = [json.dumps({**one.config, "backtest": {"fees": {"taker": fee}}}) for fee in (0, 0.01)]
+    (tmp_path / "s").mkdir()
+    rows = [{"sharpe": ratio, "config": config} for ratio, config in zip(ratios, said, strict=True)]
+    pl.DataFrame(rows).write_parquet(tmp_path / "s" / "trials.parquet")
+    assert list(tried(tmp_path, one.config).values()) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "other"),
+    [("max_position", 0.5, True), ("max_gross_exposure", 2.0, True), ("allow_short", True, True),
+     ("latency_bars", 3, False), ("cash", 5.0, False)],
+)  # fmt: skip
+def test_caps_are_parameters_and_the_rest_of_the_backtest_is_costs(name, value, other):
+    config = result().config
+    changed = {**config, "backtest": {**config["backtest"], name: value}}
+    assert (key_of(changed) != key_of(config)) == other
+
+
 def test_one_try_is_not_deflated_and_many_are_as_the_formula_says():
     one = result()
     alone = deflated(one, {})

@@ -50,6 +50,19 @@ def test_of_pure_noise_the_probability_of_overfitting_is_about_one_half(tmp_path
     assert min(every) < 0.5 < max(every)
 
 
+def test_the_order_of_the_costs_that_are_tried_changes_nothing(tmp_path):
+    (tmp_path / "noise.py").write_text(NOISE)
+    path = tmp_path / "noise.yaml"
+    path.write_text("python: noise.py\nsymbols: [BTC-BRL]\ninterval: 1h\n")
+
+    def best(fees):
+        axes = {"coin": range(4), "backtest.fees.taker": fees}
+        return sweep(market(384, seed=1), path, axes, top=1).best[0].luck
+
+    assert best([0.0, 0.01]) == best([0.01, 0.0])
+    assert best([0.0, 0.01]).tried == 4
+
+
 def test_what_is_truly_better_is_believed(tmp_path):
     bars = market(1_000, seed=3)
     drift = pl.col("ts").rank() * 0.004
