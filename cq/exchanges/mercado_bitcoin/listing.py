@@ -56,12 +56,13 @@ class Listing:
         """The readings of the tick, coarsest first."""
         return tuple(sorted({one for one in (self.tick_stated, self.tick_scaled) if one}))[::-1]
 
-    def price_step(self, prices: Iterable[Decimal]) -> Decimal | None:
+    def price_step(self, prices: Iterable[Decimal | float]) -> Decimal | None:
         """The coarsest reading of the tick that all of these prices keep.
 
-        Where they keep none, the last decimal that they have; None where nothing decides.
+        Where they keep none, the last decimal that they have; None where nothing decides. A float,
+        such as a frame of a book has, is the shortest decimal that rounds to it.
         """
-        seen = list(prices)
+        seen = [one if isinstance(one, Decimal) else Decimal(str(one)) for one in prices]
         if not seen:
             return self.ticks[0] if len(self.ticks) == 1 else None
         for tick in self.ticks:

@@ -101,6 +101,11 @@ def test_prices_of_a_book_decide_between_the_readings(prices, step):
     assert ticks("1", 10**8).price_step(map(D, prices)) == step
 
 
+def test_prices_may_be_the_floats_of_a_frame():
+    assert ticks("1", 10**8).price_step([485685.0, 485686.0]) == D(1)
+    assert ticks("1", 10**8).price_step([117223.32117, 117200.0]) == D("1e-8")
+
+
 def test_where_prices_keep_no_reading_their_own_decimals_are_the_step():
     assert ticks("1", 1).price_step([D("5.2408"), D("5.30")]) == D("0.0001")
     assert one().price_step([D("1200")]) == D(100)
