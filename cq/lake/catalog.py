@@ -58,6 +58,10 @@ Names = frozenset[str] | None
 """Of views and macros; None are all of them."""
 
 
+AT_FIRST = 2
+"""For so many questions no more views are made than they need."""
+
+
 @dataclass(frozen=True)
 class Made:
     """A connection that has views: what made them, of which datasets, which, and their columns."""
@@ -66,6 +70,8 @@ class Made:
     statements: list[str]
     bound: tuple[bool, ...]
     names: Names
+    questions: int = 1
+    """For how many that named other views it was made."""
     schemas: dict[str, pl.Schema] = field(default_factory=dict)
     """As they were asked for: a view is bound to its columns once."""
 
@@ -195,29 +201,36 @@ class Catalog:
     def _made(self, names: Names = None) -> Made:
         """The views in memory; made again once a dataset that had no file has one.
 
-        For a first question those of `names` alone, in a fraction of the time; then all there are.
+        For a first question those of `names` alone, in a fraction of the time, for a second one
+        those of both; then all there are.
         """
         with self._making:
             every = all(is_bound(self.root, layout) for layout in self.layouts.values())
             bound, latest = (every, *runs_bound(self.runs)), self._latest
-            if latest is not None and not latest.has(names):
-                latest, names = None, None
-            elif latest is not None:
+            questions = 1 if latest is None else latest.questions
+            if latest is not None and latest.has(names):
                 names = latest.names
+            elif latest is not None:
+                known, latest, questions = latest.names, None, questions + 1
+                if known is None or names is None or questions > AT_FIRST:
+                    names = None
+                else:
+                    names = known | names
             if latest is None or latest.bound != bound:
-                latest = self._new(names, bound)
+                latest = self._new(names, bound, questions)
                 self._latest = latest
             return latest
 
-    def _new(self, names: Names, bound: tuple[bool, ...]) -> Made:
+    def _new(self, names: Names, bound: tuple[bool, ...], questions: int) -> Made:
         connection = self._connected()
         try:
             statements, whole = self._build(connection, names)
         except ConfigError:
             if names is None:
                 raise
-            return self._new(None, bound)  # perhaps it builds on what its text does not name
-        return Made(connection, statements, bound if whole else (), names)
+            # perhaps it builds on what its text does not name
+            return self._new(None, bound, questions)
+        return Made(connection, statements, bound if whole else (), names, questions)
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         connection = interruptible(duckdb.connect(":memory:"))

@@ -166,6 +166,12 @@ def test_a_scan_made_before_the_first_row_sees_the_rows(lake, bars):
     assert frame.collect().height == 3
 
 
+def test_views_are_made_for_two_questions_as_they_come_and_then_all(lake):
+    asked = ("from stg_trades", "from coverage", "from stg_trades, coverage", "from bars_1d")
+    one, two, again, three = (len(lake.views.statements(query)) for query in asked)
+    assert one < two == again < three == len(lake.views.statements())
+
+
 def test_a_lake_that_becomes_one_is_seen(tmp_path, bars):
     lake = Lake(tmp_path / "lake")
     assert lake.sql("select count(*) from bars").item() == 0

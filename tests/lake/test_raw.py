@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sysconfig
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
@@ -169,12 +170,17 @@ def in_python(amounts: list[float | None]) -> float:
     )
 
 
+@cache
+def macros_of_sums() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    for macro in SUM:
+        connection.execute(macro)
+    return connection
+
+
 def in_sql(amounts: list[float | None]) -> float:
-    with duckdb.connect() as connection:
-        for macro in SUM:
-            connection.execute(macro)
-        query = "select exact_sum(amount) from (select unnest(?::double[]) as amount)"
-        return connection.execute(query, [amounts]).fetchall()[0][0]
+    query = "select exact_sum(amount) from (select unnest(?::double[]) as amount)"
+    return macros_of_sums().execute(query, [amounts]).fetchall()[0][0]
 
 
 @pytest.mark.parametrize("amounts", ADDED)
@@ -192,9 +198,7 @@ def test_an_exact_sum_of_sql_has_no_order(amounts, random):
 @settings(deadline=None)
 @given(st.integers(50, 126).flatmap(lambda bits: st.integers(-(2**bits), 2**bits)))
 def test_a_whole_number_of_sql_becomes_the_nearest_float(whole):
-    with duckdb.connect() as connection:
-        connection.execute(SUM[0])
-        found = connection.execute("select nearest_double(?::hugeint)", [whole]).fetchall()
+    found = macros_of_sums().execute("select nearest_double(?::hugeint)", [whole]).fetchall()
     assert found == [(float(whole),)]
 
 
