@@ -10,6 +10,7 @@ from exchange import Exchange
 from hypothesis import settings
 
 from cq.lake import swap
+from cq.lake.catalog import Catalog
 
 settings.register_profile("cq", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, print_blob=True)
@@ -39,6 +40,16 @@ def recordings() -> Path:
 def nothing_lingers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replaced folders go at once: nobody is about to list them in a test of one process."""
     monkeypatch.setattr(swap, "LINGER_S", 0)
+
+
+@pytest.fixture
+def lake_db_stays(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands leave `lake.db` alone, unless a test is of it: to write it takes a second.
+
+    tests/lake/test_catalog.py and tests/cli/test_lake_open_elsewhere.py are of nothing else.
+    """
+    if "lake_db" not in request.node.name:
+        monkeypatch.setattr(Catalog, "refresh", lambda _: True)
 
 
 @pytest.fixture

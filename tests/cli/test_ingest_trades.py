@@ -27,6 +27,8 @@ from cq.lake.datasets import ORDERBOOK_L2
 from cq.project import create
 from cq.utils.time import MINUTE, SECOND, iso, parse_time
 
+pytestmark = pytest.mark.usefixtures("lake_db_stays")
+
 SINCE, UNTIL = "2026-01-01", "2026-01-02"
 START = parse_time(SINCE)
 FIRST = START // SECOND

@@ -10,6 +10,8 @@ from cq.cli.main import run
 from cq.lake import Lake
 from cq.utils.time import HOUR, parse_time
 
+pytestmark = pytest.mark.usefixtures("lake_db_stays")
+
 START = parse_time("2024-03-04")
 
 

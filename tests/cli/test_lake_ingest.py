@@ -25,6 +25,8 @@ from cq.lake import Lake
 from cq.project import create
 from cq.utils.time import DAY, HOUR, MINUTE, iso, parse_time
 
+pytestmark = pytest.mark.usefixtures("lake_db_stays")
+
 SINCE, UNTIL = "2026-01-01", "2026-01-05"
 START = parse_time(SINCE)
 
