@@ -139,11 +139,13 @@ def _trial(folder: Path, number: int) -> Kept:
     return Kept(folder, json.loads(row["config"]), metrics, said)
 
 
-def _started(folder: Path) -> str:
+def _started(folder: Path) -> tuple[str, int]:
+    """The second in which the run began, and of several in one second when its account ended."""
     try:
-        return str(_read(folder, "run").get("started", ""))
-    except DataError:
-        return ""
+        started = str(_read(folder, "run").get("started", ""))
+        return started, (folder / "run.json").stat().st_mtime_ns if started else 0
+    except (DataError, OSError):
+        return "", 0
 
 
 def _some(names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import shutil
 import sys
@@ -276,6 +277,16 @@ def test_bars_of_another_exchange_that_came_later_do_not_count(project, capsys):
     assert code == 0, said
     assert said["same"] is True
     assert not any(said[kind] for kind in ("data", "files", "code", "configuration", "said_now"))
+
+
+def test_of_two_runs_of_one_second_the_last_is_the_one_that_ended_last(project, capsys):
+    first = project / "runs" / backtest(capsys)
+    second = first.with_name(f"{first.name}-a")
+    shutil.copytree(first, second)
+    for last, other in ((first, second), (second, first)):
+        os.utime(other / "run.json", ns=(1, 10**18))
+        os.utime(last / "run.json", ns=(1, 10**18 + 1))
+        assert last.name in went(capsys, "runs", "show", "last")[1].split()
 
 
 def test_the_last_run_that_can_be_run_again_is_the_last_backtest(project, capsys):
