@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from cq.cli.output import note, print_json, print_table
-from cq.errors import CqError, Refused, TradesMissing, Transient
+from cq.errors import BarsNotKept, CqError, Refused, TradesMissing, Transient
 from cq.utils.time import iso
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def say(kind: Kind, done: Sequence[Any], error: CqError | None, *, as_json: bool
 
 def _what_next(error: CqError) -> str:
     """What holds after an error: one about a symbol stopped nothing, and comes again."""
-    if isinstance(error, (Refused, TradesMissing)):
+    if isinstance(error, (BarsNotKept, Refused, TradesMissing)):
         return ""
     if isinstance(error, Transient):
         return " before it stopped; the same command goes on from there"
@@ -90,6 +90,8 @@ def plain(report: Any) -> dict[str, Any]:
     stamps = {
         name: iso(values.pop(f"{ours}_ns")) for ours, name in (("start", "from"), ("end", "to"))
     }
+    if "unkept" in values:
+        values["unkept"] = [[iso(start), iso(end)] for start, end in values["unkept"]]
     if "comparison" in values:
         values["comparison"] = compared(values["comparison"])
     return {"symbol": values.pop("symbol"), **stamps, **values}

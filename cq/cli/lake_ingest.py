@@ -14,7 +14,7 @@ from cq.cli.ingest_output import Kind, bars, say, shown_progress, trades
 from cq.cli.lake_sql import refresh
 from cq.cli.output import note
 from cq.cli.symbols import symbols_argument, to_fetch
-from cq.errors import CqError, Refused, TradesMissing, UsageError
+from cq.errors import BarsNotKept, CqError, Refused, TradesMissing, UsageError
 from cq.utils.clock import now_ns
 from cq.utils.time import DAY, SECOND, iso, parse_time
 
@@ -155,7 +155,7 @@ class Run:
         for symbol, start in starts.items():
             try:
                 self.one(symbol, start)
-            except (Refused, TradesMissing) as one:
+            except (BarsNotKept, Refused, TradesMissing) as one:
                 errors.append(one)
             except CqError as failure:
                 errors.append(failure)
@@ -172,10 +172,11 @@ class Run:
             self.bars_of(symbol, start)
 
     def bars_of(self, symbol: str, start: int) -> None:
-        """Fetch the bars of one symbol."""
-        from cq.ingest.backfill import backfill
+        """Fetch the bars of one symbol; BarsNotKept where the exchange has forgotten some."""
+        from cq.ingest.backfill import Earlier, backfill
 
-        (self.reports[symbol],) = backfill(
+        most_rows = max((one.most_rows for one in self.reports.values()), default=0)
+        (report,) = backfill(
             self.app.lake,
             self.market,
             [symbol],
@@ -186,7 +187,11 @@ class Run:
             page_bars=self.app.settings.ingestion.page_bars,
             refetch=self.refetch,
             on_progress=self.note,
+            earlier=Earlier(most_rows),
         )
+        self.reports[symbol] = report
+        if report.not_kept:
+            raise report.not_kept
 
     def trades_of(self, symbol: str, start: int) -> None:
         """Fetch the trades of one symbol; TradesMissing where ids show that some did not come."""

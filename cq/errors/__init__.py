@@ -38,6 +38,7 @@
     │   ├── Refused
     │   │   ├── NoSuchMarket
     │   │   └── LoginRefused
+    │   ├── BarsNotKept
     │   └── TradesMissing
     └── RiskStopped                      5
 
@@ -64,6 +65,7 @@ from cq.errors.data import (
     Unreadable,
 )
 from cq.errors.exchanges import (
+    BarsNotKept,
     ExchangeError,
     LoginRefused,
     NeverConnected,
@@ -94,6 +96,7 @@ from cq.errors.roots import (
 )
 
 __all__ = [
+    "BarsNotKept",
     "CannotDo",
     "CannotExchange",
     "CatalogUnwritable",

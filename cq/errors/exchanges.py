@@ -101,6 +101,21 @@ class LoginRefused(Refused):
         self.args = (f"{path}: the exchange refused with {status} {code}: {message}; {advice}",)
 
 
+class BarsNotKept(ExchangeError):
+    """The exchange does not reach back to a bar that it has sent once: what followed is unknown.
+
+    No bar came between `first` and `last`.
+    """
+
+    def __init__(self, symbol: str, interval: str, first: str, last: str) -> None:
+        self.symbol, self.interval, self.first, self.last = symbol, interval, first, last
+        super().__init__(
+            f"{symbol}: the exchange does not keep {interval} bars from {first} to {last} any "
+            "more; those that the lake has not got stay unknown, and are not taken for "
+            f"no trade; --since {last} leaves them out"
+        )
+
+
 class TradesMissing(ExchangeError):
     """The exchange's ids say that there were trades which it does not give.
 

@@ -1,24 +1,33 @@
 """Which ranges to ask an exchange for until it is proven that every bar is known; no I/O.
 
 A reply may be cut, at an unknown number of bars and at either end, and it leaves out buckets
-without a trade: so that few bars came back proves nothing. What does prove that nothing was cut:
+without a trade: so that few bars came back proves nothing. An exchange may also keep only so much
+history, of unknown depth: so that no bar came back proves nothing either, where bars are known from
+before. What does prove that nothing is missing:
 
-- a reply that is empty (a cap never empties one);
 - at an end: a bar so near to it that no other fits between;
-- at the left end also the bar before it, known already and asked for again (the *anchor*).
+- at the left end also the bar before it, known already and asked for again (the *anchor*);
+- a reply that is empty (a cap never empties one), once the anchor has come after it: the exchange
+  still reaches back that far. Where no bar is known before, an empty reply is believed as it is.
 
-Whatever is not proven is asked for again, in smaller pages once a cut has been seen.
+Whatever is not proven is asked for again, in smaller pages once a cut has been seen. Where the
+anchor does not come any more, what is empty behind it is no longer kept: nobody can tell whether
+there were bars.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Final
 
 from cq.utils.time import DAY, from_ns, interval_ns, to_ns
 
 Range = tuple[int, int]
+
+SILENT_PAGES: Final = 8
+"""After so many empty pages the anchor is asked for: what they prove can land, and is kept."""
 
 
 def moved(ts: int, interval: str, bars: int) -> int:
@@ -55,45 +64,70 @@ def buckets(start: int, end: int, interval: str, anchor: int = 0) -> int:
 class Part:
     """A stretch that is not proven yet.
 
-    `anchor` is a known bar right before it. `asked_to` and `rows` tell of the reply that left it
-    unproven: a bar found before `asked_to` shows that a reply of `rows` bars had been cut.
+    `anchor` is the newest known bar before it, with nothing unknown between. `silent_ns` is how
+    far from its start on replies without the anchor had no bar. `asked_to` and `rows` tell of the
+    reply that left it unproven: a bar found before `asked_to` shows that a reply of `rows` bars had
+    been cut. `unkept` says that the exchange keeps the bar before it no longer, and maybe more.
     """
 
     start: int
     end: int
     reach: int
     anchor: int | None = None
+    silent_ns: int = 0
     asked_to: int = 0
     rows: int = 0
+    unkept: bool = False
 
 
 @dataclass
 class Pages:
-    """Asks for `ranges` page by page, oldest first, until all of it is proven."""
+    """Asks for `ranges` page by page, oldest first, until all is proven or known to be unkept.
+
+    `anchors` has, by the start of a range, the newest bar before it that the exchange has sent
+    once, where all between is known. `most_rows` is how many bars one reply has held so far: a cap
+    is no lower.
+    """
 
     interval: str
     ranges: Sequence[Range]
     page_bars: int
     reach_ns: int = 0
+    anchors: Mapping[int, int] = field(default_factory=dict)
+    most_rows: int = 0
     parts: list[Part] = field(init=False)
+    unkept: list[Range] = field(init=False, default_factory=list)
+    """Where no bar came, and the exchange keeps the bar before no longer: nothing is proven."""
 
     def __post_init__(self) -> None:
-        self.parts = [Part(start, end, end) for start, end in self.ranges if start < end]
+        self.parts = [
+            Part(start, end, end, self.anchors.get(start))
+            for start, end in self.ranges
+            if start < end
+        ]
         if self.parts:
             last = self.parts[-1]
             self.parts[-1] = replace(last, reach=max(last.end, self.reach_ns))
 
     def next(self) -> Range | None:
-        """What to ask for now; None when everything is proven."""
+        """What to ask for now; None when there is nothing left to ask."""
         if not self.parts:
             return None
         part = self.parts[0]
-        if part.anchor is None or self.page_bars == 1:
-            start, new_bars = part.start, self.page_bars
-        else:
-            start, new_bars = part.anchor, self.page_bars - 1
-        stop = moved(part.start, self.interval, new_bars)
+        start = part.start + part.silent_ns
+        if part.anchor is not None:
+            if self._is_silent(part):
+                return part.anchor, min(moved(part.anchor, self.interval, 1), part.start)
+            stop = moved(part.anchor, self.interval, self.page_bars)
+            if self.most_rows > 1 and min(stop, part.end) > start:
+                return part.anchor, part.reach if stop >= part.end else stop
+        stop = moved(start, self.interval, self.page_bars)
         return start, part.reach if stop >= part.end else stop
+
+    def _is_silent(self, part: Part) -> bool:
+        """Whether it is time to ask what the silence so far is worth."""
+        most = SILENT_PAGES * self.page_bars * interval_ns(self.interval)
+        return part.silent_ns >= min(part.end - part.start, most)
 
     def end_at(self, end_ns: int) -> None:
         """Ask for nothing from `end_ns` on: there is nothing yet that could be proven."""
@@ -102,22 +136,35 @@ class Pages:
             for one in self.parts
             if one.start < end_ns
         ]
+        self.unkept = [(low, min(high, end_ns)) for low, high in self.unkept if low < end_ns]
 
     def answer(self, asked: Range, stamps: Iterable[int]) -> Range | None:
         """Take the opening times in the reply to `asked`; the range that it proves, if any."""
         seen = sorted(one for one in set(stamps) if asked[0] <= one < asked[1])
+        self.most_rows = max(self.most_rows, len(seen))
         part = self.parts.pop(0)
         new = [one for one in seen if one >= part.start]
-        if asked[0] < part.start and not new:
-            self.parts.insert(0, replace(part, anchor=None))
-            return None
-        if new and new[0] < part.asked_to:
-            self.page_bars = max(1, min(self.page_bars, part.rows))
-        stop = min(part.end, asked[1])
-        if not new:
-            self._leave(replace(part, start=stop, anchor=None, asked_to=0))
+        if new:
+            if new[0] < part.asked_to:
+                self.page_bars = max(1, min(self.page_bars, part.rows))
+            return self._proven_around(part, asked, seen, new)
+        if asked[0] < part.start:
+            silent_to = max(asked[1], part.start + part.silent_ns)
+            return self._silence(part, silent_to, kept=bool(seen))
+        if part.anchor is None:
+            return self._silence(part, asked[1], kept=not part.unkept)
+        self._leave(replace(part, silent_ns=min(part.end, asked[1]) - part.start))
+        return None
+
+    def _silence(self, part: Part, until: int, *, kept: bool) -> Range | None:
+        """No bar opens from the part's start `until` then, or none is `kept` that did."""
+        stop = min(part.end, until)
+        if kept:
+            self._leave(replace(part, start=stop, silent_ns=0))
             return part.start, stop
-        return self._proven_around(part, asked, seen, new)
+        self.unkept.append((part.start, stop))
+        self._leave(replace(part, start=stop, anchor=None, silent_ns=0, unkept=True))
+        return None
 
     def _proven_around(
         self, part: Part, asked: Range, seen: Sequence[int], new: Sequence[int]
@@ -125,18 +172,13 @@ class Pages:
         first, last = new[0], new[-1]
         whole_left = seen[0] < part.start or moved(first, self.interval, -1) < part.start
         edge = moved(last, self.interval, 1)
+        asked_to = min(asked[1], part.end)
         self._leave(
-            replace(
-                part,
-                start=edge,
-                anchor=last,
-                asked_to=min(asked[1], part.end),
-                rows=len(seen),
-            )
+            Part(edge, part.end, part.reach, anchor=last, asked_to=asked_to, rows=len(seen))
         )
         if not whole_left:
             end = min(first, part.end)
-            self._leave(Part(part.start, end, end, asked_to=end, rows=len(seen)))
+            self._leave(replace(part, end=end, reach=end, asked_to=end, rows=len(seen)))
         start, stop = part.start if whole_left else first, min(edge, part.end)
         return (start, stop) if start < stop else None
 

@@ -76,6 +76,7 @@ class Poller:
         self.lake, self.market, self.page_bars = lake, market, page_bars
         self._length = interval_ns(strategy.config.interval)
         self._windows: Windows | None = None
+        self._earlier = backfill.Earlier()
 
     def _look(self, ts: int, symbols: Collection[str]) -> Mapping[str, Wish]:
         assert self._windows is not None, "look only after bars were read"
@@ -103,10 +104,12 @@ class Poller:
             begun_ns,
             bars=self._reach(now_ns),
             page_bars=self.page_bars,
+            earlier=self._earlier,
         )
         self._refuse_to_guess(found.failed)
         answered = [one for one in self.symbols if one not in found.failed]
         windows = self._read(answered, found.clock_ns)
+        self._learn(found.reports, windows.newest())
         now_ns = self.market.time_ns(clock())
         steps = self._catch_up(windows, answered, now_ns)
         fills: list[Fill] = []
@@ -116,6 +119,25 @@ class Poller:
         self.trader.tell_unanswered({one: str(error) for one, error in found.failed.items()})
         stale = self.trader.watch(self.symbols, now_ns)
         return Polled(now_ns, steps, fills, stale, found.failed)
+
+    def _learn(self, reports: Sequence[backfill.Ingested], newest: Mapping[str, int]) -> None:
+        """Keep in mind, and say once, from when on the exchange keeps bars.
+
+        Where no bar has come behind it, it may keep them all the same, and is asked again.
+        """
+        kept_from = dict(self._earlier.kept_from)
+        for one in reports:
+            if one.unkept and one.unkept[-1][1] <= newest.get(one.symbol, 0):
+                kept_from[one.symbol] = one.unkept[-1][1]
+                self.trader.say(
+                    "catch_up",
+                    level="WARNING",
+                    symbol=one.symbol,
+                    status="not_kept",
+                    reason=str(one.not_kept),
+                )
+        most_rows = max((one.most_rows for one in reports), default=0)
+        self._earlier = backfill.Earlier(most_rows, newest, kept_from)
 
     def _refuse_to_guess(self, failed: Mapping[str, ExchangeError | LakeBusy]) -> None:
         """Raise what failed where nothing can be done without it.

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
-from cq.errors import ExchangeError, LakeBusy
+from cq.errors import BarsNotKept, ExchangeError, LakeBusy
 from cq.exchanges.market import MarketData, native
 from cq.exchanges.pages import Pages, Range, buckets, settled
 from cq.ingest import coverage
 from cq.ingest.filled import PAGES_A_FILE, Filled, length
-from cq.lake import Lake, WriteReport
+from cq.lake import Lake, WriteReport, collected
 from cq.lake.datasets import COVERAGE, OHLCV
+from cq.lake.known import apart
 from cq.lake.resample import closing
-from cq.utils.time import interval_ns
+from cq.utils.time import interval_ns, iso
 
 
 @dataclass(frozen=True)
 class Ingested(Filled):
-    """What became of one symbol's bars; `empty_buckets` had no trade, by the exchange's word."""
+    """What became of one symbol's bars; `empty_buckets` had no trade, by the exchange's word.
+
+    `unkept` are ranges that the exchange keeps no longer: nobody knows whether they had bars, and
+    they are not covered. `most_rows` is how many bars came in one reply.
+    """
 
     symbol: str
     interval: str
     start_ns: int
     end_ns: int
     empty_buckets: int = 0
+    unkept: tuple[Range, ...] = ()
+    most_rows: int = 0
+
+    @property
+    def not_kept(self) -> BarsNotKept | None:
+        """What to say of what the exchange keeps no longer; None where there is nothing to say."""
+        if not self.unkept:
+            return None
+        first, last = self.unkept[0][0], self.unkept[-1][1]
+        return BarsNotKept(self.symbol, self.interval, iso(first), iso(last))
 
 
 Progress = Callable[[Ingested], None]
@@ -47,6 +62,22 @@ class Newest:
     forming: Mapping[str, tuple[int, float]]
     clock_ns: int
     failed: Mapping[str, ExchangeError | LakeBusy]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What earlier looks at an exchange have shown; it saves requests, and reading the lake.
+
+    `most_rows` is how many bars one reply has held. By symbol, `newest` is when a bar opened that
+    the lake holds, and `kept_from` up to where the exchange keeps bars no longer.
+    """
+
+    most_rows: int = 0
+    newest: Mapping[str, int] = field(default_factory=dict)
+    kept_from: Mapping[str, int] = field(default_factory=dict)
+
+
+NOTHING_YET: Final = Earlier()
 
 
 class Reply(NamedTuple):
@@ -68,6 +99,7 @@ def backfill(
     page_bars: int = 1000,
     refetch: bool = False,
     on_progress: Progress | None = None,
+    earlier: Earlier = NOTHING_YET,
 ) -> list[Ingested]:
     """Bring the closed bars that open in [since_ns, until_ns) into the lake; a report a symbol.
 
@@ -76,14 +108,15 @@ def backfill(
     What has been answered lands even when a later request fails; the error follows.
     """
     native(interval, market.intervals, market.name)
-    reports = []
+    reports: list[Ingested] = []
     for symbol in symbols:
         end = min(now_ns if until_ns is None else until_ns, settled(now_ns, interval))
         target = (max(0, since_ns), max(0, since_ns, end))
         reach = now_ns if until_ns is None or until_ns >= now_ns else 0
-        fill = _Fill(lake, market, symbol, interval, target, now_ns, on_progress)
+        fill = _Fill(lake, market, symbol, interval, target, now_ns, on_progress, earlier)
         fill.run(fill.missing(refetch=refetch), page_bars, reach)
         reports.append(fill.report)
+        earlier = replace(earlier, most_rows=fill.report.most_rows)
     return reports
 
 
@@ -96,6 +129,7 @@ def newest(
     *,
     bars: int = 1000,
     page_bars: int = 1000,
+    earlier: Earlier = NOTHING_YET,
 ) -> Newest:
     """Bring what is missing of the last `bars` closed bars into the lake; and the bars in progress.
 
@@ -107,14 +141,16 @@ def newest(
     `now_ns` is the local clock's. Where it is late, that is known with the first answer at the
     latest: what has closed in between is then asked for as well. Where the exchange's clock says
     more than the local one, a bar has closed once one of its own bars has opened behind it.
+
+    What the exchange keeps no longer, by what `earlier` looks have shown, is not asked for again.
     """
     native(interval, market.intervals, market.name)
     reach_ns = max(now_ns, market.time_ns(now_ns))
-    found = _asked(market, lake, symbols, interval, now_ns, reach_ns, bars, page_bars)
+    found = _asked(market, lake, symbols, interval, now_ns, reach_ns, bars, page_bars, earlier)
     later_ns = market.time_ns(now_ns)
     if settled(later_ns, interval) <= settled(reach_ns, interval):
         return found
-    return _asked(market, lake, symbols, interval, now_ns, later_ns, bars, page_bars)
+    return _asked(market, lake, symbols, interval, now_ns, later_ns, bars, page_bars, earlier)
 
 
 def _asked(
@@ -126,11 +162,16 @@ def _asked(
     reach_ns: int,
     bars: int,
     page_bars: int,
+    earlier: Earlier,
 ) -> Newest:
     """What the exchange has of `symbols` until `reach_ns`, judged by its clock at `now_ns`."""
     end = settled(reach_ns, interval)
-    target = (max(0, end - bars * interval_ns(interval)), end)
-    fills = [_Fill(lake, market, one, interval, target, now_ns, None) for one in symbols]
+    start = max(0, end - bars * interval_ns(interval))
+    starts = {one: min(end, max(start, earlier.kept_from.get(one, 0))) for one in symbols}
+    fills = [
+        _Fill(lake, market, one, interval, (starts[one], end), now_ns, None, earlier)
+        for one in symbols
+    ]
     asked = [(fill, fill.missing() or [(end, reach_ns + 1)]) for fill in fills]
     held: list[tuple[_Fill, Reply]] = []
     failed: dict[str, ExchangeError | LakeBusy] = {}
@@ -186,9 +227,12 @@ class _Fill:
         target: Range,
         now_ns: int,
         on_progress: Progress | None,
+        earlier: Earlier,
     ) -> None:
         self.lake, self.market, self.now_ns, self.on_progress = lake, market, now_ns, on_progress
-        self.report = Ingested(symbol, interval, *target)
+        self.report = Ingested(symbol, interval, *target, most_rows=earlier.most_rows)
+        self._newest = earlier.newest.get(symbol)
+        self._known: Sequence[Range] = ()
         self._next: tuple[int, float | None] | None = None
         self.source = f"{market.name} candles"
         self._frames: list[pl.DataFrame] = []
@@ -205,8 +249,26 @@ class _Fill:
         """What of the target has never been answered."""
         one = self.report
         target = (one.start_ns, one.end_ns)
-        known = coverage.covered(self.lake, OHLCV.name, self.market.name, one.symbol, one.interval)
-        return coverage.gaps(target, [] if refetch else known)
+        series = (self.market.name, one.symbol, one.interval)
+        self._known = coverage.covered(self.lake, OHLCV.name, *series)
+        return coverage.gaps(target, [] if refetch else self._known)
+
+    def _bar_before(self, start: int) -> int | None:
+        """When a bar before `start` opens, if all from it on to there was answered.
+
+        A bar of such a range came from the exchange: it must come again when it is asked for.
+        """
+        one, exchange = self.report, self.market.name
+        begun = next((low for low, high in self._known if low < start <= high), None)
+        if begun is None:
+            return None
+        if self._newest is not None and begun <= self._newest < start:
+            return self._newest
+        if (exchange, one.symbol, one.interval) not in self.lake.stored().rows():
+            return None
+        bars = self.lake.bars_before(one.symbol, one.interval, start, 1, exchange=exchange)
+        stamps = collected(bars.select("ts"), self.lake.root)["ts"]
+        return next((ts for ts in stamps if ts >= begun), None)
 
     def run(self, ranges: Sequence[Range], page_bars: int, reach_ns: int) -> None:
         """Ask for `ranges` and land the answers; on the way out too, whatever the reason."""
@@ -221,13 +283,20 @@ class _Fill:
         """The exchange's answers to `ranges`, page by page, as long as the report ends later."""
         one = self.report
         self.report = replace(one, asked_ns=length(ranges))
-        pages = Pages(one.interval, ranges, page_bars, reach_ns)
+        anchors = {
+            start: ts
+            for start, _ in ranges
+            if start < one.end_ns and (ts := self._bar_before(start)) is not None
+        }
+        pages = Pages(one.interval, ranges, page_bars, reach_ns, anchors, one.most_rows)
         while (asked := pages.next()) is not None:
             rows = self.market.candles(one.symbol, one.interval, *asked)
             known_until = pages.parts[0].start
             proven = pages.answer(asked, rows["ts"])
             yield Reply(rows.filter(pl.col("ts") >= known_until), proven)
             pages.end_at(self.report.end_ns)
+            unkept = tuple(apart(pages.unkept))
+            self.report = replace(self.report, unkept=unkept, most_rows=pages.most_rows)
 
     def _clock_ns(self) -> int:
         """The exchange's clock when the run began; better known after each request."""

@@ -116,6 +116,8 @@ def repair(
             except CqError as error:
                 done = replace(done, error=error)
                 break
+            if report.not_kept:
+                done = replace(done, refused=(*done.refused, str(report.not_kept)))
             done = replace(
                 done,
                 fetched=done.fetched + report.landed,

@@ -36,7 +36,7 @@ def covered(
     for (before,), rows in asked.group_by(losses.search_sorted(asked["asked_ts"], side="left")):
         holes = joined(gone.filter(pl.col("lost_ts").is_in(losses[before:].to_list())))
         left += [one for known in joined(rows) for one in gaps(known, holes)]
-    return _apart(left)
+    return apart(left)
 
 
 def still_lost(
@@ -62,7 +62,7 @@ def still_lost(
     for (when,), rows in gone.group_by("lost_ts"):
         again = joined(asked.filter(pl.col("asked_ts") > when))
         left += [one for hole in joined(rows) for one in gaps(hole, again)]
-    return _apart(left)
+    return apart(left)
 
 
 def _asked(
@@ -140,10 +140,11 @@ def _ranges(
 
 def joined(ranges: pl.DataFrame) -> list[Range]:
     """Ranges (`start_ts`, `end_ts`) as the fewest that cover the same."""
-    return _apart(zip(ranges["start_ts"].to_list(), ranges["end_ts"].to_list(), strict=True))
+    return apart(zip(ranges["start_ts"].to_list(), ranges["end_ts"].to_list(), strict=True))
 
 
-def _apart(ranges: Iterable[Range]) -> list[Range]:
+def apart(ranges: Iterable[Range]) -> list[Range]:
+    """Ranges as the fewest that cover the same, oldest first."""
     found: list[Range] = []
     for start, end in sorted(ranges):
         if found and start <= found[-1][1]:

@@ -66,6 +66,28 @@ def stamps(project, symbol="BTC-BRL", interval="1h"):
     return Lake(project / "lake").bars(symbol, interval).collect()["ts"].to_list()
 
 
+def test_what_the_exchange_keeps_no_longer_is_told_and_no_other_symbol_suffers(
+    project, exchange, cq_lake_ingest, capsys
+):
+    cq_lake_ingest("--since", SINCE, "--until", "2026-01-02")
+    exchange.markets["BTC-BRL", "1h"] = bars(START, HOUR, range(48, 100))
+    code, out, err = cq_lake_ingest("--until", UNTIL, "--json")
+    said = json.loads(out)
+    assert code == 4
+    assert "BTC-BRL: the exchange does not keep 1h bars from 2026-01-02T00:00:00Z" in said["error"]
+    assert said["error"].endswith("--since 2026-01-03T00:00:00Z leaves them out")
+    assert [one["unkept"] for one in said["symbols"]] == [
+        [["2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"]],
+        [],
+    ]
+    assert [one["landed"] for one in said["symbols"]] == [48, 72]
+    assert "cq: BTC-BRL: the exchange does not keep" in err
+    assert run(["lake", "gaps", "BTC-BRL", "--strict"]) == 1
+    assert "never_fetched" in capsys.readouterr().out
+    code, _, _ = cq_lake_ingest("BTC-BRL", "--since", "2026-01-03", "--until", UNTIL)
+    assert code == 0
+
+
 def test_bars_land_and_a_table_says_so(project, exchange, cq_lake_ingest):
     code, out, err = cq_lake_ingest("BTC-BRL", "--since", SINCE, "--until", UNTIL)
     assert code == 0

@@ -63,6 +63,99 @@ def test_whatever_the_cap_every_bar_is_heard_of_and_every_instant_proven_once(
     assert requests <= 6 * length + 8
 
 
+@given(
+    numbers=st.sets(st.integers(-40, 150), max_size=150),
+    start=st.integers(-5, 100),
+    length=st.integers(1, 120),
+    shift=st.integers(0, 59),
+    page=st.integers(1, 60),
+    cap=st.none() | st.integers(1, 40),
+    keep=st.sampled_from(["newest", "oldest"]),
+    reach=st.integers(0, 40),
+    most_rows=st.booleans(),
+    anchored=st.booleans(),
+    moments=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 100)), max_size=3),
+)
+def test_what_an_exchange_that_forgets_has_no_more_is_never_proven_to_be_empty(
+    numbers, start, length, shift, page, cap, keep, reach, most_rows, anchored, moments
+):
+    bars = {number * MINUTE for number in numbers}
+    begin = start * MINUTE + shift
+    asked = (begin, begin + length * MINUTE)
+    anchor = max((ts for ts in bars if ts < begin), default=None) if anchored else None
+    kept, requests = set(bars), itertools.count()
+
+    def reply(one):
+        now = next(requests)
+        for moment, newest in moments:
+            if moment <= now:
+                kept.intersection_update(sorted(bars)[len(bars) - min(newest, len(bars)) :])
+        return server(kept, cap, keep)(one)
+
+    pages = Pages(
+        "1m",
+        [asked],
+        page,
+        asked[1] + reach * MINUTE,
+        {} if anchor is None else {begin: anchor},
+        min(cap or 1000, 1000) if most_rows else 0,
+    )
+    proven, heard, asked_for = answered(pages, reply)
+    ends = sorted([*proven, *pages.unkept])
+    assert touch(ends)
+    assert (ends[0][0], ends[-1][1]) == asked
+    known_from = asked[0] if anchor is not None else min(heard, default=asked[1])
+    for low, high in proven:
+        assert {ts for ts in bars if max(low, known_from) <= ts < high} <= heard
+    assert not pages.unkept or kept < bars
+    assert not pages.unkept or anchor is not None or heard
+    assert asked_for <= 8 * length + 8
+
+
+def test_where_the_bar_before_does_not_come_any_more_nothing_is_known_up_to_the_first_bar():
+    bars = {number * MINUTE for number in range(10_000)}
+    kept = {ts for ts in bars if ts >= 5000 * MINUTE}
+    asked = (2000 * MINUTE, 10_000 * MINUTE)
+    for cap, keep in ((None, "newest"), (70, "newest"), (70, "oldest")):
+        pages = Pages("1m", [asked], 1000, anchors={asked[0]: 1999 * MINUTE})
+        proven, heard, requests = answered(pages, server(kept, cap, keep))
+        assert (min(pages.unkept)[0], max(pages.unkept)[1]) == (asked[0], 5000 * MINUTE)
+        assert touch(sorted(pages.unkept))
+        assert (proven[0][0], proven[-1][1]) == (5000 * MINUTE, asked[1])
+        assert heard == kept
+        assert requests < (130 if cap else 20)
+
+
+def test_a_silence_is_proven_by_the_bar_before_it_in_the_same_reply():
+    bars = {0, MINUTE}
+    asked = []
+    pages = Pages("1m", [(2 * MINUTE, 9 * MINUTE)], 1000, anchors={2 * MINUTE: MINUTE}, most_rows=2)
+
+    def reply(one):
+        asked.append(one)
+        return server(bars)(one)
+
+    proven, _, _ = answered(pages, reply)
+    assert (proven, asked) == ([(2 * MINUTE, 9 * MINUTE)], [(MINUTE, 9 * MINUTE)])
+
+
+def test_a_long_silence_is_proven_piece_by_piece_by_the_bar_before_it():
+    pages = Pages("1m", [(MINUTE, 50_000 * MINUTE)], 1000, anchors={MINUTE: 0}, most_rows=2)
+    proven, _, requests = answered(pages, server({0}))
+    assert (proven[0][0], proven[-1][1]) == (MINUTE, 50_000 * MINUTE)
+    assert touch(proven)
+    assert max(high - low for low, high in proven) <= 9000 * MINUTE
+    assert requests <= 50 + 7
+
+
+def test_the_first_question_is_the_same_whether_the_bar_before_is_known_or_not():
+    asked = (MINUTE, 9 * MINUTE)
+    pages = Pages("1m", [asked], 1000, anchors={MINUTE: 0})
+    assert pages.next() == asked
+    proven, _, requests = answered(pages, server({0, MINUTE, 2 * MINUTE, 8 * MINUTE}))
+    assert (proven, requests) == ([(MINUTE, 9 * MINUTE)], 1)
+
+
 def test_a_full_range_takes_as_few_requests_as_pages():
     bars = {number * HOUR for number in range(2500)}
     _, _, requests = answered(Pages("1h", [(0, 2500 * HOUR)], 1000), server(bars))

@@ -19,6 +19,7 @@ from cq.execution.polling import Polled, Poller, polling, run, settling_s
 from cq.execution.start import Setup
 from cq.execution.stopping import Heeding, Stopped, Told
 from cq.execution.summary import summary, trades
+from cq.ingest.coverage import covered
 from cq.lake import Lake
 from cq.strategies import load
 from cq.utils.config import defaults
@@ -293,6 +294,28 @@ def test_after_a_pause_only_the_newest_bar_is_decided_on(place: Place) -> None:
     assert {one["symbol"] for one in missed} == {"BTC-BRL", "ETH-BRL"}
     assert "8 bars passed unseen" in missed[0]["reason"]
     assert place.rows("select count(*) from equity") == [(hour + 10,)]  # the curve has no hole
+
+
+def test_what_the_exchange_keeps_no_longer_after_a_pause_is_said_once_and_not_asked_for_again(
+    place: Place,
+) -> None:
+    with place.poller() as poller:
+        place.look(poller, FIRST_LOOK)
+        kept = pl.col("ts") >= BEGIN + 70 * HOUR
+        place.exchange.bars = place.exchange.bars.filter(kept)
+        place.look(poller, FIRST_LOOK + 60 * HOUR)
+        told = [one for one in place.said if one.get("status") == "not_kept"]
+        asked = place.exchange.asked
+        for hour in range(61, 64):
+            place.look(poller, FIRST_LOOK + hour * HOUR)
+        again = [one for one in place.said if one.get("status") == "not_kept"]
+    assert [one["symbol"] for one in told] == ["BTC-BRL", "ETH-BRL"]
+    assert "from 2026-03-02T16:00:00Z to 2026-03-03T22:00:00Z any more" in told[0]["reason"]
+    assert again == told
+    assert place.exchange.asked == asked + 3 * 2
+    known = covered(place.lake, "ohlcv", "mercadobitcoin", "BTC-BRL", "1h")
+    assert known[-1] == (BEGIN + 70 * HOUR, BEGIN + 103 * HOUR)
+    assert known[-2][1] == BEGIN + 40 * HOUR
 
 
 def test_a_look_just_after_a_bars_end_fills_at_the_bar_that_came_next(place: Place) -> None:

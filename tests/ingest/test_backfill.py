@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cq.errors import LakeBusy, NoSuchMarket, Unavailable, Unreachable, UsageError
-from cq.ingest.backfill import backfill, newest
+from cq.ingest.backfill import Earlier, backfill, newest
 from cq.ingest.coverage import covered
 from cq.lake import Lake
 from cq.lake.origin import origin_of
@@ -105,6 +105,69 @@ def test_a_gap_between_two_runs_is_asked_for_alone(lake, btc):
     spans = [(int(one["from"]), int(one["to"])) for one in btc.asked]
     assert spans == [((START + 10 * HOUR) // SECOND, (START + 30 * HOUR) // SECOND - 1)]
     assert known(lake) == [(START, START + 40 * HOUR)]
+
+
+def forget(exchange, hour):
+    """The exchange keeps no bar any more that opens before that hour."""
+    known = exchange.markets[BTC]
+    exchange.markets[BTC] = {ts: one for ts, one in known.items() if ts >= START + hour * HOUR}
+
+
+@pytest.mark.parametrize("page_bars", [1000, 25, 7, 1])
+@pytest.mark.parametrize("cap", [None, 9, 1])
+def test_what_the_exchange_keeps_no_longer_is_not_covered(lake, btc, page_bars, cap):
+    fill(lake, btc, until=START + 20 * HOUR)
+    forget(btc, 60)
+    btc.cap = cap
+    for _ in range(2):  # it is asked for again, with the same end
+        report = fill(lake, btc, page_bars=page_bars)
+        assert report.unkept == ((START + 20 * HOUR, START + 60 * HOUR),)
+        assert known(lake) == [
+            (START, START + 20 * HOUR),
+            (START + 60 * HOUR, START + 100 * HOUR),
+        ]
+    assert (report.landed, report.empty_buckets, report.answered_ns) == (0, 0, 0)
+    assert str(report.not_kept) == (
+        "BTC-BRL: the exchange does not keep 1h bars from 2026-09-01T20:00:00Z to "
+        "2026-09-03T12:00:00Z any more; those that the lake has not got stay unknown, and are not "
+        "taken for no trade; --since 2026-09-03T12:00:00Z leaves them out"
+    )
+    later = fill(lake, btc, START + 60 * HOUR)
+    assert (later.requests, later.unkept, later.not_kept) == (0, (), None)
+
+
+def test_where_nothing_comes_any_more_nothing_is_covered(lake, btc):
+    fill(lake, btc, until=START + 20 * HOUR)
+    forget(btc, 1000)
+    report = fill(lake, btc)
+    assert report.unkept == ((START + 20 * HOUR, START + 100 * HOUR),)
+    assert known(lake) == [(START, START + 20 * HOUR)]
+
+
+def test_a_silence_after_a_bar_that_the_exchange_still_has_is_covered(lake, btc):
+    btc.markets[BTC] = bars(START, HOUR, range(20))
+    fill(lake, btc, until=START + 30 * HOUR)
+    report = fill(lake, btc, until=START + 60 * HOUR)
+    assert (report.requests, report.fetched, report.empty_buckets) == (2, 0, 30)
+    assert report.unkept == ()
+    report = fill(lake, btc, earlier=Earlier(most_rows=2))
+    assert (report.requests, report.empty_buckets) == (1, 40)
+    assert known(lake) == [(START, START + 100 * HOUR)]
+
+
+def test_a_bar_that_did_not_come_from_the_exchange_tells_nothing_of_what_it_keeps(lake, btc):
+    fill(lake, btc, START + 70 * HOUR)
+    row = lake.bars("BTC-BRL", "1h").collect().head(1)
+    lake.write(
+        "ohlcv",
+        row.with_columns(ts=pl.lit(START + 9 * HOUR), interval=pl.lit("1h")),
+        source="a file",
+        now_ns=NOW,
+    )
+    forget(btc, 60)
+    report = fill(lake, btc, START + 10 * HOUR)
+    assert (report.unkept, report.empty_buckets) == ((), 50)
+    assert known(lake) == [(START + 10 * HOUR, START + 100 * HOUR)]
 
 
 def test_a_past_before_the_first_bar_is_covered_and_empty(lake, btc):
@@ -380,6 +443,17 @@ def test_newest_asks_once_a_symbol_when_there_is_nothing_new(lake, btc):
     assert len(btc.asked) == 1
     assert "BTC-BRL" in said.forming
     assert list(lake.root.rglob("*.parquet")) == files
+
+
+def test_newest_asks_once_a_symbol_in_a_silence_and_reads_no_bar_for_it(lake, btc, monkeypatch):
+    btc.markets[BTC] = bars(START, HOUR, range(90))
+    newest(btc.market(), lake, ["BTC-BRL"], "1h", NOW - HOUR)
+    btc.asked.clear()
+    monkeypatch.setattr(Lake, "bars_before", lambda *_, **__: pytest.fail("read"))
+    earlier = Earlier(2, {"BTC-BRL": START + 89 * HOUR})
+    said = newest(btc.market(), lake, ["BTC-BRL"], "1h", NOW, earlier=earlier)
+    assert (len(btc.asked), said.reports[0].empty_buckets) == (1, 1)
+    assert known(lake)[-1][1] == START + 100 * HOUR
 
 
 def test_newest_tells_no_open_before_the_first_trade_of_the_bar(lake, btc):

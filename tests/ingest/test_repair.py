@@ -61,6 +61,22 @@ def test_what_was_never_fetched_or_is_lost_comes_back(lake, btc):
     assert (again.fetched, again.requests, len(btc.asked)) == (0, 0, asked)
 
 
+def test_what_the_exchange_keeps_no_longer_stays_missing_and_is_told_each_time(lake, btc):
+    fill(lake, btc, 0, 20)
+    btc.markets[BTC] = bars(START, HOUR, range(60, 102))
+    fill(lake, btc, 80, 100)
+    never = {"never_fetched": set(range(20, 80)), "no_trade": {7, 8}}
+    assert missing(lake) == never
+    done = repair(lake, btc.market(), now_ns=NOW)
+    left = {"never_fetched": set(range(20, 60)), "no_trade": {7, 8}}
+    for _ in range(2):
+        assert missing(lake) == left
+        (told,) = done.refused
+        assert "does not keep 1h bars from 2026-09-01T20:00:00Z to 2026-09-03T12:00:00Z" in told
+        done = repair(lake, btc.market(), now_ns=NOW)
+    assert (done.fetched, done.requests) == (0, 2)
+
+
 def test_bars_are_made_of_trades_where_all_of_theirs_are_here_without_a_network(lake, btc):
     fill(lake, btc, 0, 6)
     stamps = [START + 2 * HOUR + 5, START + 3 * HOUR, START + 3 * HOUR + 9, START + 7 * HOUR]

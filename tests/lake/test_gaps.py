@@ -285,6 +285,24 @@ def test_runs_come_with_class_and_evidence(holed):
     assert holed.gaps(classes=["outage", "no_trade"], now_ns=NOW)["bars"].to_list() == [1]
 
 
+def test_a_probability_that_is_too_small_for_a_number_is_not_called_none(tmp_path):
+    lake = Lake(tmp_path / "lake")
+    hours = {*range(400), *range(900, 1300)}
+    for symbol in ("A-B", "C-D"):
+        lake.write("ohlcv", bars_of(symbol, "1h", hours), source="test", now_ns=1)
+        asked = asked_of("ohlcv", symbol, "1h", [(START, START + 1300 * HOUR, len(hours))])
+        lake.write("coverage", asked, source="test", now_ns=1)
+    found = lake.gaps("A-B", "1h", now_ns=START + 1300 * HOUR)
+    assert found.select("bars", "class", "evidence").rows() == [
+        (
+            500,
+            "outage",
+            "all 2 series known there are silent; by their usual activity that has a probability "
+            "below 1e-300",
+        )
+    ]
+
+
 def test_runs_are_cut_to_the_stretch_that_is_asked_for(holed):
     found = holed.gaps(start=START + 5 * HOUR + 1, end=START + 8 * HOUR, now_ns=NOW)
     assert found.select("ts", "end_ts", "bars").rows() == [(START + 6 * HOUR, START + 7 * HOUR, 1)]
