@@ -35,7 +35,7 @@ class MarketData(Protocol):
 
         Columns as in the lake's `ohlcv`. Buckets without a trade may be left out, and a long
         range may be answered in part: a reply holds neighbours, cut at one end or the other,
-        and is empty only where there is nothing.
+        and is empty only where there is nothing, or nothing any more.
         """
         ...
 

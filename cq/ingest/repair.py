@@ -15,7 +15,7 @@ import polars as pl
 from cq.errors import CqError, Refused
 from cq.exchanges.market import MarketData
 from cq.exchanges.pages import Range
-from cq.ingest.backfill import Progress, backfill
+from cq.ingest.backfill import Earlier, Progress, backfill
 from cq.ingest.built_bars import bars_of
 from cq.ingest.resume import trades_in
 from cq.ingest.spoilt import corrected, spoilt
@@ -92,6 +92,7 @@ def repair(
     )
     if market is not None:
         runs = missing(ours=True) if done.rebuilt else before.filter(pl.col("class").is_in(OURS))
+        most_rows = 0
         for symbol, interval, stretch in to_fetch(runs, market, page_bars):
             if symbol in exclusions:
                 told = f"{symbol} is among the `exclusions` of the settings: not fetched"
@@ -109,6 +110,7 @@ def repair(
                     page_bars=page_bars,
                     refetch=True,
                     on_progress=on_progress,
+                    earlier=Earlier(most_rows),
                 )
             except Refused as refusal:
                 done = replace(done, refused=(*done.refused, f"{symbol}: {refusal}"))
@@ -116,6 +118,7 @@ def repair(
             except CqError as error:
                 done = replace(done, error=error)
                 break
+            most_rows = report.most_rows
             if report.not_kept:
                 done = replace(done, refused=(*done.refused, str(report.not_kept)))
             done = replace(
