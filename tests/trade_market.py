@@ -52,36 +52,53 @@ class Market:
     after: Literal["above", "from", "newest", "ignored", "nothing"] = "above"
     open_ended: bool = False
     """Whether `from` and `to` themselves are outside of the window."""
+    given_from: int = 0
+    """The oldest id that is still given; what is older is kept no more."""
+    going: int = 0
+    """How many more ids each reply takes away from what is kept."""
+    forgets: Literal["before", "after"] = "before"
+    """Whether what is kept no more is left out before a reply is cut, or after."""
     asked: list[Ask] = field(default_factory=list)
 
     def answer(self, ask: Ask) -> pl.DataFrame:
         """The reply to a plan's wish, by rising id."""
         self.asked.append(ask)
+        self.given_from += self.going
         if isinstance(ask, After):
             return self.since(ask.trade_id)
         if isinstance(ask, Between):
             return self.window(max(0, ask.start_ns // SECOND - 1), -(-ask.end_ns // SECOND))
-        return self.held.tail(self.cap)
+        return self.cut(self.held, "newest")
+
+    def cut(self, found: pl.DataFrame, keep: Literal["oldest", "newest"]) -> pl.DataFrame:
+        """What fits into a reply, without what is kept no more."""
+        if self.forgets == "before":
+            found = self.kept(found)
+        return self.kept(found.tail(self.cap) if keep == "newest" else found.head(self.cap))
+
+    def kept(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows without those that are kept no more."""
+        return rows.filter(rows["trade_id"].cast(pl.Int64) >= self.given_from)
 
     def window(self, first: int, last: int) -> pl.DataFrame:
         """The reply to `from` and `to`, in seconds."""
         if self.open_ended:
             first, last = first + 1, last - 1
         found = self.held.filter(pl.col("ts").is_between(first * SECOND, last * SECOND))
-        return found.tail(self.cap) if self.keep == "newest" else found.head(self.cap)
+        return self.cut(found, self.keep)
 
     def since(self, trade_id: int) -> pl.DataFrame:
         """The reply to `since` or `tid`."""
         ids = self.held["trade_id"].cast(pl.Int64)
         match self.after:
             case "above":
-                return self.held.filter(ids > trade_id).head(self.cap)
+                return self.cut(self.held.filter(ids > trade_id), "oldest")
             case "from":
-                return self.held.filter(ids >= trade_id).head(self.cap)
+                return self.cut(self.held.filter(ids >= trade_id), "oldest")
             case "newest":
-                return self.held.filter(ids > trade_id).tail(self.cap)
+                return self.cut(self.held.filter(ids > trade_id), "newest")
             case "ignored":
-                return self.held.tail(self.cap)
+                return self.cut(self.held, "newest")
             case "nothing":
                 return self.held.clear()
 
@@ -92,7 +109,7 @@ class Market:
         elif "from" in query:
             rows = self.window(int(query["from"]), int(query["to"]))
         else:
-            rows = self.held.tail(min(self.cap, int(query.get("limit", self.cap))))
+            rows = self.kept(self.held.tail(min(self.cap, int(query.get("limit", self.cap)))))
         said: list[dict[str, object]] = [
             {
                 "tid": int(row["trade_id"]),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BAR_COLUMNS = ("symbol", "from", "to", "landed", "known", "rejected", "no trade")
 TRADE_COLUMNS = ("symbol", "from", "to", "landed", "known", "rejected", "missing")
 
+NOT_ONE = "gives no trade of this market at all, which proves nothing; the next run asks again"
+
 SHOWN_DIFFERENCES = 3
 WHOLE = 100
 
@@ -129,8 +131,9 @@ def advise_of_bars(report: Ingested) -> None:
 def advise_of_trades(report: FilledTrades) -> None:
     """What a user should know of trades, beyond their numbers."""
     _advise(report, "trades")
-    if report.requests and not report.fetched and report.answered_ns and not report.lost:
-        note(f"{report.symbol}: the exchange has no trade in this range")
+    if report.requests and not report.fetched and not report.missing and not report.unkept:
+        none = "has no trade in this range" if report.answered_ns else NOT_ONE
+        note(f"{report.symbol}: the exchange {none}")
     found = report.comparison
     if found is None or not found.compared + found.differences:
         return

@@ -194,7 +194,8 @@ class Run:
             raise report.not_kept
 
     def trades_of(self, symbol: str, start: int) -> None:
-        """Fetch the trades of one symbol; TradesMissing where ids show that some did not come."""
+        """Fetch the trades of one symbol; TradesMissing where some may not have come."""
+        from cq.exchanges.trade_walk import in_words
         from cq.ingest.trade_fill import fill_trades
 
         (report,) = fill_trades(
@@ -209,8 +210,8 @@ class Run:
             on_progress=self.note,
         )
         self.reports[symbol] = report
-        if report.lost:
-            raise TradesMissing(symbol, report.lost)
+        if report.lost or report.unkept:
+            raise TradesMissing(symbol, report.lost, unkept=in_words(report.unkept))
 
     def note(self, report: Any) -> None:
         """Keep the newest report of a symbol, and show it."""

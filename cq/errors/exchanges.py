@@ -117,19 +117,35 @@ class BarsNotKept(ExchangeError):
 
 
 class TradesMissing(ExchangeError):
-    """The exchange's ids say that there were trades which it does not give.
+    """There were trades which the exchange does not give, or may have been.
 
-    `runs` are their ids, first and last; `found` are the trades that it did give.
+    `runs` are ids, first and last, that say so; `unkept` are from when and to when nobody knows,
+    since it keeps no trade of then. `found` are the trades that it did give.
     """
 
-    def __init__(self, symbol: str, runs: Sequence[tuple[int, int]], found: Any = None) -> None:
+    def __init__(
+        self,
+        symbol: str,
+        runs: Sequence[tuple[int, int]],
+        found: Any = None,
+        unkept: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.symbol, self.runs, self.found = symbol, tuple(runs), found
-        count = sum(last - first + 1 for first, last in runs)
-        first, last = runs[0]
-        which = f"{first}" if first == last else f"{first} to {last}"
-        more = f" and {len(runs) - 1} more runs" if len(runs) > 1 else ""
-        trades = "trade" if count == 1 else "trades"
-        super().__init__(
-            f"{symbol}: the exchange does not give {count:,} {trades} (ids {which}{more}); "
-            "asking again later may bring them"
-        )
+        self.unkept = tuple(unkept)
+        said = [_not_given(runs)] if runs else []
+        said += [
+            f"keeps trades only from {end} on: what was traded from {start} until then is not known"
+            for start, end in unkept
+        ]
+        super().__init__(f"{symbol}: the exchange {'; it '.join(said)}")
+
+
+def _not_given(runs: Sequence[tuple[int, int]]) -> str:
+    count = sum(last - first + 1 for first, last in runs)
+    first, last = runs[0]
+    which = f"{first}" if first == last else f"{first} to {last}"
+    more = f" and {len(runs) - 1} more runs" if len(runs) > 1 else ""
+    trades = "trade" if count == 1 else "trades"
+    return (
+        f"does not give {count:,} {trades} (ids {which}{more}); asking again later may bring them"
+    )

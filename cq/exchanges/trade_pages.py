@@ -76,13 +76,15 @@ def without(runs: Sequence[Ids], ids: pl.Series) -> list[Ids]:
 class Hunt:
     """All trades of the ids [first, last]: by id, among the newest, then by windows of time.
 
-    `missing` is what has not come; once `steps` has ended it is what the exchange does not give.
+    None of them was made before `since_ns`. `missing` is what has not come; once `steps` has ended
+    it is what the exchange does not give.
     """
 
     first: int
     last: int
     cap: int = 1000
     by_id: bool = True
+    since_ns: int = 0
     missing: list[Ids] = field(init=False)
     rows: pl.DataFrame = field(init=False, default_factory=pl.DataFrame)
     _seen: pl.DataFrame = field(init=False, repr=False)
@@ -156,7 +158,7 @@ class Hunt:
         """From and to when its trades were made, as far as the ids seen tell; empty if not yet."""
         older = self._seen.filter(pl.col("id") < hole[0])
         newer = self._seen.filter(pl.col("id") > hole[1])
-        low = int(older[-1, "ts"]) if older.height else 0
+        low = int(older[-1, "ts"]) if older.height else self.since_ns
         return low, int(newer[0, "ts"]) + SECOND if newer.height else low
 
 

@@ -20,25 +20,32 @@ from cq.ingest.built_bars import Comparison
 from cq.ingest.candle_check import compare
 from cq.ingest.filled import PAGES_A_FILE, Filled, length
 from cq.lake import Lake, WriteReport
+from cq.lake.damage import collected
 from cq.lake.datasets import COVERAGE, TRADES
+from cq.lake.source import rows_of
 from cq.utils.settings import Stream
-from cq.utils.time import SECOND
+from cq.utils.time import HOUR, SECOND
 
 SETTLING_NS: Final = round(Stream().settle_seconds * SECOND)
 """Trades younger than this may still be on their way, so the newest seconds are never covered."""
+
+LOOK_BACK_NS: Final = HOUR
+"""How much of the lake is read first for its last trade before a range; then ever more."""
 
 
 @dataclass(frozen=True)
 class FilledTrades(Filled):
     """What became of the trades of one symbol.
 
-    `lost` are ids (first, last) whose trades the exchange does not give.
+    `lost` are ids (first, last) whose trades the exchange does not give. `unkept` are ranges
+    before all trades that it gives, where nothing tells whether there was any.
     """
 
     symbol: str
     start_ns: int
     end_ns: int
     lost: tuple[Ids, ...] = ()
+    unkept: tuple[Range, ...] = ()
     comparison: Comparison | None = field(default=None, repr=False)
 
     @property
@@ -107,7 +114,7 @@ class _Fill:
         self.report = replace(one, asked_ns=length(ranges))
         try:
             for start, end in ranges:
-                self._walk(start, end)
+                self._walk(start, end, self._last_before(start, known))
             self._leave_out_the_young(ranges)
         finally:
             self._land()
@@ -117,10 +124,29 @@ class _Fill:
         youngest = min(self.now_ns, self.market.time_ns(self.now_ns)) - self.settle_ns
         if ranges and youngest < self.report.end_ns:
             end = max(self.report.start_ns, youngest)
-            self.report = replace(self.report, end_ns=end, asked_ns=length(ranges, end))
+            unkept = [(low, min(high, end)) for low, high in self.report.unkept if low < end]
+            self.report = replace(
+                self.report, end_ns=end, asked_ns=length(ranges, end), unkept=tuple(unkept)
+            )
 
-    def _walk(self, start: int, end: int) -> None:
-        walk = Walk(start, end, self.market.trade_cap, by_id=self.market.trades_by_id)
+    def _last_before(self, start: int, known: Sequence[Range]) -> tuple[int, int] | None:
+        """The lake's last trade before `start`, its id and when it was.
+
+        None unless coverage has every trade from there up to `start`.
+        """
+        begun = [low for low, high in known if low < start <= high]
+        since, length = start, LOOK_BACK_NS
+        while begun and since > begun[0]:
+            until, since = since, max(begun[0], since - length)
+            found = last_in(self.lake, self.market.name, self.report.symbol, since, until)
+            if found is not None:
+                return found
+            length *= 8
+        return None
+
+    def _walk(self, start: int, end: int, known: tuple[int, int] | None) -> None:
+        market = self.market
+        walk = Walk(start, end, market.trade_cap, by_id=market.trades_by_id, known=known)
         plan = walk.steps()
         try:
             ask = next(plan)
@@ -129,7 +155,10 @@ class _Fill:
                 self._take(walk)
         except StopIteration:
             self._take(walk)
-            self.report = replace(self.report, lost=(*self.report.lost, *walk.lost))
+            one = self.report
+            self.report = replace(
+                one, lost=(*one.lost, *walk.lost), unkept=(*one.unkept, *walk.unkept)
+            )
 
     def _take(self, walk: Walk) -> None:
         """Keep what a step brought until it lands; nothing is proven that is too young."""
@@ -181,6 +210,21 @@ class _Fill:
     def _tell(self) -> None:
         if self.on_progress is not None:
             self.on_progress(self.report)
+
+
+def last_in(
+    lake: Lake, exchange: str, symbol: str, since_ns: int, until_ns: int
+) -> tuple[int, int] | None:
+    """The highest id among the stored trades of [since_ns, until_ns), and when that trade was."""
+    owner = {"exchange": exchange, "symbol": symbol}
+    number = pl.col("trade_id").cast(pl.Int64, strict=False)
+    rows = rows_of(lake.root, lake.layouts[TRADES.name], TRADES, owner, since_ns, until_ns).filter(
+        pl.col("ts").is_between(since_ns, until_ns - 1),
+        *(pl.col(name) == value for name, value in owner.items()),
+    )
+    last = rows.select(id=number.max(), ts=pl.col("ts").get(number.arg_max()))
+    found: tuple[int | None, int] = collected(last, lake.root).row(0)
+    return None if found[0] is None else (found[0], found[1])
 
 
 def _each_once(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

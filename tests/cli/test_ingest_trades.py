@@ -36,7 +36,7 @@ FIRST = START // SECOND
 
 @pytest.fixture
 def project(tmp_path, monkeypatch, exchange):
-    """A project whose exchange is the loopback one, with a day of trades."""
+    """A project whose exchange is the loopback one, with a day of trades, and one before it."""
     create(tmp_path)
     (tmp_path / "configs" / "local.yaml").write_text(
         f"""
@@ -48,7 +48,7 @@ def project(tmp_path, monkeypatch, exchange):
         """
     )
     monkeypatch.chdir(tmp_path)
-    exchange.trades["BTC-BRL"] = Market(trades(range(FIRST, FIRST + 86_400, 16), 700))
+    exchange.trades["BTC-BRL"] = Market(trades(range(FIRST - 16, FIRST + 86_400, 16), 699))
     return tmp_path
 
 
@@ -64,6 +64,21 @@ def cq_trades(project, capsys):
     return called
 
 
+def give_candles(exchange):
+    """The exchange gives the bars that its trades of the day make; these bars."""
+    held = exchange.trades["BTC-BRL"].held.filter(pl.col("ts") >= START)
+    bars = bars_of(held, "1m")
+    exchange.markets["BTC-BRL", "1m"] = {
+        ts: tuple(f"{value:.8f}" for value in row)
+        for ts, *row in bars.select("ts", "open", "high", "low", "close", "volume").iter_rows()
+    }
+    return bars
+
+
+def known(project):
+    return covered(Lake(project / "lake"), "trades", "mercadobitcoin", "BTC-BRL", None)
+
+
 def ids(project):
     rows = Lake(project / "lake").sql("select trade_id from trades")
     return sorted(rows["trade_id"].cast(int).to_list())
@@ -72,7 +87,7 @@ def ids(project):
 def test_up_to_now_the_progress_ends_at_its_whole(exchange, cq_trades):
     first = time.time_ns() // SECOND - 3_600
     exchange.clock = lambda: time.time_ns() - 2 * SECOND
-    exchange.trades["BTC-BRL"] = Market(trades(range(first, first + 3_500, 16), 700))
+    exchange.trades["BTC-BRL"] = Market(trades(range(first, first + 3_500, 16)))
     code, _, err = cq_trades("BTC-BRL", "--since", iso(first * SECOND))
     assert code == 0
     assert "100 %, " in [line for line in err.splitlines() if " %, " in line][-1]
@@ -106,8 +121,10 @@ def test_it_goes_on_where_it_ended_and_twice_changes_nothing(project, exchange, 
     assert json.loads(out)["symbols"][0]["landed"] == 0
 
 
-def test_the_command_that_a_stream_prints_of_lost_trades_fetches_them(project, exchange, capsys):
-    rows = exchange.trades["BTC-BRL"].held
+def test_the_command_that_a_stream_prints_of_lost_trades_fetches_them_or_covers_none(
+    project, exchange, capsys
+):
+    rows = exchange.trades["BTC-BRL"].held.filter(pl.col("ts") >= START)
     hole = Hole("BTC-BRL", 2000, 2002)
     lake = Lake(project / "lake")
     closing = Closing("BTC-BRL", "mercadobitcoin", known_from=START, edge=START)
@@ -118,17 +135,17 @@ def test_the_command_that_a_stream_prints_of_lost_trades_fetches_them(project, e
     landed = rolling.write(rolling.take(START), START, last=True)
     advise(lake, landed, Tally(lost=[hole]))
     (command,) = re.findall(r"`cq ([^`]*)`", capsys.readouterr().err)
+    exchange.trades["BTC-BRL"].given_from = 2003
+    lost = rows.filter(ids_of(rows).is_between(2000, 2002))["ts"]
+    assert run(command.split()) == 4
+    assert not any(start <= ts < end for start, end in known(project) for ts in lost)
+    exchange.trades["BTC-BRL"].given_from = 0
     assert run(command.split()) == 0
     assert ids(project) == list(range(700, 6100))
 
 
 def test_trades_are_held_against_the_candles_of_the_lake(exchange, cq_trades):
-    bars = bars_of(exchange.trades["BTC-BRL"].held, "1m")
-    wire = {
-        ts: tuple(f"{value:.8f}" for value in row)
-        for ts, *row in bars.select("ts", "open", "high", "low", "close", "volume").iter_rows()
-    }
-    exchange.markets["BTC-BRL", "1m"] = wire
+    bars = give_candles(exchange)
     arguments = ("BTC-BRL", "--since", SINCE, "--until", UNTIL)
     assert run(["lake", "ingest", "--interval", "1m", *arguments]) == 0
     code, _, err = cq_trades(*arguments)
@@ -190,11 +207,80 @@ def test_an_unknown_symbol_is_one_line_and_the_others_land(project, cq_trades):
     assert len(ids(project)) == 5400
 
 
-def test_a_market_without_a_trade_in_the_range_is_said(exchange, cq_trades):
-    exchange.trades["BTC-BRL"].held = exchange.trades["BTC-BRL"].held.clear()
+@pytest.mark.parametrize("stamps", [[FIRST - 9], [FIRST + 86_400]])
+def test_a_market_without_a_trade_in_the_range_is_said(project, exchange, cq_trades, stamps):
+    exchange.trades["BTC-BRL"].held = trades(stamps)
     code, _, err = cq_trades("BTC-BRL", "--since", SINCE, "--until", UNTIL)
     assert code == 0
     assert "BTC-BRL: the exchange has no trade in this range" in err
+    assert known(project) == [(START, parse_time(UNTIL))]
+
+
+def test_a_market_without_any_trade_is_said_and_proves_nothing(project, exchange, cq_trades):
+    exchange.trades["BTC-BRL"].held = trades([])
+    code, _, err = cq_trades("BTC-BRL", "--since", SINCE, "--until", UNTIL)
+    assert code == 0
+    assert "BTC-BRL: the exchange gives no trade of this market at all" in err
+    assert known(project) == []
+
+
+def test_trades_that_are_kept_no_more_are_missing_after_a_pause_and_stay_uncovered(
+    project, exchange, cq_trades
+):
+    noon = "2026-01-01T12:00"
+    assert cq_trades("BTC-BRL", "--since", SINCE, "--until", noon)[0] == 0
+    exchange.trades["BTC-BRL"].given_from = 4000
+    code, out, err = cq_trades("BTC-BRL", "--until", UNTIL, "--json")
+    (report,) = json.loads(out)["symbols"]
+    assert (code, report["lost"], report["unkept"]) == (4, [[3400, 3999]], [])
+    assert err.splitlines()[-1].startswith(
+        "cq: BTC-BRL: the exchange does not give 600 trades (ids 3400 to 3999)"
+    )
+    first = (FIRST + 16 * (4000 - 700) + 1) * SECOND
+    assert known(project) == [(START, parse_time(noon)), (first, parse_time(UNTIL))]
+    exchange.trades["BTC-BRL"].given_from = 0
+    assert cq_trades("BTC-BRL", "--until", UNTIL)[0] == 0
+    assert ids(project) == list(range(700, 6100))
+    assert known(project) == [(START, parse_time(UNTIL))]
+
+
+def test_what_was_before_the_first_trade_that_is_kept_is_not_known_and_one_line_says_so(
+    project, exchange, cq_trades
+):
+    exchange.trades["BTC-BRL"].given_from = 4000
+    code, out, err = cq_trades("BTC-BRL", "--since", SINCE, "--until", UNTIL, "--json")
+    first = (FIRST + 16 * (4000 - 700) + 1) * SECOND
+    (report,) = json.loads(out)["symbols"]
+    assert (code, report["lost"], report["unkept"]) == (4, [], [[iso(START), iso(first)]])
+    assert err.splitlines()[-1] == (
+        f"cq: BTC-BRL: the exchange keeps trades only from {iso(first)} on: what was traded "
+        f"from {iso(START)} until then is not known"
+    )
+    assert ids(project) == list(range(4000, 6100))
+    assert known(project) == [(first, parse_time(UNTIL))]
+
+
+def test_minutes_of_trades_that_are_kept_no_more_were_never_fetched_and_repair_fetches_them(
+    project, exchange, cq_trades, capsys
+):
+    give_candles(exchange)
+    noon, one = "2026-01-01T12:00", ("lake", "gaps", "BTC-BRL", "--interval", "1m", "--json")
+    candles = ["lake", "ingest", "BTC-BRL", "--interval", "1m"]
+    run([*candles, "--since", SINCE, "--until", noon])
+    run([*candles, "--since", "2026-01-01T23:00", "--until", UNTIL])
+    cq_trades("BTC-BRL", "--since", SINCE, "--until", noon)
+    exchange.trades["BTC-BRL"].given_from = 4000
+    code, _, err = cq_trades("BTC-BRL", "--until", UNTIL)
+    assert code == 4
+    assert "differ from the exchange's" not in err
+    assert run(list(one)) == 0
+    found = json.loads(capsys.readouterr().out)["gaps"]
+    assert {gap["class"] for gap in found} == {"never_fetched", "lost"}
+    assert (found[0]["time"], found[0]["class"]) == (iso(parse_time(noon)), "never_fetched")
+    assert run(["lake", "repair", "BTC-BRL"]) == 0
+    capsys.readouterr()
+    assert run(list(one)) == 0
+    assert json.loads(capsys.readouterr().out)["gaps"] == []
 
 
 def test_passing_faults_on_the_way_lose_nothing(project, exchange, cq_trades):
@@ -212,7 +298,7 @@ def test_passing_faults_on_the_way_lose_nothing(project, exchange, cq_trades):
 @pytest.mark.parametrize("request_number", [5, 21, 40])
 def test_a_kill_at_any_request_is_completed_by_the_same_command(project, exchange, request_number):
     market = exchange.trades["BTC-BRL"]
-    market.held = trades(range(FIRST, FIRST + 86_400, 16), 700).with_columns(
+    market.held = trades(range(FIRST - 16, FIRST + 86_400, 16), 699).with_columns(
         ts=pl.col("ts") // (4 * SECOND) * (4 * SECOND)
     )
     market.cap = 150

@@ -8,6 +8,7 @@ from trade_market import AFTER, Market, trades
 
 from cq.exchanges.trade_pages import Between, ids_of
 from cq.exchanges.trade_walk import Walk
+from cq.lake.known import gaps
 from cq.utils.time import DAY, SECOND, YEAR
 
 
@@ -29,16 +30,15 @@ def inside(held, start_s, end_s):
 @settings(max_examples=80)
 @given(
     st.lists(st.integers(5, 400), max_size=150),
-    st.integers(1, 50),
     st.data(),
     st.sampled_from(AFTER),
     st.sampled_from(["oldest", "newest"]),
     st.booleans(),
 )
 def test_a_walk_brings_every_trade_of_the_range_and_proves_it(
-    seconds, first_id, data, after, keep, open_ended
+    seconds, data, after, keep, open_ended
 ):
-    held = trades(sorted(seconds), first_id)
+    held = trades([1, *sorted(seconds)])
     busiest = max((seconds.count(one) for one in seconds), default=0)
     market = Market(held, data.draw(st.integers(3 * busiest + 9, 3 * busiest + 30)))
     market.keep, market.after, market.open_ended = keep, after, open_ended
@@ -46,10 +46,52 @@ def test_a_walk_brings_every_trade_of_the_range_and_proves_it(
     end = data.draw(st.integers(start + 1, 420))
     found, proven, walk = walked(market, start, end)
     assert found == inside(held, start, end)
-    assert walk.lost == []
+    assert (walk.lost, walk.unkept) == ([], [])
     assert proven[0][0] == start * SECOND
     assert proven[-1][1] == end * SECOND
     assert all(one[1] == two[0] for one, two in itertools.pairwise(proven))
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.integers(5, 400), max_size=150),
+    st.integers(0, 150),
+    st.integers(0, 9),
+    st.data(),
+    st.sampled_from(AFTER),
+    st.sampled_from(["oldest", "newest"]),
+    st.sampled_from(["before", "after"]),
+)
+def test_only_what_an_exchange_that_keeps_its_newest_trades_shows_to_be_whole_is_proven(
+    seconds, gone, going, data, after, keep, forgets
+):
+    whole = trades(sorted(seconds), data.draw(st.integers(1, 50), label="first id"))
+    busiest = max((seconds.count(one) for one in seconds), default=0)
+    market = Market(whole, data.draw(st.integers(3 * busiest + 9, 3 * busiest + 30)), keep, after)
+    market.given_from, market.going, market.forgets = gone, going, forgets
+    start = data.draw(st.integers(0, 400))
+    end = data.draw(st.integers(start + 1, 420))
+    before = whole.filter(pl.col("ts") < start * SECOND)
+    known = None
+    if before.height and data.draw(st.booleans(), label="told of the trade before"):
+        known = int(before[-1, "trade_id"]), int(before[-1, "ts"])
+    found, proven, walk = walked(
+        market, start, end, known=known, by_id=data.draw(st.booleans(), label="by id")
+    )
+    for one, two in proven:
+        assert found >= inside(whole, one // SECOND, two // SECOND)
+    kept = market.kept(whole)
+    assert found >= inside(kept, start, end)
+    left = gaps((start * SECOND, end * SECOND), proven)
+    if left:
+        assert walk.lost or walk.unkept or kept.is_empty()
+    if going == 0:
+        assert found == inside(kept, start, end)
+        missing = range(known[0] + 1, gone) if known else ()
+        assert all(first in missing and last in missing for first, last in walk.lost)
+    if going == 0 and kept.height and forgets == "before":
+        # what is left open ends with the second of the first trade that is kept
+        assert all(two <= kept[0, "ts"] + SECOND for _, two in left)
 
 
 @pytest.mark.parametrize("keep", ["oldest", "newest"])
@@ -57,8 +99,8 @@ def test_a_busy_year_costs_a_request_for_each_thousand_trades_and_a_few(keep):
     seconds = range(10**9, 10**9 + YEAR // SECOND, 630)
     held = trades(seconds, 700_000)
     market = Market(held, keep=keep)
-    found, _, _ = walked(market, seconds[0], seconds[-1] + 1)
-    assert len(found) == len(seconds)
+    found, _, _ = walked(market, seconds[9], seconds[-1] + 1)
+    assert len(found) == len(seconds) - 9
     assert len(market.asked) <= len(seconds) / 999 + 6
 
 

@@ -2,16 +2,21 @@ import json
 
 import polars as pl
 import pytest
+from simulator import simulation
 from trade_market import AFTER, Market, trades
 
 from cq.errors import Unreachable
+from cq.exchanges.mercado_bitcoin import MercadoBitcoin, Rest
 from cq.exchanges.trade_pages import ids_of
 from cq.ingest.built_bars import bars_of
 from cq.ingest.coverage import covered, rows_of
 from cq.ingest.trade_fill import SETTLING_NS, fill_trades
 from cq.lake import Lake
+from cq.sim.server import running
+from cq.utils.clock import now_ns as clock_ns
+from cq.utils.config import defaults
 from cq.utils.settings import Stream
-from cq.utils.time import HOUR, MINUTE, SECOND, parse_time
+from cq.utils.time import DAY, HOUR, MINUTE, SECOND, parse_time
 
 DAY_ONE = parse_time("2026-01-01")
 FIRST = DAY_ONE // SECOND
@@ -41,6 +46,13 @@ def lake(tmp_path):
     return Lake(tmp_path / "lake")
 
 
+def unlimited(url, folder):
+    settings = defaults(folder).ingestion
+    limits = {"requests_per_minute": 1e7, "requests_per_second": 1e5}
+    quick = settings.rate_limits.model_copy(update=limits)
+    return settings.model_copy(update={"rest_base_url": url, "rate_limits": quick})
+
+
 def filled(lake, exchange, since=DAY_ONE, until=None, now=NOW, **options):
     (report,) = fill_trades(lake, exchange, ["BTC-BRL"], since, until, now_ns=now, **options)
     return report
@@ -51,7 +63,7 @@ def held_in(lake):
 
 
 def test_trades_land_once_and_in_order_and_are_covered_up_to_the_settled_end(lake):
-    exchange = Exchange(trades(range(FIRST, FIRST + 20_000, 4), 1000))
+    exchange = Exchange(trades([FIRST - 4, *range(FIRST, FIRST + 20_000, 4)], 999))
     report = filled(lake, exchange)
     assert held_in(lake).to_list() == list(range(1000, 6000))
     assert (report.landed, report.rejected, report.lost) == (5000, 0, ())
@@ -78,6 +90,90 @@ def test_later_trades_are_fetched_from_where_it_ended(lake):
     assert report.start_ns == DAY_ONE
     assert report.fetched < held.height - 8000
     assert held_in(lake).to_list() == list(range(1, held.height + 1))
+
+
+@pytest.mark.parametrize("after", AFTER)
+def test_going_on_costs_two_requests_and_four_where_ids_cannot_be_asked_for(lake, after):
+    held = trades(range(FIRST, FIRST + 90_000, 400))
+    filled(lake, Exchange(held.filter(pl.col("ts") < DAY_ONE + 10 * HOUR)), now=NOW - 20 * HOUR)
+    report = filled(lake, Exchange(held, after=after), now=NOW)
+    assert report.requests <= (4 if after == "nothing" else 2)
+    assert (report.lost, report.unkept) == ((), ())
+    assert covered(lake, "trades", "mercadobitcoin", "BTC-BRL", None) == [
+        (DAY_ONE, NOW - SETTLING_NS)
+    ]
+
+
+@pytest.mark.parametrize("after", AFTER)
+@pytest.mark.parametrize("keep", ["oldest", "newest"])
+def test_trades_that_are_kept_no_more_after_a_pause_are_lost_and_not_covered(lake, after, keep):
+    held = trades(range(FIRST, FIRST + 90_000, 4))
+    filled(lake, Exchange(held.filter(pl.col("ts") < DAY_ONE + 10 * HOUR)), now=NOW - 20 * HOUR)
+    last = held_in(lake).max()
+    later = Exchange(held, after=after, keep=keep, given_from=20_000)
+    report = filled(lake, later, now=NOW)
+    assert (report.lost, report.unkept) == (((last + 1, 19_999),), ())
+    assert held_in(lake).to_list() == [*range(1, last + 1), *range(20_000, held.height + 1)]
+    early, late = covered(lake, "trades", "mercadobitcoin", "BTC-BRL", None)
+    assert early == (DAY_ONE, NOW - 20 * HOUR - SETTLING_NS)
+    assert late == (held["ts"][19_999] + SECOND, NOW - SETTLING_NS)
+
+
+def test_nothing_is_covered_where_even_the_newest_trade_of_the_lake_is_kept_no_more(lake):
+    held = trades(range(FIRST, FIRST + 4000, 4))
+    filled(lake, Exchange(held), now=NOW - 20 * HOUR)
+    report = filled(lake, Exchange(held, given_from=10_000), now=NOW)
+    ((_, end),) = covered(lake, "trades", "mercadobitcoin", "BTC-BRL", None)
+    assert end == NOW - 20 * HOUR - SETTLING_NS
+    assert report.unkept == ((end, NOW - SETTLING_NS),)
+
+
+def test_trades_of_the_lake_that_no_coverage_speaks_of_prove_nothing(lake):
+    held = trades(range(FIRST, FIRST + 80_000, 4))
+    lake.write("trades", held.head(9_000), source="test", now_ns=NOW)
+    since = held["ts"][9_000]
+    report = filled(lake, Exchange(held, given_from=10_000), since=since)
+    whole = held["ts"][9_999] + SECOND
+    assert (report.lost, report.unkept) == ((), ((since, whole),))
+    known = covered(lake, "trades", "mercadobitcoin", "BTC-BRL", None)
+    assert known == [(whole, NOW - SETTLING_NS)]
+
+
+@pytest.mark.parametrize("mangled", [3, 10**9])
+def test_an_id_of_the_lake_that_never_was_hides_no_trade(lake, mangled):
+    held = trades(range(FIRST, FIRST + 90_000, 4))
+    early = held.filter(pl.col("ts") < DAY_ONE + 10 * HOUR)
+    wrong = early.tail(1).with_columns(trade_id=pl.lit(str(mangled)))
+    filled(lake, Exchange(pl.concat([early, wrong])), now=NOW - 20 * HOUR)
+    report = filled(lake, Exchange(held, given_from=8_000), now=NOW)
+    assert (report.lost, report.unkept) == ((), ())
+    assert set(range(1, held.height + 1)) <= set(held_in(lake))
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [{}, {"since": "from", "trades_to": "exclusive"}, {"since": "ignored"},
+     {"since": "ignored", "trades_kept": "oldest"}, {"trades_order": "descending"}],
+)  # fmt: skip
+def test_what_the_simulated_exchange_keeps_no_more_is_never_covered(lake, tmp_path, ways):
+    sim = simulation(start_ns=DAY_ONE, trades_history_days=0.5, **ways)
+    truth = []
+    with running(sim) as served, MercadoBitcoin(Rest(unlimited(served.rest, tmp_path))) as market:
+        for days in (0, 0.25, 2):
+            sim.clock.advance(int(days * DAY))
+            since = DAY_ONE - DAY
+            (report,) = fill_trades(lake, market, ["ETH-BRL"], since, now_ns=clock_ns())
+            truth.append((bool(report.lost), bool(report.unkept)))
+        every = sim.tape.trades("ETH-BRL", since, sim.now_ns())
+    # at first what was before the half day is not known, and after two days many trades are missing
+    assert truth == [(False, True), (False, True), (True, True)]
+    known = covered(lake, "trades", "mercadobitcoin", "ETH-BRL", None)
+    assert len(known) == 2
+    held = set(held_in(lake))
+    for start, end in known:
+        there = every.tid[(every.ts >= start) & (every.ts < end)].tolist()
+        assert there
+        assert set(there) <= held
 
 
 def test_refetch_finds_out_what_differs_and_keeps_the_first(lake):

@@ -57,7 +57,8 @@ class MercadoBitcoin:
     def fetch_trades(self, symbol: str, start: Moment, end: Moment) -> pl.DataFrame:
         """Every trade of [start, end), by rising id, in as many pages as it takes.
 
-        TradesMissing (with what was found) where ids show that the exchange kept some back.
+        TradesMissing (with what was found) where ids show that the exchange kept some back, or
+        where it gives nothing older than trades in the range, whose ids show that there was more.
         """
         first, last = period(start, end, self.rest.time_ns())
         return self._hold(trade_talks.whole(symbol, first, last, self.rest.trades_after))

@@ -11,7 +11,7 @@ from cq.exchanges.mercado_bitcoin import trades as wire
 from cq.exchanges.mercado_bitcoin.question import Question
 from cq.exchanges.mercado_bitcoin.talks import Talk
 from cq.exchanges.trade_pages import After, Ask, Between, Hunt, Plan, ids_of
-from cq.exchanges.trade_walk import Walk
+from cq.exchanges.trade_walk import Walk, in_words
 
 PARAMETERS: Final = ("since", "tid")
 """What may mean `the trades after this id` (`none`: neither does)."""
@@ -37,13 +37,13 @@ def following(plan: Plan, symbol: str, parameter: str) -> Talk[None]:
 
 
 def whole(symbol: str, start_ns: int, end_ns: int, parameter: str) -> Talk[pl.DataFrame]:
-    """Every trade of [start_ns, end_ns); TradesMissing, with those found, where some lack."""
+    """Every trade of [start_ns, end_ns); TradesMissing, with those found, where some may lack."""
     walk = Walk(start_ns, end_ns, wire.LIMIT, by_id=parameter in PARAMETERS)
     yield from following(walk.steps(), symbol, parameter)
     rows, _ = walk.drain()
     found = in_order(pl.concat(rows) if rows else pl.DataFrame(), symbol)
-    if walk.lost:
-        raise TradesMissing(symbol, walk.lost, found)
+    if walk.lost or walk.unkept:
+        raise TradesMissing(symbol, walk.lost, found, in_words(walk.unkept))
     return found
 
 

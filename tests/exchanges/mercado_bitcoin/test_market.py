@@ -16,7 +16,7 @@ from cq.exchanges.mercado_bitcoin import AsyncMercadoBitcoin, AsyncRest, Mercado
 from cq.exchanges.trade_pages import Newest, ids_of
 from cq.lake import rules
 from cq.lake.datasets import OHLCV, TRADES
-from cq.utils.time import HOUR, MINUTE, SECOND, parse_time
+from cq.utils.time import HOUR, MINUTE, SECOND, iso, parse_time
 
 START = parse_time("2026-09-27")
 FIRST = START // SECOND
@@ -175,6 +175,17 @@ def test_trades_that_the_exchange_keeps_back_are_an_error_that_holds_the_others(
         market.missing_trades("BTC-BRL", 999, 1001)
     assert ids_of(missing.value.found).to_list() == [999, 1001]
     assert missing.value.runs == ((1000, 1000),)
+
+
+def test_trades_older_than_those_that_are_kept_are_an_error_that_holds_the_others(exchange, market):
+    exchange.trades["BTC-BRL"].given_from = 1000
+    with pytest.raises(
+        TradesMissing, match=r"keeps trades only from .* on: .* is not known"
+    ) as one:
+        market.fetch_trades("BTC-BRL", START + MINUTE, NOW)
+    held = exchange.trades["BTC-BRL"].kept(exchange.trades["BTC-BRL"].held)
+    assert (one.value.runs, one.value.found.height) == ((), held.height)
+    assert one.value.unkept == ((iso(START + MINUTE), iso(held["ts"][0] + SECOND)),)
 
 
 @pytest.mark.parametrize("after", AFTER)
