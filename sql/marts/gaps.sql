@@ -788,6 +788,7 @@ select
         when 'before_empty_by_candles' then 'before the first bar: asked and empty, by candles only'
         when 'before_empty_by_trades' then 'before the first bar: asked and empty, by trades only'
         when 'outage' then 'all ' || silent || ' series known there are silent; by their usual activity that '
-            || 'has a probability ' || if(probability < 1e-300, 'below 1e-300', 'of ' || printf('%.1e', probability))
+            || 'has a probability '
+            || case when probability < 1e-300 then 'below 1e-300' else 'of ' || printf('%.1e', probability) end
     end as evidence
 from timed;
