@@ -57,11 +57,21 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def project(made, tmp_path, monkeypatch):
-    folder = tmp_path / "project"
-    shutil.copytree(made, folder)
-    monkeypatch.chdir(folder)
-    return folder
+def entered(tmp_path, monkeypatch):
+    """Makes a copy of a project and goes there."""
+
+    def copy(project):
+        folder = tmp_path / "project"
+        shutil.copytree(project, folder)
+        monkeypatch.chdir(folder)
+        return folder
+
+    return copy
+
+
+@pytest.fixture
+def project(made, entered):
+    return entered(made)
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +86,9 @@ def made_with_two_runs(made, tmp_path_factory):
 
 
 @pytest.fixture
-def two_runs(made_with_two_runs, tmp_path, monkeypatch):
+def two_runs(made_with_two_runs, entered):
     """The folder of the two runs of a project that one is in."""
-    folder = tmp_path / "project"
-    shutil.copytree(made_with_two_runs, folder)
-    monkeypatch.chdir(folder)
-    return folder / "runs"
+    return entered(made_with_two_runs) / "runs"
 
 
 def went(capsys, *arguments):

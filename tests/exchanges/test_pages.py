@@ -39,15 +39,21 @@ def touch(proven):
     return all(one[1] == two[0] for one, two in itertools.pairwise(proven))
 
 
+ASKED = {
+    "start": st.integers(-5, 100),
+    "length": st.integers(1, 120),
+    "shift": st.integers(0, 59),
+    "page": st.integers(1, 60),
+    "cap": st.none() | st.integers(1, 40),
+    "keep": st.sampled_from(["newest", "oldest"]),
+    "reach": st.integers(0, 40),
+}
+"""A range, how it is asked for, and how replies are cut."""
+
+
 @given(
     numbers=st.sets(st.integers(0, 150), max_size=120),
-    start=st.integers(-5, 100),
-    length=st.integers(1, 120),
-    shift=st.integers(0, 59),
-    page=st.integers(1, 60),
-    cap=st.none() | st.integers(1, 40),
-    keep=st.sampled_from(["newest", "oldest"]),
-    reach=st.integers(0, 40),
+    **ASKED,
 )
 def test_whatever_the_cap_every_bar_is_heard_of_and_every_instant_proven_once(
     numbers, start, length, shift, page, cap, keep, reach
@@ -65,13 +71,7 @@ def test_whatever_the_cap_every_bar_is_heard_of_and_every_instant_proven_once(
 
 @given(
     numbers=st.sets(st.integers(-40, 150), max_size=150),
-    start=st.integers(-5, 100),
-    length=st.integers(1, 120),
-    shift=st.integers(0, 59),
-    page=st.integers(1, 60),
-    cap=st.none() | st.integers(1, 40),
-    keep=st.sampled_from(["newest", "oldest"]),
-    reach=st.integers(0, 40),
+    **ASKED,
     most_rows=st.booleans(),
     anchored=st.booleans(),
     moments=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 100)), max_size=3),

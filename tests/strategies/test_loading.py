@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from refused import problem
 
 from cq.errors import NoSuchFile, StrategyError
 from cq.strategies import (
@@ -40,14 +41,6 @@ def file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD)
     return path
-
-
-def problem(path, *overrides):
-    with pytest.raises(StrategyError) as caught:
-        load(path, overrides)
-    assert caught.value.exit_code == 2
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_strategy_is_what_its_file_says(file):

@@ -9,18 +9,9 @@ import sys
 
 import polars as pl
 import pytest
+from refused import problem
 
-from cq.errors import StrategyError
 from cq.strategies import load
-
-
-def problem(path, *overrides):
-    with pytest.raises(StrategyError) as caught:
-        load(path, overrides)
-    assert caught.value.exit_code == 2
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
 
 OWN = """\
 import polars as pl
