@@ -236,8 +236,12 @@ def before(lake: Lake, exchange: str, hole: Hole) -> int | None:
     return found
 
 
-def trades_in(lake: Lake, exchange: str, symbol: str) -> pl.LazyFrame:
-    """The trades of one market that have landed, in no order."""
+def trades_in(
+    lake: Lake, exchange: str, symbol: str, span: tuple[int, int] | None = None
+) -> pl.LazyFrame:
+    """The trades of one market that have landed, in no order; those of [start, end) of a `span`."""
     owner = {"exchange": exchange, "symbol": symbol}
-    rows = rows_of(lake.root, lake.layouts[TRADES.name], TRADES, owner)
+    rows = rows_of(lake.root, lake.layouts[TRADES.name], TRADES, owner, *(span or ()))
+    if span is not None:
+        rows = rows.filter(pl.col("ts").is_between(*span, closed="left"))
     return rows.filter(pl.col("exchange") == exchange, pl.col("symbol") == symbol)

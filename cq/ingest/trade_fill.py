@@ -19,10 +19,10 @@ from cq.ingest import coverage
 from cq.ingest.built_bars import Comparison
 from cq.ingest.candle_check import compare
 from cq.ingest.filled import PAGES_A_FILE, Filled, length
+from cq.ingest.resume import ID, trades_in
 from cq.lake import Lake, WriteReport
 from cq.lake.damage import collected
 from cq.lake.datasets import COVERAGE, TRADES
-from cq.lake.source import rows_of
 from cq.utils.settings import Stream
 from cq.utils.time import HOUR, SECOND
 
@@ -216,13 +216,8 @@ def last_in(
     lake: Lake, exchange: str, symbol: str, since_ns: int, until_ns: int
 ) -> tuple[int, int] | None:
     """The highest id among the stored trades of [since_ns, until_ns), and when that trade was."""
-    owner = {"exchange": exchange, "symbol": symbol}
-    number = pl.col("trade_id").cast(pl.Int64, strict=False)
-    rows = rows_of(lake.root, lake.layouts[TRADES.name], TRADES, owner, since_ns, until_ns).filter(
-        pl.col("ts").is_between(since_ns, until_ns - 1),
-        *(pl.col(name) == value for name, value in owner.items()),
-    )
-    last = rows.select(id=number.max(), ts=pl.col("ts").get(number.arg_max()))
+    rows = trades_in(lake, exchange, symbol, (since_ns, until_ns))
+    last = rows.select(id=ID.max(), ts=pl.col("ts").get(ID.arg_max()))
     found: tuple[int | None, int] = collected(last, lake.root).row(0)
     return None if found[0] is None else (found[0], found[1])
 
